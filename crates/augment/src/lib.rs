@@ -1,0 +1,1 @@
+//! Firebrand stage: adds marked variants to the training rows

@@ -1,0 +1,1 @@
+//! Firebrand stage: raw files into rows of text and labels

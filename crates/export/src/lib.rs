@@ -1,0 +1,1 @@
+//! Firebrand stage: makes the bundle that is deployed

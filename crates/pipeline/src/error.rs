@@ -1,0 +1,210 @@
+//! One error for every crate that faces the user: what was found, where, and what to do about it.
+
+use std::fmt::{self, Display};
+use std::path::Path;
+
+/// A result whose error is ready to be shown to the user.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What kind of thing went wrong; decides the process's exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The command line was not understood (exit code 2).
+    Usage,
+    /// The configuration is not valid (exit code 3).
+    Config,
+    /// The data or a model file is not what it should be (exit code 4).
+    Data,
+    /// A quality gate failed (exit code 5).
+    Gate,
+    /// Stopped on the user's request; the same command resumes (exit code 130).
+    Interrupted,
+    /// Anything else: a full disk, no network, a missing program (exit code 1).
+    Other,
+}
+
+impl ErrorKind {
+    /// The exit code of a process that ends with this kind of error.
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Other => 1,
+            Self::Usage => 2,
+            Self::Config => 3,
+            Self::Data => 4,
+            Self::Gate => 5,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// An error for the user: a message that says what was found and where, and a hint that says what to do.
+///
+/// Shown as `error: MESSAGE`, then one `  caused by: …` line per cause, then, after a blank line, `hint: …`.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    causes: Vec<String>,
+    hints: Vec<String>,
+}
+
+impl Error {
+    /// An error of the given kind.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), causes: Vec::new(), hints: Vec::new() }
+    }
+
+    /// A command line that was not understood.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Usage, message)
+    }
+
+    /// A configuration that is not valid.
+    pub fn config(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Config, message)
+    }
+
+    /// A configuration whose value at `key` (inside the stage's section, `learning_rate`) is not valid.
+    ///
+    /// [`main`](crate::main) completes the message with the section, and the file and line that set the key.
+    pub fn key(key: &str, problem: impl Display) -> Self {
+        Self::config(format!("`{key}` {problem}"))
+    }
+
+    /// Data or a model file that is not what it should be.
+    pub fn data(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Data, message)
+    }
+
+    /// A quality gate that failed.
+    pub fn gate(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Gate, message)
+    }
+
+    /// Anything else.
+    pub fn other(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Other, message)
+    }
+
+    /// An operation on a file that the system refused: `cannot VERB PATH`, caused by `error`.
+    pub fn io(verb: &str, path: &Path, error: &std::io::Error) -> Self {
+        let kind = match error.kind() {
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof => {
+                ErrorKind::Data
+            }
+            _ => ErrorKind::Other,
+        };
+        let made = Self::new(kind, format!("cannot {verb} {}", path.display())).caused_by(error);
+        match error.kind() {
+            std::io::ErrorKind::StorageFull => {
+                made.hint("the disk is full: free some space, or set `run.dir` to a directory on another disk")
+            }
+            std::io::ErrorKind::PermissionDenied => made.hint("check the permissions of this path"),
+            _ => made,
+        }
+    }
+
+    /// Adds what to do about it. Several hints are shown one below the other.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Adds the cause, with the causes below it.
+    #[must_use]
+    pub fn caused_by(mut self, cause: &(dyn std::error::Error + 'static)) -> Self {
+        let mut next = Some(cause);
+        while let Some(error) = next {
+            let text = error.to_string();
+            // Some libraries print their source in their own message too.
+            if !self.causes.last().is_some_and(|last| last.contains(&text)) {
+                self.causes.push(text);
+            }
+            next = error.source();
+        }
+        self
+    }
+
+    /// Puts this error below a message that says what was being done.
+    #[must_use]
+    pub fn context(mut self, message: impl Into<String>) -> Self {
+        let inner = std::mem::replace(&mut self.message, message.into());
+        self.causes.insert(0, inner);
+        self
+    }
+
+    /// The same error with another message.
+    #[must_use]
+    pub(crate) fn with_message(mut self, message: String) -> Self {
+        self.message = message;
+        self
+    }
+
+    /// The kind, which decides the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The message without causes and hints.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The whole text as shown on a terminal, without colour: message, causes, hints.
+    pub fn render(&self) -> String {
+        let mut text = format!("error: {}", self.message);
+        for cause in &self.causes {
+            text.push_str(&format!("\n  caused by: {}", cause.replace('\n', "\n    ")));
+        }
+        if !self.hints.is_empty() {
+            text.push('\n');
+            for hint in &self.hints {
+                text.push_str(&format!("\nhint: {hint}"));
+            }
+        }
+        text
+    }
+}
+
+impl Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Turns a library's error into an [`Error`] at the place that knows what was being done.
+pub trait ResultExt<T> {
+    /// The data at hand is to blame.
+    fn or_data(self, message: impl FnOnce() -> String) -> Result<T>;
+    /// Something outside is to blame: the disk, the network, a program.
+    fn or_other(self, message: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T, E: std::error::Error + 'static> ResultExt<T> for std::result::Result<T, E> {
+    fn or_data(self, message: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|error| Error::data(message()).caused_by(&error))
+    }
+
+    fn or_other(self, message: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|error| Error::other(message()).caused_by(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn render_has_message_causes_and_hints_in_order() {
+        let cause = std::io::Error::other("pipe broke");
+        let error = Error::data("bad row 3").caused_by(&cause).context("cannot read a.csv").hint("look at row 3");
+        assert_eq!(
+            error.render(),
+            "error: cannot read a.csv\n  caused by: bad row 3\n  caused by: pipe broke\n\nhint: look at row 3"
+        );
+        assert_eq!(error.kind().exit_code(), 4);
+    }
+}

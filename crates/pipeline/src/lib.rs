@@ -1,0 +1,30 @@
+//! The contract between Firebrand's stages and their runner.
+//!
+//! A stage is a process over files. The runner (`cargo xtask`) writes a [`Request`] as JSON and calls
+//! `EXE check REQUEST.json` for every stage before the first one starts, then `EXE run REQUEST.json` in order. A stage
+//! reads the finished directories of earlier stages and writes its [slot's outputs](Slot::outputs) into a temporary
+//! directory; the runner verifies them, writes the [`Manifest`] last, and renames the directory into place. So a manifest
+//! present means a stage that finished.
+//!
+//! A stage in Rust implements [`Stage`] and has a one-line `main` (see [`main`]); a stage in any other language needs only
+//! to read the request and write the files.
+//!
+//! Invariants: this crate knows neither tensors nor tables (no burn, no polars), and no stage.
+
+pub mod config;
+mod error;
+pub mod hash;
+mod manifest;
+mod process;
+pub mod progress;
+mod run;
+mod slot;
+mod stage;
+pub mod verify;
+
+pub use error::{Error, ErrorKind, Result, ResultExt};
+pub use manifest::{Manifest, OutputEntry};
+pub use process::{Request, main};
+pub use run::{RunDir, RunLock};
+pub use slot::{Output, OutputKind, Slot};
+pub use stage::{Stage, StageIo, read_json};

@@ -1,0 +1,141 @@
+//! What a stage is, and what it sees of the run.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::progress::Progress;
+use crate::{Error, Request, Result, ResultExt, Slot};
+
+/// A stage of the pipeline, as a type without values: the process is the instance.
+pub trait Stage {
+    /// The place it fills.
+    const SLOT: Slot;
+
+    /// Its section of the configuration. Use `#[serde(deny_unknown_fields)]`; its rustdoc is the reference.
+    type Config: Serialize + DeserializeOwned;
+
+    /// Refuses a configuration that cannot work, before any stage starts.
+    ///
+    /// # Errors
+    /// [`Error::key`] names the key; the runner adds the file and line that set it.
+    fn check(config: &Self::Config) -> Result<()> {
+        let _ = config;
+        Ok(())
+    }
+
+    /// Does the work: reads `io.input(…)`, writes `io.output(…)`.
+    ///
+    /// # Errors
+    /// Whatever went wrong, ready to be shown to the user.
+    fn run(config: &Self::Config, io: &StageIo) -> Result<()>;
+}
+
+/// What a running stage sees: its inputs, its output directory, the cache, and progress bars.
+#[derive(Debug)]
+pub struct StageIo {
+    request: Request,
+}
+
+impl StageIo {
+    /// The view of the process that answers `request`.
+    pub fn new(request: Request) -> Self {
+        Self { request }
+    }
+
+    /// A finished file or directory of an earlier stage.
+    ///
+    /// # Errors
+    /// A data error when the slot is not among [`Slot::inputs`] or the path is not there.
+    pub fn input(&self, slot: Slot, path: &str) -> Result<PathBuf> {
+        let full = self.input_dir(slot)?.join(path);
+        if full.exists() {
+            Ok(full)
+        } else {
+            Err(Error::data(format!("the `{slot}` stage left no `{path}` ({} is missing)", full.display()))
+                .hint(format!("run `cargo xtask stage {slot} --force` to make it again")))
+        }
+    }
+
+    /// A file of an earlier stage that it may have left out.
+    ///
+    /// # Errors
+    /// A data error when the slot is not among [`Slot::inputs`].
+    pub fn optional_input(&self, slot: Slot, path: &str) -> Result<Option<PathBuf>> {
+        let full = self.input_dir(slot)?.join(path);
+        Ok(full.exists().then_some(full))
+    }
+
+    fn input_dir(&self, slot: Slot) -> Result<&Path> {
+        self.request.inputs.get(&slot).map(PathBuf::as_path).ok_or_else(|| {
+            Error::data(format!("the `{}` stage asked for `{slot}`, which it was not given", self.request.slot))
+                .hint("Slot::inputs lists what each stage reads")
+        })
+    }
+
+    /// Where to write an output. The directory exists; after the stage it is renamed as a whole.
+    pub fn output(&self, path: &str) -> PathBuf {
+        self.request.output.join(path)
+    }
+
+    /// Makes (where needed) and returns a directory below the output directory.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn output_dir(&self, path: &str) -> Result<PathBuf> {
+        let full = self.output(path);
+        std::fs::create_dir_all(&full).map_err(|error| Error::io("create", &full, &error))?;
+        Ok(full)
+    }
+
+    /// Writes a value as indented JSON with a final newline.
+    ///
+    /// # Errors
+    /// When the value has no JSON form or the system refuses.
+    pub fn write_json(&self, path: &str, value: &impl Serialize) -> Result<()> {
+        let full = self.output(path);
+        let mut text = serde_json::to_string_pretty(value).or_other(|| format!("cannot write {path} as JSON"))?;
+        text.push('\n');
+        std::fs::write(&full, text).map_err(|error| Error::io("write", &full, &error))
+    }
+
+    /// The content-addressed cache shared by all runs.
+    pub fn cache(&self) -> &Path {
+        &self.request.cache
+    }
+
+    /// The directory that relative paths in the configuration start from.
+    pub fn workspace(&self) -> &Path {
+        &self.request.workspace
+    }
+
+    /// The name of the run.
+    pub fn run_name(&self) -> &str {
+        &self.request.run
+    }
+
+    /// Whether the output directory holds what an interrupted run with the same key left there.
+    pub fn resuming(&self) -> bool {
+        self.request.resume
+    }
+
+    /// Starts a progress bar (plain lines where stderr is no terminal). `total` of zero means unknown.
+    pub fn progress(&self, what: &str, total: u64) -> Progress {
+        Progress::start(&format!("{:>8} {what}", self.request.slot), total)
+    }
+
+    /// Prints a line on stderr, above any bar.
+    pub fn log(&self, message: impl AsRef<str>) {
+        crate::progress::log(&format!("{:>8} {}", self.request.slot, message.as_ref()));
+    }
+}
+
+/// Reads a JSON file.
+///
+/// # Errors
+/// When it cannot be read, or is not the JSON of a `T`: the message has the line and column.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, &error))?;
+    serde_json::from_str(&text).or_data(|| format!("{} is not valid", path.display()))
+}

@@ -1,0 +1,1 @@
+//! Predictions over an exported bundle

@@ -1,0 +1,1 @@
+//! Firebrand stage: rows into training, validation and test rows

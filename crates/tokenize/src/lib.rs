@@ -1,0 +1,1 @@
+//! Firebrand stage: texts into token ids

@@ -1,0 +1,1 @@
+//! Firebrand stage: fine-tunes the model
