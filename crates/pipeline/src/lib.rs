@@ -3,7 +3,7 @@
 //! A stage is a process over files. The runner (`cargo xtask`) writes a [`Request`] as JSON and calls
 //! `EXE check REQUEST.json` for every stage before the first one starts, then `EXE run REQUEST.json` in order. A stage
 //! reads the finished directories of earlier stages and writes its [slot's outputs](Slot::outputs) into a temporary
-//! directory; the runner verifies them, writes the [`Manifest`] last, and renames the directory into place. So a manifest
+//! directory; the runner verifies them, writes the `manifest.json` last, and renames the directory into place. So a manifest
 //! present means a stage that finished.
 //!
 //! A stage in Rust implements [`Stage`] and has a one-line `main` (see [`main`]); a stage in any other language needs only
@@ -14,17 +14,12 @@
 pub mod config;
 mod error;
 pub mod hash;
-mod manifest;
 mod process;
 pub mod progress;
-mod run;
 mod slot;
 mod stage;
-pub mod verify;
 
 pub use error::{Error, ErrorKind, Result, ResultExt};
-pub use manifest::{Manifest, OutputEntry};
 pub use process::{Request, main};
-pub use run::{RunDir, RunLock};
 pub use slot::{Output, OutputKind, Slot};
 pub use stage::{Stage, StageIo, read_json};
