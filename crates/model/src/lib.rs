@@ -1,1 +1,46 @@
-//! Encoder
+//! Pretrained encoders with a classification head, on Burn.
+//!
+//! A [`Classifier`] is read from and written to a directory in the Hugging Face hub's layout. A model family (BERT, …) is a
+//! translation, not a model: one [`Network`] is built from independent parts, and a file per family in `family/` reads the
+//! hub's `config.json` into a [`NetworkConfig`] and lists how its tensors are named.
+//!
+//! Invariants: this crate knows neither stages nor runs; only it knows tensor names; padding never changes an answer.
+
+mod activation;
+mod attention;
+mod batch;
+mod checkpoint;
+mod classifier;
+mod config;
+mod device;
+mod dropout;
+mod embeddings;
+mod encoder;
+mod error;
+mod family;
+mod head;
+mod linear;
+mod loss;
+mod mlp;
+mod network;
+mod norm;
+mod random;
+
+pub use activation::Activation;
+pub use attention::Attention;
+pub use batch::{Batch, Tokens};
+pub use checkpoint::{LoadReport, ParameterSource, SafetensorsFile, named_parameters, write_safetensors};
+pub use classifier::{Classifier, StartFrom};
+pub use config::{HubConfig, ModelConfig, ProblemType};
+pub use device::{device, keep_freed_memory};
+pub use dropout::{Dropout, DropoutRng};
+pub use embeddings::{Embeddings, EmbeddingsConfig};
+pub use encoder::{Encoder, EncoderConfig, EncoderLayer};
+pub use error::ModelError;
+pub use family::Family;
+pub use head::{Head, HeadConfig};
+pub use linear::Linear;
+pub use loss::{cross_entropy, softmax};
+pub use mlp::Mlp;
+pub use network::{Network, NetworkConfig};
+pub use norm::LayerNorm;

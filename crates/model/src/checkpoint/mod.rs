@@ -1,0 +1,12 @@
+//! Parameters from files and into files, with every tensor accounted for.
+
+mod hub;
+mod rules;
+mod safetensors_file;
+mod source;
+
+pub use hub::LoadReport;
+pub(crate) use hub::{NewHead, load_network, save_network};
+pub(crate) use rules::{Rule, Rules};
+pub use safetensors_file::{SafetensorsFile, write_safetensors};
+pub use source::{ParameterSource, named_parameters};

@@ -1,0 +1,75 @@
+//! Where a network's parameters come from while it is built, and how they are listed afterwards.
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::{ModelError, Network, NetworkConfig};
+
+/// Gives a network its parameters, by path (`encoder.layers.0.mlp.up.weight`) and shape.
+pub trait ParameterSource {
+    /// The values of a parameter, float32, in row-major order.
+    ///
+    /// # Errors
+    /// When there is no such parameter or its shape differs.
+    fn data(&mut self, path: &str, shape: &[usize]) -> Result<TensorData, ModelError>;
+
+    /// Where the parameters shall live.
+    fn device(&self) -> &Device;
+}
+
+impl dyn ParameterSource + '_ {
+    /// A trainable parameter.
+    ///
+    /// # Errors
+    /// When there is no such parameter or its shape differs.
+    pub fn take<const D: usize>(&mut self, path: &str, shape: [usize; D]) -> Result<Param<Tensor<D>>, ModelError> {
+        let data = self.data(path, &shape)?;
+        Ok(Param::from_data(data, self.device()))
+    }
+}
+
+/// The path and shape of every parameter that a network of this configuration has, without making any.
+pub(crate) fn expected_parameters(
+    config: &NetworkConfig,
+    device: &Device,
+) -> Result<Vec<(String, Vec<usize>)>, ModelError> {
+    struct Listing<'a> {
+        found: Vec<(String, Vec<usize>)>,
+        device: &'a Device,
+    }
+    impl ParameterSource for Listing<'_> {
+        fn data(&mut self, path: &str, shape: &[usize]) -> Result<TensorData, ModelError> {
+            self.found.push((path.to_owned(), shape.to_vec()));
+            // One number stands for the tensor, whatever its size: only paths and shapes are of interest.
+            Ok(TensorData::new(vec![0.0f32], vec![1; shape.len()]))
+        }
+        fn device(&self) -> &Device {
+            self.device
+        }
+    }
+    let mut listing = Listing { found: Vec::new(), device };
+    Network::new(&mut listing, config)?;
+    Ok(listing.found)
+}
+
+/// Every parameter of a module with its path, in the module's order.
+pub fn named_parameters<M: Module>(module: &M) -> Vec<(String, TensorData)> {
+    struct Collector {
+        path: Vec<String>,
+        found: Vec<(String, TensorData)>,
+    }
+    impl ModuleVisitor for Collector {
+        fn enter_module(&mut self, name: &str, _container: &str) {
+            self.path.push(name.to_owned());
+        }
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.path.pop();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.found.push((self.path.join("."), param.val().into_data()));
+        }
+    }
+    let mut collector = Collector { path: Vec::new(), found: Vec::new() };
+    module.visit(&mut collector);
+    collector.found
+}

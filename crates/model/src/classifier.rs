@@ -1,0 +1,188 @@
+//! A text classifier in a directory of the hub's layout.
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::Device;
+
+use crate::checkpoint::{NewHead, load_network, save_network};
+use crate::{Batch, HubConfig, LoadReport, ModelConfig, ModelError, Network, ProblemType, SafetensorsFile, Tokens};
+
+/// An encoder with a head for known labels.
+#[derive(Debug, Clone)]
+pub struct Classifier {
+    /// The parameters.
+    pub network: Network,
+    config: ModelConfig,
+    hub: HubConfig,
+}
+
+/// What training starts from: a pretrained model, with changes.
+#[derive(Debug, Clone)]
+pub struct StartFrom {
+    /// The labels' names, by index.
+    pub labels: Vec<String>,
+    /// Decides the new head's first weights.
+    pub seed: u64,
+    /// Dropout after attention, feed-forward and embeddings; `None`: as the model's config says.
+    pub hidden_dropout: Option<f64>,
+    /// Dropout of attention weights; `None`: as the model's config says.
+    pub attention_dropout: Option<f64>,
+    /// Dropout before the output map; `None`: as the model's config says.
+    pub classifier_dropout: Option<f64>,
+}
+
+impl Classifier {
+    /// Loads a fine-tuned classifier. Every tensor must have its place.
+    ///
+    /// # Errors
+    /// When a file is missing or damaged, or the tensors do not fit the configuration.
+    pub fn load(directory: &Path, device: &Device) -> Result<Self, ModelError> {
+        let hub = HubConfig::read(directory)?;
+        let config = ModelConfig::new(&hub, None)?;
+        let file = SafetensorsFile::read(&directory.join("model.safetensors"))?;
+        let (network, _) = load_network(&file, &config.family.rules(), &config.network, None, device)?;
+        Ok(Self { network, config, hub })
+    }
+
+    /// Loads a pretrained model and gives it a head for these labels.
+    ///
+    /// A head that the file already has is kept when its labels are the same, in the same order, and replaced otherwise;
+    /// the report says which.
+    ///
+    /// # Errors
+    /// When a file is missing or damaged, or the tensors do not fit the configuration.
+    pub fn start(directory: &Path, from: &StartFrom, device: &Device) -> Result<(Self, LoadReport), ModelError> {
+        let mut hub = HubConfig::read(directory)?;
+        let same_labels = hub.get("id2label").is_some() && hub.labels()? == from.labels;
+        let mut config = ModelConfig::new(&hub, Some(from.labels.clone()))?;
+        let encoder = &mut config.network.encoder;
+        if let Some(dropout) = from.hidden_dropout {
+            encoder.hidden_dropout = dropout;
+            encoder.embeddings.dropout = dropout;
+        }
+        if let Some(dropout) = from.attention_dropout {
+            encoder.attention_dropout = dropout;
+        }
+        if let Some(dropout) = from.classifier_dropout {
+            config.network.head.dropout = dropout;
+        }
+        config.problem = ProblemType::SingleLabelClassification;
+        hub.describe_classifier(config.family, &config.labels, config.problem);
+
+        let file = SafetensorsFile::read(&directory.join("model.safetensors"))?;
+        let new_head =
+            NewHead { seed: from.seed, deviation: config.initializer_range, replace_output: !same_labels };
+        let (network, report) =
+            load_network(&file, &config.family.rules(), &config.network, Some(new_head), device)?;
+        Ok((Self { network, config, hub }, report))
+    }
+
+    /// Writes `config.json` and `model.safetensors` as transformers reads them.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn save(&self, directory: &Path) -> Result<(), ModelError> {
+        std::fs::create_dir_all(directory).map_err(ModelError::io("create", directory))?;
+        save_network(&directory.join("model.safetensors"), &self.config.family.rules(), &self.network)?;
+        self.hub.write(directory)
+    }
+
+    /// The same classifier with other parameters.
+    #[must_use]
+    pub fn with_network(self, network: Network) -> Self {
+        Self { network, ..self }
+    }
+
+    /// What `config.json` says.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// The labels' names, by index.
+    pub fn labels(&self) -> &[String] {
+        &self.config.labels
+    }
+
+    /// The longest row, in tokens.
+    pub fn max_length(&self) -> usize {
+        self.config.max_length
+    }
+
+    /// The token that fills rows up.
+    pub fn pad_token_id(&self) -> u32 {
+        self.config.pad_token_id
+    }
+
+    /// Rows of the token table.
+    pub fn vocab_size(&self) -> usize {
+        self.config.network.encoder.embeddings.vocabulary
+    }
+
+    /// The family's name as `config.json` has it.
+    pub fn family(&self) -> &'static str {
+        self.config.family.model_type()
+    }
+
+    /// The name that the hub's files give the parameter of this path (`encoder.embeddings.token`).
+    pub fn hub_name(&self, path: &str) -> Option<String> {
+        self.config.family.rules().hub(path).map(|tensor| tensor.name)
+    }
+
+    /// Number of parameters.
+    pub fn parameters(&self) -> usize {
+        self.network.num_params()
+    }
+
+    /// Scores before softmax, one list per row, in the rows' order. Rows of like length share a batch; padding never
+    /// changes an answer. `progress` is told how many more rows are done.
+    ///
+    /// # Errors
+    /// [`ModelError::Input`] when a row is empty, too long, or has an id beyond the vocabulary.
+    pub fn logits(
+        &self,
+        rows: &[Tokens<'_>],
+        batch_size: usize,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
+        self.check(rows)?;
+        let network = self.network.valid();
+        let device = self.network.devices().into_iter().next().unwrap_or_default().inner();
+        let mut order: Vec<usize> = (0..rows.len()).collect();
+        order.sort_by_key(|&row| rows[row].ids.len());
+        let mut answers = vec![Vec::new(); rows.len()];
+        for chunk in order.chunks(batch_size.max(1)) {
+            let tokens: Vec<Tokens<'_>> = chunk.iter().map(|&row| rows[row]).collect();
+            let batch = Batch::new(&tokens, self.pad_token_id(), &device)?;
+            let logits = network.forward(&batch, None).into_data().convert::<f32>();
+            // The line above makes it float32.
+            let values = logits.as_slice::<f32>().unwrap_or_default();
+            for (&row, logits) in chunk.iter().zip(values.chunks(self.labels().len())) {
+                answers[row] = logits.to_vec();
+            }
+            progress(chunk.len() as u64);
+        }
+        Ok(answers)
+    }
+
+    /// Refuses rows that would be looked up beyond a table's end.
+    fn check(&self, rows: &[Tokens<'_>]) -> Result<(), ModelError> {
+        let types = self.config.network.encoder.embeddings.types.unwrap_or(usize::MAX);
+        for (index, row) in rows.iter().enumerate() {
+            let problem = |problem: String| Err(ModelError::Input(format!("row {index}: {problem}")));
+            if row.ids.is_empty() {
+                return problem("no tokens".to_owned());
+            }
+            if row.ids.len() > self.max_length() {
+                return problem(format!("{} tokens, but the model takes {}", row.ids.len(), self.max_length()));
+            }
+            if let Some(id) = row.ids.iter().find(|&&id| id as usize >= self.vocab_size()) {
+                return problem(format!("token id {id}, but the vocabulary has {} entries", self.vocab_size()));
+            }
+            if let Some(id) = row.type_ids.iter().find(|&&id| id as usize >= types) {
+                return problem(format!("segment {id}, but the model has {types}"));
+            }
+        }
+        Ok(())
+    }
+}
