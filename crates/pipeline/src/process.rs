@@ -83,7 +83,9 @@ fn dispatch<S: Stage>() -> Result<()> {
     let section = S::SLOT.name();
     let config: S::Config = serde_json::from_value(request.config.clone())
         .map_err(|error| Error::config(format!("[{section}] is not valid: {error}")))?;
-    S::check(&config).map_err(|error| locate(error, section, &request.origins))?;
+    S::check(&config)
+        .and_then(|()| S::check_files(&config, &request.workspace))
+        .map_err(|error| locate(error, section, &request.origins))?;
     if verb == "run" {
         S::run(&config, &StageIo::new(request))?;
     }

@@ -25,6 +25,16 @@ pub trait Stage {
         Ok(())
     }
 
+    /// Refuses files of the user's that the configuration names and that are not there, before any stage starts.
+    /// `workspace` is the directory that relative paths start from.
+    ///
+    /// # Errors
+    /// A data error that names the path.
+    fn check_files(config: &Self::Config, workspace: &Path) -> Result<()> {
+        let _ = (config, workspace);
+        Ok(())
+    }
+
     /// Does the work: reads `io.input(…)`, writes `io.output(…)`.
     ///
     /// # Errors
