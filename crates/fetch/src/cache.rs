@@ -1,0 +1,235 @@
+//! The content-addressed cache: an entry is a directory that appears as a whole or not at all.
+//!
+//! ```text
+//! downloads/SHA256/NAME        a downloaded file
+//! unpacked/v1-SHA256/files/…   what an archive with that hash unpacks to, with its listing.json
+//! partial/KEY.part             a download that a later run goes on with
+//! index/KEY.json               which hash an unpinned source had when it was fetched
+//! locks/KEY.lock               held while the entry KEY is made
+//! tmp/KEY-PID-N/               an entry being made; renamed when it is complete
+//! ```
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use firebrand_pipeline::{Error, Result, StageIo, read_json};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::digest;
+
+/// The cache below one directory.
+#[derive(Debug, Clone)]
+pub(crate) struct Cache {
+    root: PathBuf,
+}
+
+/// The right to make one entry; given back when dropped, or when the process dies.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    key: String,
+    _file: File,
+}
+
+/// A directory that is removed when dropped, unless it became an entry.
+#[derive(Debug)]
+pub(crate) struct Temporary {
+    path: PathBuf,
+}
+
+impl Cache {
+    /// Opens the cache, making its directories where needed.
+    pub(crate) fn open(root: &Path) -> Result<Self> {
+        for area in ["downloads", "unpacked", "partial", "index", "locks", "tmp"] {
+            create_dir(&root.join(area))?;
+        }
+        Ok(Self { root: root.to_owned() })
+    }
+
+    /// Where the entry `key` of an area is, or would be.
+    pub(crate) fn entry(&self, area: &str, key: &str) -> PathBuf {
+        self.root.join(area).join(key)
+    }
+
+    /// Waits until no other process makes the entry `key`. `what` tells the user what is being waited for.
+    pub(crate) fn lock(&self, key: &str, what: &str, io: &StageIo) -> Result<Lock> {
+        let path = self.root.join("locks").join(format!("{key}.lock"));
+        let file = lock_file(&path, what, io)?;
+        let lock = Lock { key: key.to_owned(), _file: file };
+        self.sweep(&lock);
+        Ok(lock)
+    }
+
+    /// Removes what a killed process left of this entry: the lock says that no living one is at it.
+    fn sweep(&self, lock: &Lock) {
+        let start = format!("{}-", lock.key);
+        let Ok(entries) = fs::read_dir(self.root.join("tmp")) else { return };
+        for entry in entries.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&start) {
+                // What cannot be removed now is in nobody's way: its name is never used again.
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+
+    /// A new empty directory in which to make the locked entry.
+    pub(crate) fn temporary(&self, lock: &Lock) -> Result<Temporary> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = self.root.join("tmp").join(format!("{}-{}-{number}", lock.key, std::process::id()));
+        create_dir(&path)?;
+        Ok(Temporary { path })
+    }
+
+    /// Turns a finished temporary directory into the entry `key`.
+    pub(crate) fn commit(&self, made: Temporary, area: &str, key: &str) -> Result<PathBuf> {
+        let entry = self.entry(area, key);
+        match fs::rename(&made.path, &entry) {
+            Ok(()) => Ok(entry),
+            // Two different sources may hold the same bytes; whoever came first has made the same entry.
+            Err(_) if entry.exists() => Ok(entry),
+            Err(error) => Err(Error::io("write", &entry, &error)),
+        }
+    }
+
+    /// Removes an entry that was found damaged. It moves aside first, so that it is never there by half.
+    pub(crate) fn discard(&self, lock: &Lock, area: &str, key: &str) -> Result<()> {
+        let entry = self.entry(area, key);
+        let aside = self.temporary(lock)?;
+        match fs::rename(&entry, aside.path.join("damaged")) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(Error::io("replace", &entry, &error)),
+        }
+    }
+
+    /// What was remembered of a source.
+    pub(crate) fn recall<T: DeserializeOwned>(&self, source: &str) -> Option<T> {
+        read_json(&self.index_file(source)).ok()
+    }
+
+    /// Remembers something of a source.
+    pub(crate) fn remember(&self, source: &str, value: &impl Serialize) -> Result<()> {
+        let path = self.index_file(source);
+        let text = serde_json::to_string_pretty(value).unwrap_or_default();
+        write_whole(&path, text.as_bytes())
+    }
+
+    /// The file that remembers a source.
+    pub(crate) fn index_file(&self, source: &str) -> PathBuf {
+        self.root.join("index").join(format!("{}.json", digest::of_bytes(source.as_bytes())))
+    }
+}
+
+impl Temporary {
+    /// The directory.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A new directory in it.
+    pub(crate) fn dir(&self, name: &str) -> Result<PathBuf> {
+        let path = self.path.join(name);
+        create_dir(&path)?;
+        Ok(path)
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // After a commit there is nothing left to remove.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// Makes a directory and its parents.
+pub(crate) fn create_dir(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).map_err(|error| Error::io("create", path, &error))
+}
+
+/// Writes a small file so that another process sees the old content or the new.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let temporary = path.with_extension(format!("tmp-{}", std::process::id()));
+    fs::write(&temporary, bytes).map_err(|error| Error::io("write", &temporary, &error))?;
+    fs::rename(&temporary, path).map_err(|error| Error::io("write", path, &error))
+}
+
+/// Locks a file (made where needed) until the returned handle is dropped; says so when it has to wait.
+pub(crate) fn lock_file(path: &Path, what: &str, io: &StageIo) -> Result<File> {
+    let failed = |error: std::io::Error| {
+        Error::io("lock", path, &error).hint("the cache needs a file system with locks: set `run.dir` to a local disk")
+    };
+    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            io.log(format!("waiting for another process that fetches {what}"));
+            file.lock().map_err(failed)?;
+            Ok(file)
+        }
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::stage_io;
+
+    #[test]
+    fn an_entry_appears_as_a_whole_and_a_dead_ones_leftovers_go() {
+        let (home, io) = stage_io();
+        let cache = Cache::open(home.path()).unwrap();
+        let left = home.path().join("tmp/abc-1-0");
+        fs::create_dir_all(left.join("deep")).unwrap();
+        let other = home.path().join("tmp/abcd-1-0");
+        fs::create_dir_all(&other).unwrap();
+
+        let lock = cache.lock("abc", "it", &io).unwrap();
+        assert!(!left.exists() && other.exists());
+        let made = cache.temporary(&lock).unwrap();
+        fs::write(made.path().join("a"), "1").unwrap();
+        assert!(!cache.entry("downloads", "abc").exists());
+        let entry = cache.commit(made, "downloads", "abc").unwrap();
+        assert_eq!(fs::read_to_string(entry.join("a")).unwrap(), "1");
+
+        let second = cache.temporary(&lock).unwrap();
+        fs::write(second.path().join("a"), "2").unwrap();
+        cache.commit(second, "downloads", "abc").unwrap();
+        assert_eq!(fs::read_to_string(entry.join("a")).unwrap(), "1");
+        cache.discard(&lock, "downloads", "abc").unwrap();
+        assert!(!entry.exists());
+
+        let dropped = cache.temporary(&lock).unwrap().path().to_owned();
+        assert!(!dropped.exists());
+        assert_eq!(fs::read_dir(home.path().join("tmp")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_second_lock_waits() {
+        let (home, io) = stage_io();
+        let cache = Cache::open(home.path()).unwrap();
+        let lock = cache.lock("abc", "it", &io).unwrap();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let (again, root) = (cache.clone(), home.path().to_owned());
+        let thread = std::thread::spawn(move || {
+            let io = crate::testing::stage_io_in(&root);
+            let _lock = again.lock("abc", "it", &io).unwrap();
+            sender.send(()).unwrap();
+        });
+        assert!(receiver.recv_timeout(std::time::Duration::from_millis(100)).is_err());
+        drop(lock);
+        receiver.recv_timeout(std::time::Duration::from_secs(10)).unwrap();
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn what_is_remembered_is_recalled() {
+        let (home, _) = stage_io();
+        let cache = Cache::open(home.path()).unwrap();
+        assert_eq!(cache.recall::<Vec<u32>>("x"), None);
+        cache.remember("x", &[1, 2]).unwrap();
+        assert_eq!(cache.recall::<Vec<u32>>("x"), Some(vec![1, 2]));
+    }
+}

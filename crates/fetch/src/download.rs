@@ -1,0 +1,183 @@
+//! One file over HTTP, in as many attempts as it takes.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use firebrand_pipeline::progress::Progress;
+use firebrand_pipeline::{Error, Result, StageIo};
+use ureq::http::{HeaderMap, StatusCode};
+
+use crate::http::{ATTEMPTS, Ask, Failure, Http, header};
+
+/// A file to download.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Download<'a> {
+    /// Its address.
+    pub(crate) url: &'a str,
+    /// What it is called in messages.
+    pub(crate) what: &'a str,
+    /// A bearer token.
+    pub(crate) token: Option<&'a str>,
+    /// Its size in bytes, where another source than this download knows it.
+    pub(crate) size: Option<u64>,
+    /// Where the bytes go. What is there already is gone on with.
+    pub(crate) part: &'a Path,
+    /// Whether what is there is surely the start of the same content: its name has the content's hash in it.
+    pub(crate) same_content: bool,
+}
+
+/// Where one attempt ended.
+enum Step {
+    Done,
+    Broken(Failure),
+}
+
+impl Download<'_> {
+    /// Downloads until the file is whole; then `part` holds all of it.
+    ///
+    /// # Errors
+    /// When the host refuses, or too many attempts in a row bring nothing new. What has come so far stays.
+    pub(crate) fn run(&self, http: &Http, io: &StageIo) -> Result<()> {
+        let progress = Progress::start_bytes(&format!("{:>8} {}", "fetch", self.what), self.size.unwrap_or(0));
+        let (mut attempt, mut best) = (1, self.have());
+        loop {
+            let failure = match self.attempt(http, &progress)? {
+                Step::Done => break,
+                Step::Broken(failure) => failure,
+            };
+            // Only what is new counts as progress: a server that starts over and breaks off must not go on for ever.
+            let have = self.have();
+            attempt = if have > best { 1 } else { attempt + 1 };
+            best = best.max(have);
+            if attempt > ATTEMPTS || !failure.may_pass() {
+                return Err(failure.into_error(self.what, self.url));
+            }
+            http.wait(attempt, &failure, io);
+        }
+        progress.finish();
+        let _ = fs::remove_file(self.state_file());
+        Ok(())
+    }
+
+    fn attempt(&self, http: &Http, progress: &Progress) -> Result<Step> {
+        let have = self.have();
+        if self.size.is_some_and(|size| size == have) && self.same_content {
+            return Ok(Step::Done);
+        }
+        let state = fs::read_to_string(self.state_file()).ok();
+        let too_long = self.size.is_some_and(|size| have > size);
+        let resumes = have > 0 && !too_long && (self.same_content || state.is_some());
+        let from = resumes.then_some((have, state.as_deref().filter(|_| !self.same_content)));
+        let response = match http.get(self.url, Ask { token: self.token, from }) {
+            Ok(response) => response,
+            Err(failure) => return Ok(Step::Broken(failure)),
+        };
+        let headers = response.headers();
+        let start = match (response.status(), content_range(headers)) {
+            (StatusCode::PARTIAL_CONTENT, Some((start, _))) if from.is_some() && start == have => have,
+            (StatusCode::RANGE_NOT_SATISFIABLE, Some((_, Some(total)))) if total == have => return Ok(Step::Done),
+            (StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE, _) => {
+                // An answer to another question: forget what is there, and ask for the whole.
+                remove(self.part)?;
+                return Ok(Step::Broken(broken(io::Error::other("the server answered for another range than asked"))));
+            }
+            _ => 0,
+        };
+        // What this answer holds, as it says itself, and what the whole must have.
+        let length = header(headers, "content-length").and_then(|text| text.parse::<u64>().ok());
+        let whole = self.size.or(length.map(|length| start + length));
+        self.remember_state(headers)?;
+        progress.set_total(whole.unwrap_or(0));
+        progress.set(start);
+
+        let mut file = open(self.part, start)?;
+        let (brought, ended) = receive(&mut response.into_body().into_reader(), &mut file, progress)
+            .map_err(|error| Error::io("write", self.part, &error))?;
+        let have = start + brought;
+        let short = whole.is_some_and(|whole| have < whole);
+        let long = whole.is_some_and(|whole| have > whole);
+        if long {
+            remove(self.part)?;
+        }
+        if ended.is_none() && !short && !long {
+            file.sync_all().map_err(|error| Error::io("write", self.part, &error))?;
+            return Ok(Step::Done);
+        }
+        Ok(Step::Broken(broken(ended.unwrap_or_else(|| {
+            let whole = whole.unwrap_or(0);
+            io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                format!("the body has {have} bytes where {whole} were announced"),
+            )
+        }))))
+    }
+
+    fn have(&self) -> u64 {
+        fs::metadata(self.part).map(|data| data.len()).unwrap_or(0)
+    }
+
+    /// Beside the part: which state of the file it is the start of.
+    fn state_file(&self) -> PathBuf {
+        self.part.with_extension("state")
+    }
+
+    fn remember_state(&self, headers: &HeaderMap) -> Result<()> {
+        if self.same_content {
+            return Ok(());
+        }
+        // A weak tag does not promise equal bytes.
+        let tag = header(headers, "etag").filter(|tag| tag.starts_with('"'));
+        let path = self.state_file();
+        match tag.or_else(|| header(headers, "last-modified")) {
+            Some(state) => fs::write(&path, state).map_err(|error| Error::io("write", &path, &error)),
+            None => remove(&path),
+        }
+    }
+}
+
+fn broken(cause: io::Error) -> Failure {
+    Failure::Network(Box::new(ureq::Error::Io(cause)))
+}
+
+/// Copies until the connection ends; how many bytes came, and why it ended if not by its own will. The error is the
+/// disk's.
+fn receive(from: &mut impl Read, to: &mut File, progress: &Progress) -> io::Result<(u64, Option<io::Error>)> {
+    let mut buffer = vec![0; 1 << 16];
+    let mut brought = 0;
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok((brought, None)),
+            Ok(count) => {
+                to.write_all(&buffer[..count])?;
+                brought += count as u64;
+                progress.inc(count as u64);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Ok((brought, Some(error))),
+        }
+    }
+}
+
+/// Opens the file to write from `start` on; what is behind goes.
+fn open(path: &Path, start: u64) -> Result<File> {
+    let failed = |error: io::Error| Error::io("write", path, &error);
+    let mut file = File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
+    file.set_len(start).map_err(failed)?;
+    io::Seek::seek(&mut file, io::SeekFrom::End(0)).map_err(failed)?;
+    Ok(file)
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path, &error)),
+        _ => Ok(()),
+    }
+}
+
+/// First byte and total of `bytes 5-9/10` or `bytes */10`.
+fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
+    let (range, total) = header(headers, "content-range")?.strip_prefix("bytes ")?.split_once('/')?;
+    let start = range.split('-').next()?.parse().unwrap_or(0);
+    Some((start, total.parse().ok()))
+}

@@ -1,0 +1,108 @@
+//! Which files of a repository or folder matter when the configuration does not say.
+
+/// Files of a model that are no weights.
+const MODEL_FILES: [&str; 20] = [
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "spiece.model",
+    "spm.model",
+    "tokenizer.model",
+    "sentencepiece.model",
+    "sentencepiece.bpe.model",
+    "bpe.codes",
+    // The licence that the weights come under goes with them, and the card says whose work they are.
+    "README.md",
+    "LICENSE",
+    "LICENSE.txt",
+    "LICENSE.md",
+    "NOTICE",
+    "NOTICE.txt",
+];
+
+/// Endings of the formats that the `clean` stage reads.
+const DATA_ENDINGS: [&str; 6] = [".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet"];
+
+/// Files that describe a data set and are none of its rows.
+const DATA_EXCEPT: [&str; 5] =
+    ["dataset_infos.json", "dataset_info.json", "state.json", "package.json", "metadata.json"];
+
+/// The files of a model: configuration, tokenizer, and its weights in one form.
+///
+/// Safetensors go before pickles, and one file before shards. Only the top folder counts: below it lie exports to other
+/// formats, and the parts of other libraries.
+pub(crate) fn model<'a>(files: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let top: Vec<_> = files.filter(|path| !path.contains('/')).collect();
+    let has = |name: &str| top.contains(&name);
+    let shards = |stem: &'static str, ending: &'static str| {
+        move |name: &str| {
+            let middle = name.strip_prefix(stem).and_then(|rest| rest.strip_suffix(ending));
+            middle.and_then(|middle| middle.strip_prefix('-')).is_some_and(|middle| middle.contains("-of-"))
+        }
+    };
+    let weights: Box<dyn Fn(&str) -> bool> = if has("model.safetensors") {
+        Box::new(|name| name == "model.safetensors")
+    } else if has("model.safetensors.index.json") {
+        let shard = shards("model", ".safetensors");
+        Box::new(move |name| name == "model.safetensors.index.json" || shard(name))
+    } else if has("pytorch_model.bin") {
+        Box::new(|name| name == "pytorch_model.bin")
+    } else {
+        let shard = shards("pytorch_model", ".bin");
+        Box::new(move |name| name == "pytorch_model.bin.index.json" || shard(name))
+    };
+    top.iter().copied().filter(|name| MODEL_FILES.contains(name) || weights(name)).collect()
+}
+
+/// The tables of a data set.
+pub(crate) fn data<'a>(files: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let table = |path: &&str| {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let hidden = path.split('/').any(|part| part.starts_with('.'));
+        !hidden
+            && !DATA_EXCEPT.contains(&name)
+            && DATA_ENDINGS.iter().any(|ending| name.to_lowercase().ends_with(ending))
+    };
+    files.filter(table).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_brings_one_form_of_its_weights() {
+        let all = [
+            "config.json",
+            "model.safetensors",
+            "pytorch_model.bin",
+            "tf_model.h5",
+            "tokenizer.json",
+            "vocab.txt",
+            "onnx/model.onnx",
+            "1_Pooling/config.json",
+        ];
+        assert_eq!(model(all.into_iter()), ["config.json", "model.safetensors", "tokenizer.json", "vocab.txt"]);
+        let pickles = all.into_iter().filter(|name| *name != "model.safetensors");
+        assert_eq!(model(pickles), ["config.json", "pytorch_model.bin", "tokenizer.json", "vocab.txt"]);
+        let sharded = [
+            "model-00001-of-00002.safetensors",
+            "model-00002-of-00002.safetensors",
+            "model.safetensors.index.json",
+            "model-old.safetensors",
+            "pytorch_model.bin",
+        ];
+        assert_eq!(model(sharded.into_iter()), &sharded[..3]);
+    }
+
+    #[test]
+    fn data_brings_its_tables() {
+        let all = ["README.md", ".gitattributes", "dataset_infos.json", "data/train-0.parquet", "test.CSV", "x.py"];
+        assert_eq!(data(all.into_iter()), ["data/train-0.parquet", "test.CSV"]);
+    }
+}

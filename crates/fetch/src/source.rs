@@ -1,0 +1,219 @@
+//! From a source in the configuration to the files that are wanted of it, wherever they lie.
+
+use std::path::{Path, PathBuf};
+
+use firebrand_pipeline::{Error, Result, StageIo};
+
+use crate::archive::{Format, Limits};
+use crate::cache::Cache;
+use crate::config::Source;
+use crate::downloads::{Downloads, Record, Wanted, differs, file_name};
+use crate::glob::Pattern;
+use crate::http::Http;
+use crate::hub::{self, Environment, Hub, Repositories, expand_home, patterns};
+use crate::packages::Client;
+use crate::tree::{Picked, Root, Tree, nearest};
+use crate::validate::{Kind, kind};
+use crate::{digest, unpacked};
+
+/// What the stage reaches the outside through.
+#[derive(Debug)]
+pub(crate) struct Means<'a> {
+    pub(crate) cache: &'a Cache,
+    pub(crate) http: &'a Http,
+    pub(crate) environment: &'a Environment,
+    pub(crate) limits: Limits,
+    pub(crate) io: &'a StageIo,
+}
+
+/// The files of a source, and how they came here.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// The files to copy.
+    pub(crate) files: Vec<Picked>,
+    /// What was downloaded for them.
+    pub(crate) downloads: Vec<Record>,
+    /// The commit of a hub's repository.
+    pub(crate) commit: Option<String>,
+}
+
+/// The files, what was downloaded for them, and the commit they are of.
+type Fetched = (Tree, Vec<Record>, Option<String>);
+
+/// Which of the two sources of the stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Data,
+    Model,
+}
+
+impl Role {
+    /// The key in `[fetch]`.
+    pub(crate) const fn key(self) -> &'static str {
+        match self {
+            Self::Data => "data",
+            Self::Model => "model",
+        }
+    }
+
+    /// The directory that it ends up in.
+    pub(crate) const fn output(self) -> &'static str {
+        match self {
+            Self::Data => "raw",
+            Self::Model => "pretrained",
+        }
+    }
+}
+
+/// Finds the files of a source, fetching what is not here.
+pub(crate) fn find(source: &Source, role: Role, means: &Means<'_>) -> Result<Found> {
+    let key = role.key();
+    let patterns = |name: &str, texts: &[String]| -> Result<Vec<Pattern>> {
+        texts.iter().map(|text| Pattern::checked(text, &format!("{key}.{name}"))).collect()
+    };
+    let files = patterns("files", &source.files)?;
+    let join = patterns("join", source.join.as_slice())?.pop();
+    let inside = patterns("inside", source.inside.as_slice())?.pop();
+    let picks = join.is_some() || inside.is_some();
+
+    let (mut tree, downloads, commit) = match kind(source, key)? {
+        Kind::Path(path) => (local(path, source, key, picks, means)?, Vec::new(), None),
+        Kind::Url(url) => means.url(url, source, key, picks)?,
+        Kind::Packages(client, names) => means.packages(client, names, source, key)?,
+        Kind::Hub { repository, revision } => {
+            let kind = match role {
+                Role::Data => Repositories::Datasets,
+                Role::Model => Repositories::Models,
+            };
+            let hub = Hub { environment: means.environment, http: means.http, cache: means.cache, io: means.io };
+            let (commit, root) = hub.fetch(hub::Wanted { kind, repository, revision, files: &files })?;
+            if !hub::is_commit(revision) {
+                means.io.log(format!("`{key}.revision` is not pinned: {repository} is at {commit} today"));
+            }
+            (Tree::single(root), Vec::new(), Some(commit))
+        }
+    };
+    if let Some(pattern) = &join {
+        tree = Tree::single(unpacked::joined(&tree, pattern, key, means.cache, means.limits, means.io)?);
+    }
+    let mut picked = match &inside {
+        Some(pattern) => tree.inside(pattern, key)?,
+        None => tree.all(),
+    };
+    // The hub was asked for these files only; elsewhere they are picked now.
+    if !files.is_empty() && commit.is_none() {
+        let names: Vec<_> = picked.iter().map(|file| file.to.clone()).collect();
+        picked.retain(|file| files.iter().any(|pattern| pattern.is_literally(&file.to) || pattern.matches(&file.to)));
+        if picked.is_empty() {
+            return Err(Error::data(format!("`{key}.files` = {:?} match nothing in the source", source.files))
+                .hint(nearest(&source.files[0], names.iter().map(String::as_str))));
+        }
+    } else if role == Role::Model && source.files.is_empty() {
+        let keep: Vec<String> =
+            patterns::model(picked.iter().map(|file| file.to.as_str())).into_iter().map(str::to_owned).collect();
+        // Of a directory that is no model at all, everything stays, for the message that lists what was found.
+        if !keep.is_empty() {
+            picked.retain(|file| keep.contains(&file.to));
+        }
+    }
+    Ok(Found { files: picked, downloads, commit })
+}
+
+/// Where a local source is; an error that names the nearest sibling if it is not there.
+pub(crate) fn local_path(path: &str, key: &str, workspace: &Path) -> Result<PathBuf> {
+    let full = workspace.join(expand_home(path.trim(), std::env::home_dir().as_deref()));
+    if full.exists() {
+        return Ok(full);
+    }
+    let error = Error::data(format!("`{key}.path` = \"{path}\" is not there ({} is missing)", full.display()));
+    // The last folder on the way that exists tells where the path went wrong.
+    let Some((above, missing)) = full.ancestors().zip(full.ancestors().skip(1)).find_map(|(missing, above)| {
+        above.is_dir().then(|| (above, missing.file_name().unwrap_or_default().to_string_lossy().into_owned()))
+    }) else {
+        return Err(error);
+    };
+    let siblings: Vec<String> = std::fs::read_dir(above)
+        .map(|entries| entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
+        .unwrap_or_default();
+    let visible = siblings.iter().map(String::as_str).filter(|name| !name.starts_with('.'));
+    Err(error
+        .hint(format!("in {}, {}", above.display(), nearest(&missing, visible)))
+        .hint("relative paths start from the root of the workspace"))
+}
+
+fn local(path: &str, source: &Source, key: &str, picks: bool, means: &Means<'_>) -> Result<Tree> {
+    let full = local_path(path, key, means.io.workspace())?;
+    if full.is_dir() {
+        if !source.sha256.is_empty() {
+            return Err(Error::key(&format!("{key}.sha256"), "applies to a file, but the path is a folder"));
+        }
+        let inside = |path: &Path| {
+            path.canonicalize().is_ok_and(|path| full.canonicalize().is_ok_and(|full| path.starts_with(full)))
+        };
+        if inside(&means.io.output("")) || inside(means.io.cache()) {
+            return Err(Error::key(&format!("{key}.path"), format!("= \"{path}\" holds this run's own directories"))
+                .hint("name a folder that holds nothing but the source"));
+        }
+        return Ok(Tree::single(Root::walk(&full)?));
+    }
+    let name = full.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let archive = picks && source.join.is_none() || Format::of_name(&name).is_some();
+    let hash = if archive || !source.sha256.is_empty() { Some(digest::of_file(&full)?) } else { None };
+    if let (Some(pinned), Some(found)) = (source.sha256.first(), &hash)
+        && !pinned.eq_ignore_ascii_case(found)
+    {
+        return Err(differs(path, pinned, found));
+    }
+    match hash {
+        Some(hash) if archive => {
+            unpacked::one(&full, &hash, &name, means.cache, means.limits, means.io).map(Tree::single)
+        }
+        _ => Ok(file_tree(&full, name)),
+    }
+}
+
+fn file_tree(path: &Path, name: String) -> Tree {
+    let dir = path.parent().unwrap_or(Path::new("")).to_owned();
+    Tree::single(Root { dir, files: vec![name] })
+}
+
+impl Means<'_> {
+    fn url(&self, url: &str, source: &Source, key: &str, picks: bool) -> Result<Fetched> {
+        let pinned = source.sha256.first().map(String::as_str);
+        let (tree, record) = if picks || Format::of_name(&file_name(url)).is_some() {
+            let (root, record) = self.downloads().archive(Wanted::Url(url), pinned)?;
+            (Tree::single(root), record)
+        } else {
+            let (path, record) = self.downloads().file(Wanted::Url(url), pinned)?;
+            (file_tree(&path, record.file.clone()), record)
+        };
+        let records = vec![record];
+        self.warn_unpinned(source, key, &records);
+        Ok((tree, records, None))
+    }
+
+    fn packages(&self, client: Client, names: &[String], source: &Source, key: &str) -> Result<Fetched> {
+        let (mut roots, mut records) = (Vec::new(), Vec::new());
+        for (index, name) in names.iter().enumerate() {
+            let pinned = source.sha256.get(index).map(String::as_str);
+            let (root, record) = self.downloads().archive(Wanted::Package(client, name), pinned)?;
+            roots.push(root);
+            records.push(record);
+        }
+        self.warn_unpinned(source, key, &records);
+        Ok((Tree { roots }, records, None))
+    }
+
+    fn downloads(&self) -> Downloads<'_> {
+        Downloads { cache: self.cache, http: self.http, limits: self.limits, io: self.io }
+    }
+
+    /// Tells the hashes of what nobody pinned, as the line to put into the configuration.
+    fn warn_unpinned(&self, source: &Source, key: &str, records: &[Record]) {
+        if source.sha256.is_empty() {
+            let hashes: Vec<_> = records.iter().map(|record| format!("\"{}\"", record.sha256)).collect();
+            let value = if let [one] = hashes.as_slice() { one.clone() } else { format!("[{}]", hashes.join(", ")) };
+            self.io.log(format!("warning: `{key}` is not pinned; to pin what was found, add: sha256 = {value}"));
+        }
+    }
+}

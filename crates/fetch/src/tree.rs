@@ -1,0 +1,225 @@
+//! What was fetched, before anything is picked from it: files below one or more roots.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use firebrand_pipeline::{Error, Result};
+
+use crate::glob::Pattern;
+
+/// How many names a message lists.
+const SHOWN: usize = 8;
+
+/// A directory and the files in it that belong to the source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Root {
+    /// The directory.
+    pub(crate) dir: PathBuf,
+    /// Paths relative to it, with `/`, sorted.
+    pub(crate) files: Vec<String>,
+}
+
+/// The files of a source. Several packages have a root each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tree {
+    /// The roots, in the order of the configuration.
+    pub(crate) roots: Vec<Root>,
+}
+
+/// A file to take: where it is, and the relative path under which it ends up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Picked {
+    /// Where it is.
+    pub(crate) from: PathBuf,
+    /// Where it goes, relative, with `/`.
+    pub(crate) to: String,
+}
+
+impl Root {
+    /// Everything below a directory of the user's, but for what is hidden.
+    pub(crate) fn walk(dir: &Path) -> Result<Self> {
+        let mut files = Vec::new();
+        walk(dir, "", &mut files, &mut Vec::new())?;
+        files.sort();
+        Ok(Self { dir: dir.to_owned(), files })
+    }
+}
+
+impl Tree {
+    /// A tree with one root.
+    pub(crate) fn single(root: Root) -> Self {
+        Self { roots: vec![root] }
+    }
+
+    /// All relative paths.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
+        self.roots.iter().flat_map(|root| root.files.iter().map(String::as_str))
+    }
+
+    /// Every file under its own path.
+    pub(crate) fn all(&self) -> Vec<Picked> {
+        self.roots
+            .iter()
+            .flat_map(|root| root.files.iter().map(|path| Picked { from: root.dir.join(path), to: path.clone() }))
+            .collect()
+    }
+
+    /// The one file or folder that `inside` names: a file under its name, a folder as what is in it.
+    pub(crate) fn inside(&self, pattern: &Pattern, key: &str) -> Result<Vec<Picked>> {
+        let candidates =
+            || self.roots.iter().flat_map(|root| entries(root).into_iter().map(move |entry| (root, entry)));
+        // The literal path wins, so that a name with brackets in it can be given as it is.
+        let mut found: Vec<_> = candidates().filter(|(_, entry)| pattern.is_literally(entry)).collect();
+        if found.is_empty() {
+            found = candidates().filter(|(_, entry)| pattern.matches(entry)).collect();
+        }
+        match found.as_slice() {
+            [(root, entry)] => Ok(take(root, entry)),
+            [] => Err(Error::data(format!("`{key}.inside` = \"{}\" is not in the source", pattern.as_str()))
+                .hint(nearest(pattern.as_str(), candidates().map(|(_, entry)| entry)))),
+            several => {
+                let names: Vec<_> = several.iter().map(|(_, entry)| *entry).take(SHOWN).collect();
+                Err(Error::data(format!("`{key}.inside` = \"{}\" matches {} paths", pattern.as_str(), several.len()))
+                    .hint(format!("give one of them in full: {}", names.join(", "))))
+            }
+        }
+    }
+}
+
+/// The files, and every folder above them.
+fn entries(root: &Root) -> BTreeSet<&str> {
+    let mut entries = BTreeSet::new();
+    for path in &root.files {
+        entries.insert(path.as_str());
+        let mut end = path.len();
+        while let Some(slash) = path[..end].rfind('/') {
+            if !entries.insert(&path[..slash]) {
+                break;
+            }
+            end = slash;
+        }
+    }
+    entries
+}
+
+fn take(root: &Root, entry: &str) -> Vec<Picked> {
+    let from = |path: &str| root.dir.join(path);
+    if root.files.iter().any(|path| path == entry) {
+        let name = entry.rsplit('/').next().unwrap_or(entry);
+        return vec![Picked { from: from(entry), to: name.to_owned() }];
+    }
+    let below = |path: &String| path.strip_prefix(entry)?.strip_prefix('/').map(str::to_owned);
+    root.files.iter().filter_map(|path| Some(Picked { from: from(path), to: below(path)? })).collect()
+}
+
+/// A hint that lists the names, the most similar first.
+pub(crate) fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
+    let own = |path: &str| path.rsplit('/').next().unwrap_or_default().to_lowercase();
+    let wanted = wanted.to_lowercase();
+    let score = |name: &str| {
+        let whole = strsim::jaro_winkler(&wanted, &name.to_lowercase());
+        whole.max(strsim::jaro_winkler(&own(&wanted), &own(name)))
+    };
+    let mut names: Vec<_> = names.map(|name| (score(name), name)).collect();
+    names.sort_by(|(a, left), (b, right)| b.total_cmp(a).then_with(|| left.cmp(right)));
+    names.dedup();
+    let more = match names.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let shown: Vec<_> = names.iter().take(SHOWN).map(|(_, name)| *name).collect();
+    if shown.is_empty() {
+        "there is nothing in it".to_owned()
+    } else {
+        format!("there are: {}{more}", shown.join(", "))
+    }
+}
+
+fn walk(dir: &Path, prefix: &str, files: &mut Vec<String>, above: &mut Vec<PathBuf>) -> Result<()> {
+    let failed = |error: std::io::Error| Error::io("read", dir, &error);
+    // A link to a folder above would go round for ever.
+    let real = dir.canonicalize().map_err(failed)?;
+    if above.contains(&real) {
+        return Ok(());
+    }
+    above.push(real);
+    for entry in fs::read_dir(dir).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else {
+            return Err(Error::data(format!("the name of {} is not UTF-8", entry.path().display())).hint("rename it"));
+        };
+        if name.starts_with('.') {
+            continue;
+        }
+        let path = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
+        // Links are followed: the hub's cache consists of them.
+        let data = fs::metadata(entry.path()).map_err(|error| {
+            Error::io("read", &entry.path(), &error).hint("if it is a link, what it points to is gone")
+        })?;
+        if data.is_dir() {
+            walk(&entry.path(), &path, files, above)?;
+        } else {
+            files.push(path);
+        }
+    }
+    above.pop();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(files: &[&str]) -> Tree {
+        let mut files: Vec<_> = files.iter().map(|&path| path.to_owned()).collect();
+        files.sort();
+        Tree::single(Root { dir: PathBuf::from("/r"), files })
+    }
+
+    fn inside(tree: &Tree, pattern: &str) -> std::result::Result<Vec<String>, String> {
+        tree.inside(&Pattern::new(pattern).unwrap(), "data")
+            .map(|picked| picked.into_iter().map(|file| file.to).collect())
+            .map_err(|error| error.render())
+    }
+
+    #[test]
+    fn a_file_keeps_its_name_and_a_folder_gives_what_is_in_it() {
+        let tree = tree(&["p/data/a.csv", "p/data/deep/b.csv", "p/datax/c.csv", "p/x.py"]);
+        assert_eq!(inside(&tree, "p/data/a.csv").unwrap(), ["a.csv"]);
+        assert_eq!(inside(&tree, "p/data/").unwrap(), ["a.csv", "deep/b.csv"]);
+        assert_eq!(inside(&tree, "*/data").unwrap(), ["a.csv", "deep/b.csv"]);
+        assert_eq!(inside(&tree, "c.csv").unwrap(), ["c.csv"]);
+    }
+
+    #[test]
+    fn no_match_lists_the_nearest_first_and_several_are_listed() {
+        let tree = tree(&["p/data/reviews.csv", "p/setup.py", "p/zzz.txt"]);
+        let error = inside(&tree, "p/data/review.csv").unwrap_err();
+        assert!(error.contains("there are: p/data/reviews.csv,"), "{error}");
+        let error = inside(&tree, "p/*.*").unwrap_err();
+        assert!(error.contains("matches 2 paths") && error.contains("p/setup.py, p/zzz.txt"), "{error}");
+    }
+
+    #[test]
+    fn a_literal_name_with_brackets_is_found() {
+        assert_eq!(inside(&tree(&["a[1].csv", "a1.csv"]), "a[1].csv").unwrap(), ["a[1].csv"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn walking_follows_links_skips_what_is_hidden_and_ends() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("d");
+        fs::create_dir_all(dir.join("sub/.git")).unwrap();
+        fs::write(dir.join("sub/.git/x"), "").unwrap();
+        fs::write(dir.join("sub/a.csv"), "").unwrap();
+        fs::write(home.path().join("target.csv"), "").unwrap();
+        std::os::unix::fs::symlink("../target.csv", dir.join("link.csv")).unwrap();
+        std::os::unix::fs::symlink("..", dir.join("sub/up")).unwrap();
+        assert_eq!(Root::walk(&dir).unwrap().files, ["link.csv", "sub/a.csv"]);
+        std::os::unix::fs::symlink("nowhere", dir.join("dangling")).unwrap();
+        assert!(Root::walk(&dir).unwrap_err().render().contains("what it points to is gone"));
+    }
+}
