@@ -1,0 +1,54 @@
+//! What cannot be measured.
+
+use std::fmt;
+
+/// What cannot be measured, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MetricsError {
+    /// There is nothing to measure.
+    NoRows,
+    /// Fewer than two classes.
+    Classes(usize),
+    /// Two lists that describe the same rows differ in length.
+    Lengths {
+        /// What the second list holds.
+        what: &'static str,
+        /// Entries in the first list.
+        expected: usize,
+        /// Entries in the second list.
+        found: usize,
+    },
+    /// A class index beyond the last class.
+    Class {
+        /// The row, from zero.
+        row: usize,
+        /// The index.
+        index: u32,
+        /// How many classes there are.
+        classes: usize,
+    },
+    /// A row of probabilities that is none.
+    Probabilities {
+        /// The row, from zero.
+        row: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl fmt::Display for MetricsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRows => write!(f, "there are no rows to measure"),
+            Self::Classes(classes) => write!(f, "{classes} classes, but a classifier has at least two"),
+            Self::Lengths { what, expected, found } => write!(f, "{expected} rows, but {found} {what}"),
+            Self::Class { row, index, classes } => {
+                write!(f, "row {row} has class {index}, but there are {classes} classes (0 to {})", classes - 1)
+            }
+            Self::Probabilities { row, problem } => write!(f, "row {row}: {problem}"),
+        }
+    }
+}
+
+impl std::error::Error for MetricsError {}
