@@ -175,7 +175,7 @@ pub(crate) fn lock_file(path: &Path, what: &str, io: &StageIo) -> Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::stage_io;
+    use crate::tests::stage_io;
 
     #[test]
     fn an_entry_appears_as_a_whole_and_a_dead_ones_leftovers_go() {
@@ -214,7 +214,7 @@ mod tests {
         let (sender, receiver) = std::sync::mpsc::channel();
         let (again, root) = (cache.clone(), home.path().to_owned());
         let thread = std::thread::spawn(move || {
-            let io = crate::testing::stage_io_in(&root);
+            let io = crate::tests::stage_io_in(&root);
             let _lock = again.lock("abc", "it", &io).unwrap();
             sender.send(()).unwrap();
         });

@@ -11,7 +11,7 @@ use crate::cache::{Cache, Temporary, create_dir};
 use crate::download::Download;
 use crate::http::Http;
 use crate::packages::Client;
-use crate::tree::Root;
+use crate::tree::Tree;
 use crate::{digest, unpacked};
 
 /// What was downloaded: a line of `source.json`, and what the cache remembers of a source.
@@ -45,15 +45,15 @@ pub(crate) struct Downloads<'a> {
 
 impl Downloads<'_> {
     /// The unpacked archive; downloads and unpacks only what is not in the cache.
-    pub(crate) fn archive(&self, wanted: Wanted<'_>, pinned: Option<&str>) -> Result<(Root, Record)> {
+    pub(crate) fn archive(&self, wanted: Wanted<'_>, pinned: Option<&str>) -> Result<(Tree, Record)> {
         if let Some(record) = self.remembered(wanted, pinned)
-            && let Some(root) = unpacked::find(&record.sha256, self.cache)
+            && let Some(tree) = unpacked::find(&record.sha256, self.cache)
         {
-            return Ok((root, record));
+            return Ok((tree, record));
         }
         let (path, record) = self.file(wanted, pinned)?;
-        let root = unpacked::one(&path, &record.sha256, &record.file, self.cache, self.limits, self.io)?;
-        Ok((root, record))
+        let tree = unpacked::one(&path, &record.sha256, &record.file, self.cache, self.limits, self.io)?;
+        Ok((tree, record))
     }
 
     /// The file; downloads it unless it is in the cache.
@@ -87,6 +87,7 @@ impl Downloads<'_> {
             .entry_file(&record.sha256)
             .is_some_and(|file| digest::of_file(&file).ok().as_ref() != Some(&record.sha256))
         {
+            self.io.log(format!("{} was damaged in the cache: replacing it", record.file));
             self.cache.discard(&lock, "downloads", &record.sha256)?;
         }
         let entry = self.cache.temporary(&lock)?;
@@ -107,7 +108,6 @@ impl Downloads<'_> {
         };
         let Some(path) = self.entry_file(&sha256) else { return Ok(None) };
         if digest::of_file(&path)? != sha256 {
-            self.io.log(format!("{} is damaged: fetching it again", path.display()));
             return Ok(None);
         }
         let record = match remembered {

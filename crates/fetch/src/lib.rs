@@ -20,7 +20,7 @@ mod output;
 mod packages;
 mod source;
 #[cfg(test)]
-mod testing;
+mod tests;
 mod tree;
 mod unpacked;
 mod validate;

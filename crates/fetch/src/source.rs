@@ -12,7 +12,7 @@ use crate::glob::Pattern;
 use crate::http::Http;
 use crate::hub::{self, Environment, Hub, Repositories, expand_home, patterns};
 use crate::packages::Client;
-use crate::tree::{Picked, Root, Tree, nearest};
+use crate::tree::{Picked, Tree, nearest};
 use crate::validate::{Kind, kind};
 use crate::{digest, unpacked};
 
@@ -86,19 +86,19 @@ pub(crate) fn find(source: &Source, role: Role, means: &Means<'_>) -> Result<Fou
                 Role::Model => Repositories::Models,
             };
             let hub = Hub { environment: means.environment, http: means.http, cache: means.cache, io: means.io };
-            let (commit, root) = hub.fetch(hub::Wanted { kind, repository, revision, files: &files })?;
+            let (commit, tree) = hub.fetch(hub::Wanted { kind, repository, revision, files: &files })?;
             if !hub::is_commit(revision) {
                 means.io.log(format!("`{key}.revision` is not pinned: {repository} is at {commit} today"));
             }
-            (Tree::single(root), Vec::new(), Some(commit))
+            (tree, Vec::new(), Some(commit))
         }
     };
     if let Some(pattern) = &join {
-        tree = Tree::single(unpacked::joined(&tree, pattern, key, means.cache, means.limits, means.io)?);
+        tree = unpacked::joined(&tree, pattern, key, means.cache, means.limits, means.io)?;
     }
     let mut picked = match &inside {
         Some(pattern) => tree.inside(pattern, key)?,
-        None => tree.all(),
+        None => tree.files,
     };
     // The hub was asked for these files only; elsewhere they are picked now.
     if !files.is_empty() && commit.is_none() {
@@ -154,7 +154,7 @@ fn local(path: &str, source: &Source, key: &str, picks: bool, means: &Means<'_>)
             return Err(Error::key(&format!("{key}.path"), format!("= \"{path}\" holds this run's own directories"))
                 .hint("name a folder that holds nothing but the source"));
         }
-        return Ok(Tree::single(Root::walk(&full)?));
+        return Tree::walk(&full);
     }
     let name = full.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let archive = picks && source.join.is_none() || Format::of_name(&name).is_some();
@@ -165,27 +165,19 @@ fn local(path: &str, source: &Source, key: &str, picks: bool, means: &Means<'_>)
         return Err(differs(path, pinned, found));
     }
     match hash {
-        Some(hash) if archive => {
-            unpacked::one(&full, &hash, &name, means.cache, means.limits, means.io).map(Tree::single)
-        }
-        _ => Ok(file_tree(&full, name)),
+        Some(hash) if archive => unpacked::one(&full, &hash, &name, means.cache, means.limits, means.io),
+        _ => Ok(Tree::file(full, name)),
     }
-}
-
-fn file_tree(path: &Path, name: String) -> Tree {
-    let dir = path.parent().unwrap_or(Path::new("")).to_owned();
-    Tree::single(Root { dir, files: vec![name] })
 }
 
 impl Means<'_> {
     fn url(&self, url: &str, source: &Source, key: &str, picks: bool) -> Result<Fetched> {
         let pinned = source.sha256.first().map(String::as_str);
         let (tree, record) = if picks || Format::of_name(&file_name(url)).is_some() {
-            let (root, record) = self.downloads().archive(Wanted::Url(url), pinned)?;
-            (Tree::single(root), record)
+            self.downloads().archive(Wanted::Url(url), pinned)?
         } else {
             let (path, record) = self.downloads().file(Wanted::Url(url), pinned)?;
-            (file_tree(&path, record.file.clone()), record)
+            (Tree::file(path, record.file.clone()), record)
         };
         let records = vec![record];
         self.warn_unpinned(source, key, &records);
@@ -193,15 +185,15 @@ impl Means<'_> {
     }
 
     fn packages(&self, client: Client, names: &[String], source: &Source, key: &str) -> Result<Fetched> {
-        let (mut roots, mut records) = (Vec::new(), Vec::new());
+        let (mut tree, mut records) = (Tree::default(), Vec::new());
         for (index, name) in names.iter().enumerate() {
             let pinned = source.sha256.get(index).map(String::as_str);
-            let (root, record) = self.downloads().archive(Wanted::Package(client, name), pinned)?;
-            roots.push(root);
+            let (package, record) = self.downloads().archive(Wanted::Package(client, name), pinned)?;
+            tree.files.extend(package.files);
             records.push(record);
         }
         self.warn_unpinned(source, key, &records);
-        Ok((Tree { roots }, records, None))
+        Ok((tree, records, None))
     }
 
     fn downloads(&self) -> Downloads<'_> {

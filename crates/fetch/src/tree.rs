@@ -1,4 +1,4 @@
-//! What was fetched, before anything is picked from it: files below one or more roots.
+//! What was fetched, before anything is picked from it: files and their names.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,106 +11,90 @@ use crate::glob::Pattern;
 /// How many names a message lists.
 const SHOWN: usize = 8;
 
-/// A directory and the files in it that belong to the source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Root {
-    /// The directory.
-    pub(crate) dir: PathBuf,
-    /// Paths relative to it, with `/`, sorted.
-    pub(crate) files: Vec<String>,
-}
-
-/// The files of a source. Several packages have a root each.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Tree {
-    /// The roots, in the order of the configuration.
-    pub(crate) roots: Vec<Root>,
-}
-
-/// A file to take: where it is, and the relative path under which it ends up.
+/// A file: where it is, and the relative path under which it is known and ends up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Picked {
     /// Where it is.
     pub(crate) from: PathBuf,
-    /// Where it goes, relative, with `/`.
+    /// Relative, with `/`.
     pub(crate) to: String,
 }
 
-impl Root {
-    /// Everything below a directory of the user's, but for what is hidden.
-    pub(crate) fn walk(dir: &Path) -> Result<Self> {
-        let mut files = Vec::new();
-        walk(dir, "", &mut files, &mut Vec::new())?;
-        files.sort();
-        Ok(Self { dir: dir.to_owned(), files })
-    }
+/// The files of a source; those of several packages in a row.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Tree {
+    /// The files, sorted within each package.
+    pub(crate) files: Vec<Picked>,
 }
 
 impl Tree {
-    /// A tree with one root.
-    pub(crate) fn single(root: Root) -> Self {
-        Self { roots: vec![root] }
+    /// Files below a directory, by their relative paths.
+    pub(crate) fn below(dir: &Path, paths: impl IntoIterator<Item = String>) -> Self {
+        Self { files: paths.into_iter().map(|to| Picked { from: dir.join(&to), to }).collect() }
     }
 
-    /// All relative paths.
+    /// One file under a name.
+    pub(crate) fn file(from: PathBuf, name: String) -> Self {
+        Self { files: vec![Picked { from, to: name }] }
+    }
+
+    /// Everything below a directory of the user's, but for what is hidden.
+    pub(crate) fn walk(dir: &Path) -> Result<Self> {
+        let mut paths = Vec::new();
+        walk(dir, "", &mut paths, &mut Vec::new())?;
+        paths.sort();
+        Ok(Self::below(dir, paths))
+    }
+
+    /// The relative paths.
     pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
-        self.roots.iter().flat_map(|root| root.files.iter().map(String::as_str))
-    }
-
-    /// Every file under its own path.
-    pub(crate) fn all(&self) -> Vec<Picked> {
-        self.roots
-            .iter()
-            .flat_map(|root| root.files.iter().map(|path| Picked { from: root.dir.join(path), to: path.clone() }))
-            .collect()
+        self.files.iter().map(|file| file.to.as_str())
     }
 
     /// The one file or folder that `inside` names: a file under its name, a folder as what is in it.
     pub(crate) fn inside(&self, pattern: &Pattern, key: &str) -> Result<Vec<Picked>> {
-        let candidates =
-            || self.roots.iter().flat_map(|root| entries(root).into_iter().map(move |entry| (root, entry)));
+        let entries = self.entries();
         // The literal path wins, so that a name with brackets in it can be given as it is.
-        let mut found: Vec<_> = candidates().filter(|(_, entry)| pattern.is_literally(entry)).collect();
+        let mut found: Vec<_> = entries.iter().copied().filter(|entry| pattern.is_literally(entry)).collect();
         if found.is_empty() {
-            found = candidates().filter(|(_, entry)| pattern.matches(entry)).collect();
+            found = entries.iter().copied().filter(|entry| pattern.matches(entry)).collect();
         }
         match found.as_slice() {
-            [(root, entry)] => Ok(take(root, entry)),
+            [entry] => Ok(self.take(entry)),
             [] => Err(Error::data(format!("`{key}.inside` = \"{}\" is not in the source", pattern.as_str()))
-                .hint(nearest(pattern.as_str(), candidates().map(|(_, entry)| entry)))),
+                .hint(nearest(pattern.as_str(), entries.into_iter()))),
             several => {
-                let names: Vec<_> = several.iter().map(|(_, entry)| *entry).take(SHOWN).collect();
+                let names: Vec<_> = several.iter().copied().take(SHOWN).collect();
                 Err(Error::data(format!("`{key}.inside` = \"{}\" matches {} paths", pattern.as_str(), several.len()))
                     .hint(format!("give one of them in full: {}", names.join(", "))))
             }
         }
     }
-}
 
-/// The files, and every folder above them.
-fn entries(root: &Root) -> BTreeSet<&str> {
-    let mut entries = BTreeSet::new();
-    for path in &root.files {
-        entries.insert(path.as_str());
-        let mut end = path.len();
-        while let Some(slash) = path[..end].rfind('/') {
-            if !entries.insert(&path[..slash]) {
-                break;
+    /// The files, and every folder above them.
+    fn entries(&self) -> BTreeSet<&str> {
+        let mut entries = BTreeSet::new();
+        for path in self.paths() {
+            entries.insert(path);
+            let mut end = path.len();
+            while let Some(slash) = path[..end].rfind('/') {
+                if !entries.insert(&path[..slash]) {
+                    break;
+                }
+                end = slash;
             }
-            end = slash;
         }
+        entries
     }
-    entries
-}
 
-fn take(root: &Root, entry: &str) -> Vec<Picked> {
-    let from = |path: &str| root.dir.join(path);
-    if root.files.iter().any(|path| path == entry) {
+    fn take(&self, entry: &str) -> Vec<Picked> {
         let name = entry.rsplit('/').next().unwrap_or(entry);
-        return vec![Picked { from: from(entry), to: name.to_owned() }];
+        let place = |path: &str| match path.strip_prefix(entry)? {
+            "" => Some(name.to_owned()),
+            below => below.strip_prefix('/').map(str::to_owned),
+        };
+        self.files.iter().filter_map(|file| Some(Picked { from: file.from.clone(), to: place(&file.to)? })).collect()
     }
-    let below = |path: &String| path.strip_prefix(entry)?.strip_prefix('/').map(str::to_owned);
-    root.files.iter().filter_map(|path| Some(Picked { from: from(path), to: below(path)? })).collect()
 }
 
 /// A hint that lists the names, the most similar first.
@@ -175,7 +159,7 @@ mod tests {
     fn tree(files: &[&str]) -> Tree {
         let mut files: Vec<_> = files.iter().map(|&path| path.to_owned()).collect();
         files.sort();
-        Tree::single(Root { dir: PathBuf::from("/r"), files })
+        Tree::below(Path::new("/r"), files)
     }
 
     fn inside(tree: &Tree, pattern: &str) -> std::result::Result<Vec<String>, String> {
@@ -218,8 +202,8 @@ mod tests {
         fs::write(home.path().join("target.csv"), "").unwrap();
         std::os::unix::fs::symlink("../target.csv", dir.join("link.csv")).unwrap();
         std::os::unix::fs::symlink("..", dir.join("sub/up")).unwrap();
-        assert_eq!(Root::walk(&dir).unwrap().files, ["link.csv", "sub/a.csv"]);
+        assert_eq!(Tree::walk(&dir).unwrap().paths().collect::<Vec<_>>(), ["link.csv", "sub/a.csv"]);
         std::os::unix::fs::symlink("nowhere", dir.join("dangling")).unwrap();
-        assert!(Root::walk(&dir).unwrap_err().render().contains("what it points to is gone"));
+        assert!(Tree::walk(&dir).unwrap_err().render().contains("what it points to is gone"));
     }
 }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use firebrand_pipeline::{Error, Result};
 
 use crate::cache::{create_dir, write_whole};
-use crate::tree::Root;
+use crate::tree::Tree;
 
 /// The two kinds of repositories that are fetched from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,9 +82,9 @@ impl Folder {
     }
 
     /// The files of a commit that are there.
-    pub(crate) fn files(&self, commit: &str) -> Result<Option<Root>> {
+    pub(crate) fn files(&self, commit: &str) -> Result<Option<Tree>> {
         let dir = self.snapshot(commit);
-        if dir.is_dir() { Root::walk(&dir).map(Some) } else { Ok(None) }
+        if dir.is_dir() { Tree::walk(&dir).map(Some) } else { Ok(None) }
     }
 
     /// The commit that a branch or tag stood for when it was last fetched; a commit stands for itself.

@@ -19,7 +19,7 @@ use crate::digest;
 use crate::download::Download;
 use crate::glob::Pattern;
 use crate::http::{Ask, Failure, Http, encode, header};
-use crate::tree::{Root, nearest};
+use crate::tree::{Tree, nearest};
 use layout::Folder;
 
 /// Which files of which repository.
@@ -63,7 +63,7 @@ struct Sibling {
 
 impl Hub<'_> {
     /// Brings the files into the hub's cache; returns the commit and where they are.
-    pub(crate) fn fetch(&self, wanted: Wanted<'_>) -> Result<(String, Root)> {
+    pub(crate) fn fetch(&self, wanted: Wanted<'_>) -> Result<(String, Tree)> {
         let folder = Folder::new(&self.environment.cache, wanted.kind, wanted.repository);
         let (listing, online) = self.listing(wanted, &folder)?;
         let files = choose(wanted, &listing)?;
@@ -75,7 +75,8 @@ impl Hub<'_> {
             self.bring(wanted, &folder, &listing.commit, file)?;
         }
         folder.set_commit(wanted.revision, &listing.commit)?;
-        Ok((listing.commit.clone(), Root { dir: folder.snapshot(&listing.commit), files }))
+        let tree = Tree::below(&folder.snapshot(&listing.commit), files);
+        Ok((listing.commit, tree))
     }
 
     /// What the revision holds, and whether what is missing may be asked for.
@@ -222,7 +223,8 @@ impl Hub<'_> {
 /// What the cache has of the revision.
 fn cached(wanted: Wanted<'_>, folder: &Folder) -> Result<Option<Listing>> {
     let Some(commit) = folder.commit_of(wanted.revision) else { return Ok(None) };
-    Ok(folder.files(&commit)?.map(|root| Listing { commit, files: root.files }))
+    let tree = folder.files(&commit)?;
+    Ok(tree.map(|tree| Listing { commit, files: tree.files.into_iter().map(|file| file.to).collect() }))
 }
 
 /// Believes the API's answer only as far as it can do no harm: the names become paths.
