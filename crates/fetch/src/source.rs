@@ -156,6 +156,10 @@ fn local(path: &str, source: &Source, key: &str, picks: bool, means: &Means<'_>)
         }
         return Tree::walk(&full);
     }
+    if !full.is_file() {
+        return Err(Error::data(format!("`{key}.path` = \"{path}\" is neither a file nor a folder"))
+            .hint("pipes and devices are no data: write it to a file first"));
+    }
     let name = full.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let archive = picks && source.join.is_none() || Format::of_name(&name).is_some();
     let hash = if archive || !source.sha256.is_empty() { Some(digest::of_file(&full)?) } else { None };

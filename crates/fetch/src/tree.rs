@@ -144,8 +144,12 @@ fn walk(dir: &Path, prefix: &str, files: &mut Vec<String>, above: &mut Vec<PathB
         })?;
         if data.is_dir() {
             walk(&entry.path(), &path, files, above)?;
-        } else {
+        } else if data.is_file() {
             files.push(path);
+        } else {
+            // Reading a pipe would wait for ever.
+            return Err(Error::data(format!("{} is neither a file nor a folder", entry.path().display()))
+                .hint("pipes and devices are no data: take it away"));
         }
     }
     above.pop();

@@ -2,6 +2,7 @@
 //!
 //! The clients are scripts made here; nothing leaves this machine.
 #![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../src/tests/server.rs"]
 #[expect(dead_code, reason = "shared with the tests inside the crate, which use all of it")]

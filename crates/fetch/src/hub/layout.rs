@@ -98,7 +98,7 @@ impl Folder {
 
     /// Notes which commit a branch or tag stands for.
     pub(crate) fn set_commit(&self, revision: &str, commit: &str) -> Result<()> {
-        if is_commit(revision) {
+        if is_commit(revision) || self.commit_of(revision).as_deref() == Some(commit) {
             return Ok(());
         }
         let path = self.path.join("refs").join(revision);

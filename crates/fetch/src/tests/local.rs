@@ -154,3 +154,27 @@ fn picks_that_match_nothing_say_what_is_there() {
     says(bench.data(json!({ "path": "void" })), &["`data` has no files", "(4)"]);
     says(bench.data(json!({ "path": "." })), &["holds this run's own directories", "(3)"]);
 }
+
+#[test]
+fn packages_that_hold_the_same_path_are_told_apart_or_refused() {
+    let bench = Bench::new();
+    bench.write("parts/a/x.csv", b"text,label\n");
+    let home = bench.path("");
+    let io = super::stage_io_in(&home);
+    let mut tree = crate::tree::Tree::walk(&home.join("parts/a")).unwrap();
+    tree.files.extend(tree.files.clone());
+    let found = crate::source::Found { files: tree.files, downloads: Vec::new(), commit: None };
+    let source = serde_json::from_value(json!({ "path": "x" })).unwrap();
+    let error = crate::output::write(&source, found, crate::source::Role::Data, &io).unwrap_err();
+    assert!(error.render().contains("two files that would both be x.csv"));
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_are_not_waited_for() {
+    let bench = Bench::new();
+    let made = std::process::Command::new("mkfifo").arg(bench.path("model/pipe")).status().unwrap();
+    assert!(made.success());
+    says(bench.data(json!({ "path": "model" })), &["pipe is neither a file nor a folder", "(4)"]);
+    says(bench.data(json!({ "path": "model/pipe" })), &["is neither a file nor a folder", "(4)"]);
+}

@@ -115,3 +115,29 @@ fn says(result: Result<(), String>, expected: &[&str]) {
         assert!(error.contains(text), "expected {text:?} in:\n{error}");
     }
 }
+
+/// The files that users run are valid, and whatever they fetch is pinned.
+#[test]
+fn the_configurations_that_come_with_the_project_are_valid() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().is_some_and(|name| name == "default.toml") {
+            continue;
+        }
+        let mut file: toml::Table = std::fs::read_to_string(&path).unwrap().parse().unwrap();
+        let mut fetch = file.remove("fetch").unwrap().as_table().unwrap().clone();
+        fetch.entry("max_unpacked_mib").or_insert(toml::Value::Integer(20_000));
+        let config: Config = fetch.try_into().unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        Fetch::check(&config).unwrap_or_else(|error| panic!("{}: {}", path.display(), error.render()));
+        for source in [&config.data, &config.model] {
+            let pinned = source.path.is_some()
+                || !source.sha256.is_empty()
+                || source.revision.as_deref().is_some_and(crate::hub::is_commit);
+            assert!(pinned, "{} fetches something that is not pinned", path.display());
+        }
+        seen += 1;
+    }
+    assert!(seen >= 5);
+}
