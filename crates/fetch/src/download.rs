@@ -9,6 +9,7 @@ use firebrand_pipeline::{Error, Result, StageIo};
 use ureq::http::{HeaderMap, StatusCode};
 
 use crate::http::{ATTEMPTS, Ask, Failure, Http, header};
+use crate::unpacked::size;
 
 /// A file to download.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +41,10 @@ impl Download<'_> {
     /// When the host refuses, or too many attempts in a row bring nothing new. What has come so far stays.
     pub(crate) fn run(&self, http: &Http, io: &StageIo) -> Result<()> {
         let progress = Progress::start_bytes(&format!("{:>8} {}", "fetch", self.what), self.size.unwrap_or(0));
+        match self.have() {
+            0 => io.log(format!("download {}", self.what)),
+            have => io.log(format!("download {}, going on after {}", self.what, size(have))),
+        }
         let (mut attempt, mut best) = (1, self.have());
         loop {
             let failure = match self.attempt(http, &progress)? {
@@ -53,7 +58,7 @@ impl Download<'_> {
             if attempt > ATTEMPTS || !failure.may_pass() {
                 return Err(failure.into_error(self.what, self.url));
             }
-            http.wait(attempt, &failure, io);
+            http.wait((attempt - 1).max(1), &failure, io);
         }
         progress.finish();
         let _ = fs::remove_file(self.state_file());

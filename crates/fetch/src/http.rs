@@ -149,7 +149,10 @@ impl Failure {
     /// Whether a second attempt has a chance.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
-            Self::Network(error) => !matches!(**error, ureq::Error::BadUri(_) | ureq::Error::TooManyRedirects),
+            Self::Network(error) => {
+                let for_good = matches!(**error, ureq::Error::BadUri(_) | ureq::Error::TooManyRedirects);
+                !for_good && !is_about_trust(error)
+            }
             Self::Refused { status, .. } => {
                 status.is_server_error()
                     || [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT].contains(status)
@@ -168,6 +171,11 @@ impl Failure {
     /// The error for the user; `what` is what was wanted, `url` from where.
     pub(crate) fn into_error(self, what: &str, url: &str) -> Error {
         match self {
+            Self::Network(error) if is_about_trust(&error) => {
+                Error::other(format!("cannot fetch {what}: the certificate of {} is not trusted here", origin(url)))
+                    .caused_by(error.as_ref())
+                    .hint("behind a company's proxy, install its root certificate here, or name it in SSL_CERT_FILE")
+            }
             Self::Network(error) => Error::other(format!(
                 "cannot fetch {what}: {} was not reached, or the connection broke",
                 origin(url)
@@ -195,6 +203,11 @@ impl std::fmt::Display for Failure {
             Self::Refused { status, .. } => write!(f, "the server answered {status}"),
         }
     }
+}
+
+/// Whether the host was reached but its certificate not accepted. The error inside is the TLS library's own.
+fn is_about_trust(error: &ureq::Error) -> bool {
+    error.to_string().contains("certificate")
 }
 
 /// A header as text.

@@ -170,6 +170,7 @@ fn run(command: &mut Command, directory: &Path, what: &str, io: &StageIo) -> Res
             return Err(Error::other(format!("cannot start `{}`", shown(command, 1))).caused_by(&error));
         }
     };
+    io.log(format!("{what} with {}", shown(command, 4)));
     let progress = io.progress(what, 0);
     let started = Instant::now();
     let status: ExitStatus = loop {
