@@ -31,7 +31,10 @@ where
     T::PolarsType: PolarsNumericType<Native = T>,
     Series: for<'a> NamedFrom<&'a [T], [T]>,
 {
-    let rows: Vec<Series> = rows.iter().map(|row| Series::new("".into(), *row)).collect();
+    list_column(name, rows.iter().map(|row| Series::new("".into(), *row)).collect())
+}
+
+fn list_column(name: &str, rows: Vec<Series>) -> Column {
     column(name, rows)
 }
 
