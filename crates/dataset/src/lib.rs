@@ -29,6 +29,7 @@ mod predictions;
 #[cfg(test)]
 mod properties;
 mod rows;
+mod seal;
 mod table;
 #[cfg(test)]
 mod tests;

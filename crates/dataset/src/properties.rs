@@ -85,23 +85,23 @@ proptest! {
         prop_assert!(error.message().contains("rows.parquet"));
     }
 
-    /// A changed byte may change a value, which no reader can know; it never is a panic.
+    /// The one byte that nobody misses is in the mark of the seal: without it, the file is read as another writer's.
     #[test]
-    fn a_changed_byte_is_an_error_or_other_rows(
+    fn a_changed_byte_is_an_error_or_changes_nothing(
         rows in vec(example(), 1..10),
-        changes in vec((any::<prop::sample::Index>(), 1_u8..), 1..4),
+        index in any::<prop::sample::Index>(),
+        change in 1_u8..,
     ) {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("rows.parquet");
         write_examples(&path, &rows).unwrap();
         let mut bytes = std::fs::read(&path).unwrap();
-        for (index, change) in changes {
-            let index = index.index(bytes.len());
-            bytes[index] ^= change;
-        }
+        let index = index.index(bytes.len());
+        bytes[index] ^= change;
         std::fs::write(&path, &bytes).unwrap();
-        if let Err(error) = read_examples(&path) {
-            prop_assert_eq!(error.kind().exit_code(), 4, "{}", error.render());
+        match read_examples(&path) {
+            Ok(read) => prop_assert_eq!(read, rows),
+            Err(error) => prop_assert_eq!(error.kind().exit_code(), 4, "{}", error.render()),
         }
     }
 }

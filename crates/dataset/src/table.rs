@@ -9,6 +9,7 @@ use polars::prelude::{
 };
 
 use crate::calm::calmly;
+use crate::seal::is_whole;
 
 /// A column that a reader wants.
 #[derive(Debug, Clone, Copy)]
@@ -152,6 +153,9 @@ fn bytes(path: &Path) -> Result<Vec<u8>> {
         let problem =
             format!("{} is cut off after {} bytes: a Parquet file ends with `PAR1`", path.display(), bytes.len());
         return Err(Error::data(problem).hint(AGAIN));
+    }
+    if !is_whole(&bytes) {
+        return Err(Error::data(format!("{} is damaged: it is not as it was written", path.display())).hint(AGAIN));
     }
     Ok(bytes)
 }

@@ -8,6 +8,8 @@ use polars::prelude::{
     ParquetWriter, PolarsNumericType, UInt32Type,
 };
 
+use crate::seal::seal;
+
 /// Rows in a row group. Fixed, so that the bytes depend on nothing but the rows.
 const ROW_GROUP: usize = 1 << 16;
 
@@ -23,7 +25,7 @@ pub(crate) fn write(path: &Path, height: usize, columns: Vec<Column>) -> Result<
         })
         .or_other(|| format!("cannot turn the rows of {} into Parquet", path.display()))?;
     // By way of memory, so that a full disk is the system's own error and not one of polars.
-    std::fs::write(path, bytes).map_err(|error| Error::io("write", path, &error))
+    std::fs::write(path, seal(bytes)).map_err(|error| Error::io("write", path, &error))
 }
 
 /// A column of lists of integers.
