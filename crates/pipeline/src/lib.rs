@@ -16,10 +16,12 @@ mod error;
 pub mod hash;
 mod process;
 pub mod progress;
+mod runner;
 mod slot;
 mod stage;
 
 pub use error::{Error, ErrorKind, Result, ResultExt};
 pub use process::{Request, main};
+pub use runner::RUNNER_PIPE;
 pub use slot::{Output, OutputKind, Slot};
 pub use stage::{Stage, StageIo, read_json};

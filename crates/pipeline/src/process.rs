@@ -70,6 +70,7 @@ fn dispatch<S: Stage>() -> Result<()> {
                 .hint("this program is a stage of Firebrand's pipeline: `cargo xtask` starts it"));
         }
     };
+    crate::runner::end_with_runner();
     let request: Request = crate::read_json(file.as_ref())?;
     if request.protocol != Request::PROTOCOL || request.slot != S::SLOT {
         return Err(Error::usage(format!(
