@@ -1,0 +1,199 @@
+//! Units of rows into parts, so that every part has its share of every label.
+
+use std::cmp::Reverse;
+
+use firebrand_dataset::Part;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+/// Below this, two shares of rows are the same: 0.8 × 10 is 8, whatever the last bit says.
+const SAME: f64 = 1e-9;
+
+/// Rows that stay together.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Unit {
+    /// Rows per stratum, those to be shared out only.
+    pub(crate) counts: Vec<(usize, usize)>,
+    /// The part that it must be in.
+    pub(crate) fixed: Option<Part>,
+}
+
+impl Unit {
+    /// Rows to be shared out.
+    pub(crate) fn size(&self) -> usize {
+        self.counts.iter().map(|(_, rows)| rows).sum()
+    }
+}
+
+/// A part for every unit.
+///
+/// `shares` are those of [`Part::ALL`] and sum to 1; a part whose share is 0 gets nothing. Single rows, which are most,
+/// hit the shares exactly: of every stratum a part has its share rounded up or down, and what rounding takes from a part
+/// in one stratum it gets back in the next. Before them, larger units go where they fit best, the largest first.
+pub(crate) fn assign(units: &[Unit], strata: usize, shares: [f64; 3], rng: &mut ChaCha8Rng) -> Vec<Part> {
+    let mut parts: Vec<Part> = units.iter().map(|unit| unit.fixed.unwrap_or(Part::Train)).collect();
+    let mut tally = Tally::new(units, strata, shares);
+    let (mut single, mut several) = (vec![Vec::new(); strata], Vec::new());
+    for (index, unit) in units.iter().enumerate() {
+        match (unit.fixed, &unit.counts[..]) {
+            (Some(part), _) => tally.add(unit, part),
+            (None, [(stratum, 1)]) => single[*stratum].push(index),
+            (None, _) => several.push(index),
+        }
+    }
+    several.shuffle(rng);
+    several.sort_by_key(|&index| Reverse(units[index].size()));
+    for index in several {
+        parts[index] = tally.best(&units[index]);
+        tally.add(&units[index], parts[index]);
+    }
+    let mut owed = [0.0; 3];
+    for (stratum, mut indices) in single.into_iter().enumerate() {
+        indices.shuffle(rng);
+        let mut rest = indices.into_iter();
+        for (part, count) in Part::ALL.into_iter().zip(tally.fill(stratum, rest.len(), &mut owed)) {
+            for index in rest.by_ref().take(count) {
+                parts[index] = part;
+            }
+        }
+    }
+    parts
+}
+
+/// Rows that every part should have and has, per stratum.
+struct Tally {
+    shares: [f64; 3],
+    wanted: Vec<[f64; 3]>,
+    have: Vec<[f64; 3]>,
+}
+
+impl Tally {
+    fn new(units: &[Unit], strata: usize, shares: [f64; 3]) -> Self {
+        let mut wanted = vec![[0.0; 3]; strata];
+        for (stratum, rows) in units.iter().flat_map(|unit| &unit.counts) {
+            for (wanted, share) in wanted[*stratum].iter_mut().zip(shares) {
+                *wanted += *rows as f64 * share;
+            }
+        }
+        Self { shares, wanted, have: vec![[0.0; 3]; strata] }
+    }
+
+    fn add(&mut self, unit: &Unit, part: Part) {
+        for &(stratum, rows) in &unit.counts {
+            self.have[stratum][part as usize] += rows as f64;
+        }
+    }
+
+    /// The part that brings all shares closest to what is wanted, by the chi-square distance: sizes count relative to
+    /// what a part should have, so that a large unit does not fill a small part.
+    fn best(&self, unit: &Unit) -> Part {
+        let cost = |part: Part| -> f64 {
+            let change = |&(stratum, rows): &(usize, usize)| {
+                let (wanted, have) = (self.wanted[stratum][part as usize], self.have[stratum][part as usize]);
+                rows as f64 * (2.0 * (have - wanted) + rows as f64) / wanted
+            };
+            unit.counts.iter().map(change).sum()
+        };
+        let mut best = Part::Train;
+        for part in [Part::Validation, Part::Test] {
+            if self.shares[part as usize] > 0.0 && cost(part) < cost(best) - SAME {
+                best = part;
+            }
+        }
+        best
+    }
+
+    /// Shares out `rows` single rows of a stratum; `owed` is what rounding took from each part so far.
+    fn fill(&self, stratum: usize, rows: usize, owed: &mut [f64; 3]) -> [usize; 3] {
+        let mut exact = [0.0; 3];
+        for (part, exact) in exact.iter_mut().enumerate() {
+            *exact = (self.wanted[stratum][part] - self.have[stratum][part]).max(0.0);
+        }
+        // Where larger units overfilled a part, the others have that much less.
+        let sum: f64 = exact.iter().sum();
+        if sum <= 0.0 {
+            return [rows, 0, 0];
+        }
+        let mut counts = [0; 3];
+        for (exact, count) in exact.iter_mut().zip(&mut counts) {
+            *exact *= rows as f64 / sum;
+            *count = (*exact + SAME).floor() as usize;
+        }
+        let mut open: Vec<usize> = (0..3).filter(|&part| exact[part] - counts[part] as f64 > SAME).collect();
+        let due = |part: usize, counts: &[usize; 3]| exact[part] - counts[part] as f64 + owed[part];
+        for _ in 0..rows.saturating_sub(counts.iter().sum()) {
+            // Of equals the earlier part.
+            let most = open.iter().copied().enumerate().rev().max_by(|(_, a), (_, b)| {
+                let (a, b) = (due(*a, &counts), due(*b, &counts));
+                if (a - b).abs() < SAME { std::cmp::Ordering::Equal } else { a.total_cmp(&b) }
+            });
+            let Some((place, part)) = most else { break };
+            counts[part] += 1;
+            open.remove(place);
+        }
+        // Whatever no part was open for.
+        counts[0] += rows.saturating_sub(counts.iter().sum());
+        for part in 0..3 {
+            owed[part] += exact[part] - counts[part] as f64;
+        }
+        counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_chacha::rand_core::SeedableRng;
+
+    const TENTHS: [f64; 3] = [1.0 - 0.1 - 0.1, 0.1, 0.1];
+
+    fn single(stratum: usize) -> Unit {
+        Unit { counts: vec![(stratum, 1)], fixed: None }
+    }
+
+    fn sizes(units: &[Unit], parts: &[Part]) -> [usize; 3] {
+        let mut sizes = [0; 3];
+        for (unit, part) in units.iter().zip(parts) {
+            sizes[*part as usize] += unit.size();
+        }
+        sizes
+    }
+
+    fn assigned(units: &[Unit], strata: usize, shares: [f64; 3]) -> [usize; 3] {
+        sizes(units, &assign(units, strata, shares, &mut ChaCha8Rng::seed_from_u64(1)))
+    }
+
+    #[test]
+    fn shares_that_come_out_even_are_exact() {
+        let units = vec![single(0); 30];
+        assert_eq!(assigned(&units, 1, TENTHS), [24, 3, 3]);
+        assert_eq!(assigned(&units, 1, [0.9, 0.1, 0.0]), [27, 3, 0]);
+    }
+
+    #[test]
+    fn what_rounding_takes_comes_back() {
+        // A hundred labels of five rows: half a row each for validation and for test.
+        let units: Vec<Unit> = (0..500).map(|row| single(row % 100)).collect();
+        assert_eq!(assigned(&units, 100, TENTHS), [400, 50, 50]);
+    }
+
+    #[test]
+    fn large_units_go_where_they_fit() {
+        let of = |rows| Unit { counts: vec![(0, rows)], fixed: None };
+        let mut units = vec![of(64), of(9), of(7)];
+        units.extend(vec![single(0); 20]);
+        assert_eq!(assigned(&units, 1, TENTHS), [80, 10, 10]);
+        let pairs = vec![of(2); 50];
+        assert_eq!(assigned(&pairs, 1, TENTHS), [80, 10, 10]);
+    }
+
+    #[test]
+    fn fixed_units_count_towards_their_part() {
+        let mut units = vec![Unit { counts: vec![(0, 40)], fixed: Some(Part::Train) }];
+        units.extend(vec![single(0); 60]);
+        assert_eq!(assigned(&units, 1, TENTHS), [80, 10, 10]);
+        units.truncate(11);
+        // Training has more than its share already: the rest is shared between the other two.
+        assert_eq!(assigned(&units, 1, TENTHS), [40, 5, 5]);
+    }
+}

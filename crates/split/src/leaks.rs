@@ -1,0 +1,141 @@
+//! Rows that would let a model see in training what it is measured on.
+
+use std::collections::HashMap;
+
+use firebrand_dataset::{Example, Part};
+use serde::Serialize;
+
+/// What makes two texts equal: letters without case, words without the space between them.
+pub(crate) fn key(text: &str) -> String {
+    let mut key = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !key.is_empty() {
+            key.push(' ');
+        }
+        key.push_str(&word.to_lowercase());
+    }
+    key
+}
+
+/// A row that was removed because a given part that is measured on has its text or its group.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Leak {
+    /// The removed row.
+    pub(crate) id: u64,
+    /// A row that it repeats.
+    pub(crate) repeats: u64,
+    /// The part of that row.
+    pub(crate) of: &'static str,
+    /// What the two have in common.
+    pub(crate) same: Same,
+}
+
+/// What two rows have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Same {
+    Text,
+    Group,
+}
+
+/// For every row, why it has to go, if it has to. The given test part is left as it is; the given validation part loses
+/// what is in test, and all other rows lose what is in either.
+pub(crate) fn find(rows: &[Example], keys: &[String]) -> Vec<Option<Leak>> {
+    let mut leaks = vec![None; rows.len()];
+    let mut held = Held::default();
+    for part in [Some(Part::Test), Some(Part::Validation), None] {
+        let these: Vec<usize> = (0..rows.len()).filter(|&row| held_out(&rows[row]) == part).collect();
+        for &row in &these {
+            leaks[row] = held.leak(&rows[row], &keys[row]);
+        }
+        // Only now, because a part may repeat itself; and a row that is gone holds nothing back.
+        if let Some(part) = part {
+            for &row in these.iter().filter(|&&row| leaks[row].is_none()) {
+                held.add(&rows[row], &keys[row], part);
+            }
+        }
+    }
+    leaks
+}
+
+/// The given part of a row, if it is one that is measured on.
+fn held_out(row: &Example) -> Option<Part> {
+    row.part.filter(|part| *part != Part::Train)
+}
+
+/// Texts and groups that no later part may have.
+#[derive(Debug, Default)]
+struct Held<'a> {
+    texts: HashMap<&'a str, (u64, Part)>,
+    groups: HashMap<&'a str, (u64, Part)>,
+}
+
+impl<'a> Held<'a> {
+    fn add(&mut self, row: &'a Example, key: &'a str, part: Part) {
+        self.texts.entry(key).or_insert((row.id, part));
+        if let Some(group) = &row.group {
+            self.groups.entry(group).or_insert((row.id, part));
+        }
+    }
+
+    fn leak(&self, row: &Example, key: &str) -> Option<Leak> {
+        let text = self.texts.get(key).map(|held| (held, Same::Text));
+        let group = || row.group.as_deref().and_then(|group| self.groups.get(group)).map(|held| (held, Same::Group));
+        let (&(repeats, part), same) = text.or_else(group)?;
+        Some(Leak { id: row.id, repeats, of: part.name(), same })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::{row, rows};
+
+    #[test]
+    fn texts_are_equal_whatever_their_case_and_space() {
+        assert_eq!(key("  Ein\u{a0}GUTER\n\tFilm "), "ein guter film");
+        assert_eq!(key("ÉTÉ  Ωμέγα"), key("été ωμέγα"));
+        assert_ne!(key("a b"), key("ab"));
+        assert_eq!(key(" \n"), "");
+    }
+
+    #[test]
+    fn what_is_measured_on_is_removed_from_everything_before_it() {
+        let rows = rows(&[
+            row("in test", 0).part(Part::Test),
+            row("In  Test", 0).part(Part::Test),
+            row("IN TEST", 0).part(Part::Validation),
+            row("in validation", 1).part(Part::Validation).group("g"),
+            row("in test ", 0).part(Part::Train),
+            row("in  validation", 1),
+            row("another", 1).group("g"),
+            row("mine", 1).group("h"),
+        ]);
+        let keys: Vec<String> = rows.iter().map(|row| key(&row.text)).collect();
+        let leak = |id, repeats, of, same| Some(Leak { id, repeats, of, same });
+        let expected = vec![
+            None,
+            None,
+            leak(2, 0, "test", Same::Text),
+            None,
+            leak(4, 0, "test", Same::Text),
+            leak(5, 3, "validation", Same::Text),
+            leak(6, 3, "validation", Same::Group),
+            None,
+        ];
+        assert_eq!(find(&rows, &keys), expected);
+    }
+
+    #[test]
+    fn a_removed_row_removes_nothing() {
+        // Row 1 goes because of row 0; its group therefore holds nothing back.
+        let rows = rows(&[
+            row("a", 0).part(Part::Test),
+            row("a", 0).part(Part::Validation).group("g"),
+            row("b", 0).group("g"),
+        ]);
+        let keys: Vec<String> = rows.iter().map(|row| key(&row.text)).collect();
+        let gone: Vec<bool> = find(&rows, &keys).iter().map(Option::is_some).collect();
+        assert_eq!(gone, [false, true, false]);
+    }
+}

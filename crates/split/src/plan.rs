@@ -1,0 +1,177 @@
+//! Where every row goes.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use firebrand_dataset::{Example, Part};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use crate::assign::{Unit, assign};
+use crate::config::Config;
+use crate::leaks::{self, Leak, key};
+use crate::units::units;
+
+/// A part for every row; `None` for those that were removed, each with its leak.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Plan {
+    pub(crate) parts: Vec<Option<Part>>,
+    pub(crate) leaks: Vec<Leak>,
+    /// The parts that were drawn here rather than given.
+    pub(crate) drawn: Vec<Part>,
+    /// How many units have several rows, because of a group or equal texts.
+    pub(crate) bound: usize,
+}
+
+/// Plans the split. A function of its arguments alone.
+pub(crate) fn plan(rows: &[Example], config: &Config) -> Plan {
+    let keys: Vec<String> = rows.iter().map(|row| key(&row.text)).collect();
+    let mut leaks = leaks::find(rows, &keys);
+    let given = |part: Part| rows.iter().any(|row| row.part == Some(part));
+    let drawn: Vec<Part> =
+        [Part::Validation, Part::Test].into_iter().filter(|&part| !given(part) && config.share(part) > 0.0).collect();
+
+    let mut parts: Vec<Option<Part>> = rows.iter().map(|row| row.part).collect();
+    for (part, leak) in parts.iter_mut().zip(&leaks) {
+        if leak.is_some() {
+            *part = None;
+        }
+    }
+    let rest: Vec<usize> = (0..rows.len())
+        .filter(|&row| leaks[row].is_none() && matches!(rows[row].part, None | Some(Part::Train)))
+        .collect();
+    // Rows that are given to training are drawn from only where there are no others.
+    let free = rest.iter().any(|&row| rows[row].part.is_none());
+    let pool = Pool { rows, from: if free { None } else { Some(Part::Train) }, stratify: config.stratify };
+    let groups = units(&rest, rows, &keys);
+    let bound = groups.iter().filter(|group| group.len() > 1).count();
+    for (group, part) in groups.iter().zip(pool.draw(&groups, &drawn, config)) {
+        for &row in group {
+            parts[row] = Some(part);
+        }
+    }
+    Plan { parts, leaks: leaks.iter_mut().filter_map(Option::take).collect(), drawn, bound }
+}
+
+/// The rows that are shared out.
+struct Pool<'a> {
+    rows: &'a [Example],
+    /// The given part of these rows.
+    from: Option<Part>,
+    stratify: bool,
+}
+
+impl Pool<'_> {
+    fn draw(&self, groups: &[Vec<usize>], drawn: &[Part], config: &Config) -> Vec<Part> {
+        let mut shares = [0.0; 3];
+        for part in drawn {
+            shares[*part as usize] = config.share(*part);
+        }
+        shares[Part::Train as usize] = 1.0 - shares.iter().sum::<f64>();
+        let (units, strata) = self.units(groups);
+        let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
+        let parts = assign(&units, strata, shares, &mut rng);
+        let mut mend = Mend::new(&units, self.labels(groups), parts);
+        mend.give_training_every_label();
+        mend.fill_empty_parts(drawn);
+        mend.parts
+    }
+
+    /// The groups of rows as units of counts per stratum; a stratum is all rows with the same labels.
+    fn units(&self, groups: &[Vec<usize>]) -> (Vec<Unit>, usize) {
+        let mine = |row: &usize| self.rows[*row].part == self.from;
+        let stratum = |row: usize| if self.stratify { &self.rows[row].labels[..] } else { &[] };
+        let kinds: BTreeSet<&[u32]> =
+            groups.iter().flatten().filter(|row| mine(row)).map(|&row| stratum(row)).collect();
+        let numbers: BTreeMap<&[u32], usize> = kinds.iter().enumerate().map(|(number, &kind)| (kind, number)).collect();
+        let unit = |group: &Vec<usize>| {
+            let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+            for &row in group.iter().filter(|row| mine(row)) {
+                *counts.entry(numbers[stratum(row)]).or_default() += 1;
+            }
+            let fixed = group.iter().any(|row| !mine(row)).then_some(Part::Train);
+            Unit { counts: counts.into_iter().collect(), fixed }
+        };
+        (groups.iter().map(unit).collect(), kinds.len())
+    }
+
+    /// Rows per label, for every group.
+    fn labels(&self, groups: &[Vec<usize>]) -> Vec<BTreeMap<u32, usize>> {
+        let count = |group: &Vec<usize>| {
+            let mut counts = BTreeMap::new();
+            for label in group.iter().flat_map(|&row| &self.rows[row].labels) {
+                *counts.entry(*label).or_default() += 1;
+            }
+            counts
+        };
+        groups.iter().map(count).collect()
+    }
+}
+
+/// Repairs what shares alone cannot see; little data and large groups need it.
+struct Mend<'a> {
+    units: &'a [Unit],
+    /// Rows per label, for every unit.
+    labels: Vec<BTreeMap<u32, usize>>,
+    parts: Vec<Part>,
+    /// Rows of every label in each part.
+    tally: BTreeMap<u32, [usize; 3]>,
+}
+
+impl<'a> Mend<'a> {
+    fn new(units: &'a [Unit], labels: Vec<BTreeMap<u32, usize>>, parts: Vec<Part>) -> Self {
+        let mut tally: BTreeMap<u32, [usize; 3]> = BTreeMap::new();
+        for (labels, part) in labels.iter().zip(&parts) {
+            for (&label, rows) in labels {
+                tally.entry(label).or_default()[*part as usize] += rows;
+            }
+        }
+        Self { units, labels, parts, tally }
+    }
+
+    /// Wherever training has none of a label, moves the smallest unit with it there, from the part that has most of it.
+    fn give_training_every_label(&mut self) {
+        let all: Vec<u32> = self.tally.keys().copied().collect();
+        for label in all {
+            if self.rows(Part::Train, label) > 0 {
+                continue;
+            }
+            let with_it = (0..self.units.len()).filter(|&unit| self.labels[unit].contains_key(&label));
+            let order = |&unit: &usize| (self.units[unit].size(), Reverse(self.rows(self.parts[unit], label)), unit);
+            if let Some(unit) = with_it.min_by_key(order) {
+                self.move_to(Part::Train, unit);
+            }
+        }
+    }
+
+    /// Moves the smallest unit of training that takes no label from it into each drawn part that got nothing.
+    fn fill_empty_parts(&mut self, drawn: &[Part]) {
+        for &part in drawn {
+            if self.parts.contains(&part) {
+                continue;
+            }
+            let spare = |&unit: &usize| {
+                self.units[unit].fixed.is_none()
+                    && self.parts[unit] == Part::Train
+                    && self.labels[unit].iter().all(|(&label, &rows)| self.rows(Part::Train, label) > rows)
+            };
+            let smallest = (0..self.units.len()).filter(spare).min_by_key(|&unit| (self.units[unit].size(), unit));
+            if let Some(unit) = smallest {
+                self.move_to(part, unit);
+            }
+        }
+    }
+
+    fn rows(&self, part: Part, label: u32) -> usize {
+        self.tally.get(&label).map_or(0, |rows| rows[part as usize])
+    }
+
+    fn move_to(&mut self, part: Part, unit: usize) {
+        let from = std::mem::replace(&mut self.parts[unit], part);
+        for (&label, &rows) in &self.labels[unit] {
+            let tally = self.tally.entry(label).or_default();
+            tally[from as usize] -= rows;
+            tally[part as usize] += rows;
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What holds for any rows.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use firebrand_dataset::{Example, Part};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::config::Config;
+use crate::leaks::key;
+use crate::plan::{Plan, plan};
+use crate::verify::check_sides;
+
+fn part() -> impl Strategy<Value = Option<Part>> {
+    prop_oneof![
+        6 => Just(None),
+        2 => Just(Some(Part::Train)),
+        1 => Just(Some(Part::Validation)),
+        1 => Just(Some(Part::Test)),
+    ]
+}
+
+/// Rows with few texts and few groups, so that both repeat; texts differ in case and space too.
+fn tangled() -> impl Strategy<Value = Vec<Example>> {
+    let row = (0_u32..60, any::<bool>(), prop::option::of(0_u32..20), 0_u32..4, part());
+    vec(row, 1..80).prop_map(|rows| {
+        let example = |(id, (text, loud, group, label, part)): (usize, (u32, bool, Option<u32>, u32, Option<Part>))| {
+            let text = if loud { format!(" TEXT  {text}") } else { format!("text {text}") };
+            let group = group.map(|group| format!("g{group}"));
+            Example { id: id as u64, text, labels: vec![label], group, weight: 1.0, part }
+        };
+        rows.into_iter().enumerate().map(example).collect()
+    })
+}
+
+/// Rows without groups, given parts or repeated texts.
+fn simple() -> impl Strategy<Value = Vec<Example>> {
+    vec(0_u32..5, 40..400).prop_map(|labels| {
+        let example = |(id, label): (usize, u32)| Example {
+            id: id as u64,
+            text: format!("text {id}"),
+            labels: vec![label],
+            group: None,
+            weight: 1.0,
+            part: None,
+        };
+        labels.into_iter().enumerate().map(example).collect()
+    })
+}
+
+fn config() -> impl Strategy<Value = Config> {
+    (0.05_f64..0.45, 0.05_f64..0.45, any::<bool>(), any::<u64>())
+        .prop_map(|(validation, test, stratify, seed)| Config { validation, test, stratify, seed })
+}
+
+fn sides<'a>(
+    rows: &'a [Example],
+    plan: &Plan,
+    of: impl Fn(&'a Example) -> Option<String>,
+) -> HashMap<String, BTreeSet<Part>> {
+    let mut sides: HashMap<String, BTreeSet<Part>> = HashMap::new();
+    for (row, part) in rows.iter().zip(&plan.parts) {
+        if let (Some(name), Some(part)) = (of(row), part) {
+            sides.entry(name).or_default().insert(*part);
+        }
+    }
+    sides
+}
+
+proptest! {
+    #[test]
+    fn nothing_stands_on_two_sides_and_nothing_is_lost(rows in tangled(), config in config()) {
+        let plan = plan(&rows, &config);
+        prop_assert!(sides(&rows, &plan, |row| Some(key(&row.text))).values().all(|sides| sides.len() == 1));
+        prop_assert!(sides(&rows, &plan, |row| row.group.clone()).values().all(|sides| sides.len() == 1));
+        prop_assert!(check_sides(&rows, &plan).is_ok());
+
+        let removed: BTreeSet<u64> = plan.leaks.iter().map(|leak| leak.id).collect();
+        prop_assert_eq!(removed.len(), plan.leaks.len());
+        for (row, part) in rows.iter().zip(&plan.parts) {
+            prop_assert_eq!(part.is_none(), removed.contains(&row.id));
+            // A given part that is measured on is kept or lost, never moved; and nothing is added to it.
+            for held in [Part::Validation, Part::Test] {
+                if row.part == Some(held) {
+                    prop_assert!(*part == Some(held) || removed.contains(&row.id));
+                } else if *part == Some(held) {
+                    prop_assert!(plan.drawn.contains(&held));
+                }
+            }
+            prop_assert!(row.part != Some(Part::Test) || part.is_some());
+        }
+        for leak in &plan.leaks {
+            let (gone, kept) = (&rows[leak.id as usize], &rows[leak.repeats as usize]);
+            prop_assert_eq!(plan.parts[leak.repeats as usize].map(Part::name), Some(leak.of));
+            prop_assert!(key(&gone.text) == key(&kept.text) || gone.group.is_some() && gone.group == kept.group);
+        }
+    }
+
+    #[test]
+    fn every_label_that_can_be_is_in_training(rows in tangled(), config in config()) {
+        let plan = plan(&rows, &config);
+        let labels = |wanted: &dyn Fn(&Example, Option<Part>) -> bool| -> BTreeSet<u32> {
+            let of = rows.iter().zip(&plan.parts).filter(|(row, part)| wanted(row, **part));
+            of.map(|(row, _)| row.labels[0]).collect()
+        };
+        let free = labels(&|row, part| part.is_some() && matches!(row.part, None | Some(Part::Train)));
+        prop_assert_eq!(labels(&|_, part| part == Some(Part::Train)), free);
+    }
+
+    #[test]
+    fn the_same_arguments_are_the_same_plan(rows in tangled(), config in config()) {
+        prop_assert_eq!(plan(&rows, &config), plan(&rows, &config));
+    }
+
+    #[test]
+    fn single_rows_meet_the_shares_within_one_row(rows in simple(), config in config()) {
+        let plan = plan(&rows, &config);
+        let mut counts: BTreeMap<Option<u32>, [usize; 3]> = BTreeMap::new();
+        for (row, part) in rows.iter().zip(&plan.parts) {
+            let part = part.unwrap() as usize;
+            counts.entry(None).or_default()[part] += 1;
+            counts.entry(Some(row.labels[0])).or_default()[part] += 1;
+        }
+        // Each label that was moved into training, where it has one row now, may be one row off.
+        let mended = counts.iter().filter(|(label, counts)| label.is_some() && counts[0] == 1).count() as f64;
+        for (label, counts) in counts {
+            // The whole is the sum of up to five roundings, which make up for each other.
+            let most = 1.0 + if label.is_none() { mended + f64::from(u8::from(config.stratify)) } else { 0.0 };
+            let rows = counts.iter().sum::<usize>() as f64;
+            for part in Part::ALL {
+                if !config.stratify && label.is_some() {
+                    continue;
+                }
+                let (found, exact) = (counts[part as usize] as f64, rows * config.share(part));
+                prop_assert!((found - exact).abs() < most + 1e-6, "{label:?} {part}: {found} instead of {exact}");
+            }
+        }
+    }
+}

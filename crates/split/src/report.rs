@@ -1,0 +1,125 @@
+//! `report.json`: what went where.
+
+use std::collections::BTreeSet;
+
+use firebrand_dataset::{Example, LabelMap, Part};
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::leaks::{Leak, Same};
+use crate::plan::Plan;
+
+/// One value for each part.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub(crate) struct PerPart<T> {
+    pub(crate) train: T,
+    pub(crate) validation: T,
+    pub(crate) test: T,
+}
+
+impl<T> PerPart<T> {
+    pub(crate) fn of(&mut self, part: Part) -> &mut T {
+        match part {
+            Part::Train => &mut self.train,
+            Part::Validation => &mut self.validation,
+            Part::Test => &mut self.test,
+        }
+    }
+}
+
+/// The report.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report<'a> {
+    seed: u64,
+    stratify: bool,
+    /// Rows that came in.
+    rows_in: usize,
+    /// Rows of every part.
+    rows: PerPart<usize>,
+    /// The share of every part in all rows that were kept.
+    shares: PerPart<f64>,
+    /// Parts that were drawn here; the others were given.
+    drawn: Vec<&'static str>,
+    labels: Vec<Label<'a>>,
+    /// Different groups among the rows that were kept.
+    groups: PerPart<usize>,
+    /// Sets of rows that had to stay together, by group or by text.
+    bound_together: usize,
+    leaks: Leaks<'a>,
+    warnings: &'a [String],
+}
+
+#[derive(Debug, Serialize)]
+struct Label<'a> {
+    label: &'a str,
+    rows: PerPart<usize>,
+    /// The label's share in each part.
+    shares: PerPart<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Leaks<'a> {
+    removed: usize,
+    by_text: usize,
+    by_group: usize,
+    rows: &'a [Leak],
+}
+
+impl<'a> Report<'a> {
+    pub(crate) fn new(
+        rows: &[Example],
+        labels: &'a LabelMap,
+        plan: &'a Plan,
+        counts: &[PerPart<usize>],
+        warnings: &'a [String],
+        config: &Config,
+    ) -> Self {
+        let (mut sizes, mut names) = (PerPart::<usize>::default(), PerPart::<BTreeSet<&str>>::default());
+        for (row, part) in rows.iter().zip(&plan.parts) {
+            if let Some(part) = *part {
+                *sizes.of(part) += 1;
+                names.of(part).extend(row.group.as_deref());
+            }
+        }
+        let kept = sizes.train + sizes.validation + sizes.test;
+        let label = |(label, &rows): (&'a String, &PerPart<usize>)| Label { label, rows, shares: shares(rows, sizes) };
+        let by = |same: Same| plan.leaks.iter().filter(|leak| leak.same == same).count();
+        Self {
+            seed: config.seed,
+            stratify: config.stratify,
+            rows_in: rows.len(),
+            rows: sizes,
+            shares: shares(sizes, PerPart { train: kept, validation: kept, test: kept }),
+            drawn: plan.drawn.iter().map(|part| part.name()).collect(),
+            labels: labels.names().iter().zip(counts).map(label).collect(),
+            groups: PerPart { train: names.train.len(), validation: names.validation.len(), test: names.test.len() },
+            bound_together: plan.bound,
+            leaks: Leaks {
+                removed: plan.leaks.len(),
+                by_text: by(Same::Text),
+                by_group: by(Same::Group),
+                rows: &plan.leaks,
+            },
+            warnings,
+        }
+    }
+
+    /// The rows of every part, and what was removed, in one line.
+    pub(crate) fn summary(&self) -> String {
+        let PerPart { train, validation, test } = self.rows;
+        let removed = match self.leaks.removed {
+            0 => String::new(),
+            removed => format!("; {removed} removed that validation or test have too"),
+        };
+        format!("{train} rows for training, {validation} for validation, {test} for test{removed}")
+    }
+}
+
+fn shares(rows: PerPart<usize>, of: PerPart<usize>) -> PerPart<f64> {
+    let share = |rows: usize, of: usize| if of == 0 { 0.0 } else { rows as f64 / of as f64 };
+    PerPart {
+        train: share(rows.train, of.train),
+        validation: share(rows.validation, of.validation),
+        test: share(rows.test, of.test),
+    }
+}

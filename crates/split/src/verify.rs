@@ -1,0 +1,141 @@
+//! What a split must be before it is written, and what is only worth a warning.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use firebrand_dataset::{Example, LabelMap, Part};
+use firebrand_pipeline::{Error, Result};
+
+use crate::leaks::key;
+use crate::plan::Plan;
+use crate::report::PerPart;
+
+/// Refuses rows that no split can be made of.
+pub(crate) fn check_rows(rows: &[Example], labels: &LabelMap, path: &Path) -> Result<()> {
+    if rows.is_empty() {
+        return Err(Error::data(format!("{} has no rows", path.display()))
+            .hint("the report of the clean stage counts what it dropped and why"));
+    }
+    let mut ids = std::collections::HashSet::new();
+    for row in rows {
+        if !ids.insert(row.id) {
+            return Err(Error::data(format!("{} has the id {} twice", path.display(), row.id))
+                .hint("the clean stage gives every row its own id"));
+        }
+        if row.labels.is_empty() {
+            return Err(Error::data(format!("{}: row {} has no label", path.display(), row.id))
+                .hint("the clean stage drops rows without a label"));
+        }
+        if let Some(label) = row.labels.iter().find(|&&label| labels.name(label).is_none()) {
+            return Err(Error::data(format!(
+                "{}: row {} has the label {label}, but labels.json has {} (from 0)",
+                path.display(),
+                row.id,
+                labels.len()
+            ))
+            .hint("examples.parquet and labels.json must come from the same run of the clean stage"));
+        }
+    }
+    let first = rows[0].labels[0];
+    if rows.iter().flat_map(|row| &row.labels).all(|&label| label == first) {
+        let name = labels.name(first).unwrap_or_default();
+        return Err(Error::data(format!(
+            "all {} rows have the label {name:?}: there is nothing to tell apart",
+            rows.len()
+        ))
+        .hint("check `clean.label_column`, `clean.filter` and `clean.rename_labels`"));
+    }
+    Ok(())
+}
+
+/// Rows of every label in every part, in the order of the labels.
+pub(crate) fn count(rows: &[Example], labels: &LabelMap, plan: &Plan) -> Vec<PerPart<usize>> {
+    let mut counts = vec![PerPart::default(); labels.len()];
+    for (row, part) in rows.iter().zip(&plan.parts) {
+        for &label in &row.labels {
+            if let Some(part) = part {
+                *counts[label as usize].of(*part) += 1;
+            }
+        }
+    }
+    counts
+}
+
+/// Refuses a split that cannot be trained or measured with; returns what is worth a warning.
+pub(crate) fn check_parts(
+    rows: &[Example],
+    labels: &LabelMap,
+    plan: &Plan,
+    counts: &[PerPart<usize>],
+) -> Result<Vec<String>> {
+    for part in Part::ALL {
+        if !plan.parts.contains(&Some(part)) {
+            return Err(empty(part, rows, plan));
+        }
+    }
+    let mut warnings = Vec::new();
+    for (name, count) in labels.names().iter().zip(counts) {
+        if count.train == 0 {
+            return Err(unseen(name, count));
+        }
+        for (part, rows) in [(Part::Validation, count.validation), (Part::Test, count.test)] {
+            if rows == 0 {
+                warnings.push(format!(
+                    "the {part} part has no row with the label {name:?}: its figures say nothing about it"
+                ));
+            }
+        }
+    }
+    Ok(warnings)
+}
+
+fn empty(part: Part, rows: &[Example], plan: &Plan) -> Error {
+    let error = Error::data(format!("the {part} part would have no rows"));
+    let gone = plan.leaks.len();
+    let given = part == Part::Train || rows.iter().any(|row| row.part == Some(part));
+    if gone > 0 && given {
+        return error.hint(format!("{gone} rows were removed because a part that is measured on has them too"));
+    }
+    match part {
+        Part::Train => error.hint("see that `clean.train_files` and `clean.filter` leave rows to train on"),
+        Part::Validation | Part::Test if plan.drawn.contains(&part) => error.hint(format!(
+            "there are too few rows, or too few groups of them, for `split.{part}`: raise it, or bring more data"
+        )),
+        Part::Validation | Part::Test => {
+            error.hint(format!("set `split.{part}` to a share above 0, or name files in `clean.{part}_files`"))
+        }
+    }
+}
+
+fn unseen(name: &str, count: &PerPart<usize>) -> Error {
+    if count.validation + count.test == 0 {
+        return Error::data(format!("no row has the label {name:?} of labels.json"))
+            .hint("run the clean stage again, or bring rows with this label");
+    }
+    Error::data(format!(
+        "the train part has no row with the label {name:?}; validation has {}, test has {}",
+        count.validation, count.test
+    ))
+    .hint("a model cannot learn a label that it never sees: bring more rows with it, or drop it with `clean.filter`")
+}
+
+/// A last look at the promise of this stage, whatever the plan was made by.
+pub(crate) fn check_sides(rows: &[Example], plan: &Plan) -> Result<()> {
+    let mut texts: HashMap<String, (Part, u64)> = HashMap::new();
+    let mut groups: HashMap<&str, (Part, u64)> = HashMap::new();
+    for (row, part) in rows.iter().zip(&plan.parts) {
+        let Some(part) = *part else { continue };
+        let text = *texts.entry(key(&row.text)).or_insert((part, row.id));
+        let group = row.group.as_deref().map_or((part, row.id), |group| *groups.entry(group).or_insert((part, row.id)));
+        for (what, (other, id)) in [("text", text), ("group", group)] {
+            if other != part {
+                return Err(Error::other(format!(
+                    "row {} in {part} has the {what} of row {id} in {other}: a mistake in this program",
+                    row.id
+                ))
+                .hint("please report it, with the configuration"));
+            }
+        }
+    }
+    Ok(())
+}
