@@ -23,13 +23,19 @@ fn part() -> impl Strategy<Value = Option<Part>> {
 /// Rows with few texts and few groups, so that both repeat; texts differ in case and space too.
 fn tangled() -> impl Strategy<Value = Vec<Example>> {
     let row = (0_u32..60, any::<bool>(), prop::option::of(0_u32..20), 0_u32..4, part());
-    vec(row, 1..80).prop_map(|rows| {
-        let example = |(id, (text, loud, group, label, part)): (usize, (u32, bool, Option<u32>, u32, Option<Part>))| {
-            let text = if loud { format!(" TEXT  {text}") } else { format!("text {text}") };
-            let group = group.map(|group| format!("g{group}"));
-            Example { id: id as u64, text, labels: vec![label], group, weight: 1.0, part }
-        };
-        rows.into_iter().enumerate().map(example).collect()
+    let example = row.prop_map(|(text, loud, group, label, part)| Example {
+        id: 0,
+        text: if loud { format!(" TEXT  {text}") } else { format!("text {text}") },
+        labels: vec![label],
+        group: group.map(|group| format!("g{group}")),
+        weight: 1.0,
+        part,
+    });
+    vec(example, 1..80).prop_map(|mut rows| {
+        for (id, row) in rows.iter_mut().enumerate() {
+            row.id = id as u64;
+        }
+        rows
     })
 }
 
