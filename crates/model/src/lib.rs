@@ -4,6 +4,8 @@
 //! translation, not a model: one [`Network`] is built from independent parts, and a file per family in `family/` reads the
 //! hub's `config.json` into a [`NetworkConfig`] and lists how its tensors are named.
 //!
+//! [`Classifier::save_int8`] writes the same model at a quarter of the size, with int8 weights.
+//!
 //! Invariants: this crate knows neither stages nor runs; only it knows tensor names; padding never changes an answer.
 
 mod activation;
@@ -24,12 +26,13 @@ mod loss;
 mod mlp;
 mod network;
 mod norm;
+mod quantize;
 mod random;
 
 pub use activation::Activation;
 pub use attention::Attention;
 pub use batch::{Batch, Tokens};
-pub use checkpoint::{LoadReport, ParameterSource, SafetensorsFile, named_parameters, write_safetensors};
+pub use checkpoint::{LoadReport, ParameterSource, QuantizedTensor, SafetensorsFile, named_parameters, write_safetensors};
 pub use classifier::{Classifier, StartFrom};
 pub use config::{HubConfig, ModelConfig, ProblemType};
 pub use device::{device, keep_freed_memory};
@@ -44,3 +47,4 @@ pub use loss::{cross_entropy, softmax};
 pub use mlp::Mlp;
 pub use network::{Network, NetworkConfig};
 pub use norm::LayerNorm;
+pub use quantize::Int8Matrix;

@@ -6,6 +6,7 @@ use std::path::Path;
 use burn::tensor::{Device, TensorData};
 
 use super::source::expected_parameters;
+use super::rules::HubTensor;
 use super::{ParameterSource, Rules, SafetensorsFile, named_parameters, write_safetensors};
 use crate::random::normal;
 use crate::{ModelError, Network, NetworkConfig};
@@ -31,11 +32,37 @@ pub(crate) struct NewHead {
     pub(crate) replace_output: bool,
 }
 
+/// Tensors by their names in the hub's layout, however the file stores them.
+pub(crate) trait TensorFile {
+    /// The file's path.
+    fn path(&self) -> &Path;
+
+    /// Every tensor's name and shape, by name.
+    fn shapes(&self) -> BTreeMap<String, Vec<usize>>;
+
+    /// A tensor as float32, in row-major order.
+    fn floats(&self, name: &str) -> Result<TensorData, ModelError>;
+}
+
+impl TensorFile for SafetensorsFile {
+    fn path(&self) -> &Path {
+        self.path()
+    }
+
+    fn shapes(&self) -> BTreeMap<String, Vec<usize>> {
+        self.shapes()
+    }
+
+    fn floats(&self, name: &str) -> Result<TensorData, ModelError> {
+        self.floats(name)
+    }
+}
+
 /// Builds a network from a file. Every tensor is accounted for, in the file and in the network.
 ///
 /// With `new_head`, parameters below `head` that the file lacks are made anew; without, they are an error.
 pub(crate) fn load_network(
-    file: &SafetensorsFile,
+    file: &dyn TensorFile,
     rules: &Rules,
     config: &NetworkConfig,
     new_head: Option<NewHead>,
@@ -99,7 +126,7 @@ fn summary(problems: &[String]) -> String {
 }
 
 struct HubSource<'a> {
-    file: &'a SafetensorsFile,
+    file: &'a dyn TensorFile,
     /// Path → name in the file, and whether it lies transposed there.
     places: HashMap<String, (String, bool)>,
     new_head: Option<NewHead>,
@@ -147,18 +174,30 @@ fn transpose(data: TensorData) -> TensorData {
     TensorData::new(turned, [columns, rows])
 }
 
+/// Every parameter with its path, its place in the family's files, and its values as they lie there. `path` is the file
+/// that an error names.
+pub(crate) fn hub_tensors(
+    path: &Path,
+    rules: &Rules,
+    network: &Network,
+) -> Result<Vec<(String, HubTensor, TensorData)>, ModelError> {
+    let placed = |(ours, data): (String, TensorData)| match rules.hub(&ours) {
+        Some(hub) => {
+            let data = if hub.transposed { transpose(data) } else { data };
+            Ok((ours, hub, data))
+        }
+        None => Err(ModelError::Tensors {
+            path: path.to_owned(),
+            problem: format!("`{ours}` has no name in this family's table"),
+        }),
+    };
+    named_parameters(network).into_iter().map(placed).collect()
+}
+
 /// Writes a network as `model.safetensors` under the family's own names.
 pub(crate) fn save_network(path: &Path, rules: &Rules, network: &Network) -> Result<(), ModelError> {
-    let mut tensors = Vec::new();
-    for (ours, data) in named_parameters(network) {
-        let Some(hub) = rules.hub(&ours) else {
-            return Err(ModelError::Tensors {
-                path: path.to_owned(),
-                problem: format!("`{ours}` has no name in this family's table"),
-            });
-        };
-        tensors.push((hub.name, if hub.transposed { transpose(data) } else { data }));
-    }
+    let tensors: Vec<_> =
+        hub_tensors(path, rules, network)?.into_iter().map(|(_, hub, data)| (hub.name, data)).collect();
     // What transformers looks for before it loads a file.
     write_safetensors(path, &tensors, HashMap::from([("format".to_owned(), "pt".to_owned())]))
 }

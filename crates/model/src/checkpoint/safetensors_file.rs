@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::TensorData;
+use burn::tensor::{DType, TensorData};
 use half::{bf16, f16};
-use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo, TensorView};
 
 use crate::ModelError;
 
@@ -59,9 +59,7 @@ impl SafetensorsFile {
     pub fn floats(&self, name: &str) -> Result<TensorData, ModelError> {
         let problem = |problem: String| ModelError::Tensors { path: self.path.clone(), problem };
         let info = self.metadata.info(name).ok_or_else(|| problem(format!("there is no tensor `{name}`")))?;
-        let (from, to) = info.data_offsets;
-        // In range: `read` checked every offset against the file's length.
-        let bytes = &self.bytes[self.start + from..self.start + to];
+        let bytes = self.bytes_of(info);
         let values: Vec<f32> = match info.dtype {
             Dtype::F32 => numbers(bytes, f32::from_le_bytes),
             Dtype::F16 => numbers(bytes, |bytes| f16::from_le_bytes(bytes).to_f32()),
@@ -73,6 +71,25 @@ impl SafetensorsFile {
             return Err(problem(format!("tensor `{name}` holds {} at place {place}", values[place])));
         }
         Ok(TensorData::new(values, info.shape.clone()))
+    }
+
+    /// Whether there is a tensor of this name that holds int8.
+    pub(crate) fn is_int8(&self, name: &str) -> bool {
+        self.metadata.info(name).is_some_and(|info| info.dtype == Dtype::I8)
+    }
+
+    /// The values and the shape of a tensor of int8.
+    pub(crate) fn int8(&self, name: &str) -> Result<(Vec<i8>, Vec<usize>), ModelError> {
+        let info = self.metadata.info(name).filter(|info| info.dtype == Dtype::I8).ok_or_else(|| {
+            ModelError::Tensors { path: self.path.clone(), problem: format!("there is no int8 tensor `{name}`") }
+        })?;
+        Ok((self.bytes_of(info).iter().map(|byte| byte.cast_signed()).collect(), info.shape.clone()))
+    }
+
+    fn bytes_of(&self, info: &TensorInfo) -> &[u8] {
+        let (from, to) = info.data_offsets;
+        // In range: `read` checked every offset against the file's length.
+        &self.bytes[self.start + from..self.start + to]
     }
 }
 
@@ -87,10 +104,11 @@ fn damaged(path: &Path, error: &safetensors::SafeTensorError, length: usize) -> 
     }
 }
 
-/// Writes named float32 tensors, into a temporary file that then takes the place of `path`.
+/// Writes named tensors of float32 or int8, into a temporary file that is flushed to the disk and then
+/// takes the place of `path`.
 ///
 /// # Errors
-/// [`ModelError::Io`] when the system refuses; [`ModelError::Tensors`] when a tensor does not hold float32.
+/// [`ModelError::Io`] when the system refuses; [`ModelError::Tensors`] when a tensor holds anything else.
 pub fn write_safetensors(
     path: &Path,
     tensors: &[(String, TensorData)],
@@ -99,10 +117,12 @@ pub fn write_safetensors(
     let problem = |problem: String| ModelError::Tensors { path: path.to_owned(), problem };
     let mut views = Vec::with_capacity(tensors.len());
     for (name, data) in tensors {
-        if data.dtype() != burn::tensor::DType::F32 {
-            return Err(problem(format!("tensor `{name}` holds {:?}, not float32", data.dtype())));
-        }
-        let view = TensorView::new(Dtype::F32, data.shape().to_vec(), data.as_bytes());
+        let dtype = match data.dtype() {
+            DType::F32 => Dtype::F32,
+            DType::I8 => Dtype::I8,
+            other => return Err(problem(format!("tensor `{name}` holds {other:?}, neither float32 nor int8"))),
+        };
+        let view = TensorView::new(dtype, data.shape().to_vec(), data.as_bytes());
         views.push((name, view.map_err(|error| problem(error.to_string()))?));
     }
     let temporary = path.with_extension("safetensors.tmp");
@@ -110,6 +130,7 @@ pub fn write_safetensors(
         safetensors::SafeTensorError::IoError(source) => ModelError::io("write", path)(source),
         other => problem(other.to_string()),
     })?;
+    fs::File::open(&temporary).and_then(|file| file.sync_all()).map_err(ModelError::io("write", path))?;
     fs::rename(&temporary, path).map_err(ModelError::io("write", path))
 }
 

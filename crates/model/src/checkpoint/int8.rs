@@ -1,0 +1,132 @@
+//! `int8/model.safetensors`: a checkpoint whose large matrices are int8.
+//!
+//! Every tensor has the name, the shape and the orientation that it has in the family's `model.safetensors`. A matrix
+//! `NAME` that is quantised holds `I8`, and beside it stands `NAME_scale`, `F32`, with one number per row:
+//! `value = NAME[row][column] · NAME_scale[row]`. All others stay `F32`. The header's `format` is [`FORMAT`]: transformers
+//! refuses a format that it does not know, and so never takes the integers for weights.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use burn::tensor::TensorData;
+
+use super::hub::{TensorFile, hub_tensors};
+use super::{Rules, SafetensorsFile, write_safetensors};
+use crate::quantize::{Int8Matrix, relative_error};
+use crate::{ModelError, Network};
+
+/// The `format` in the header: the scheme and its version.
+const FORMAT: &str = "firebrand-int8-rows-1";
+
+/// What a quantised matrix's name is followed by in the name of its scales.
+const SCALE: &str = "_scale";
+
+/// What became of a matrix that was quantised.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QuantizedTensor {
+    /// Its name in the hub's layout.
+    pub name: String,
+    /// Its shape there.
+    pub shape: Vec<usize>,
+    /// The root mean square of the change, as a share of that of the weights.
+    pub relative_error: f64,
+}
+
+/// Whether the parameter of this path is stored as int8: the linear maps' weights and the token table, which together are
+/// nearly all of a model. The output map stays float32: it is a thousandth of the file, and its errors are the scores'.
+fn is_quantized(path: &str, linear: bool) -> bool {
+    (linear || path == "encoder.embeddings.token") && !path.starts_with("head.output.")
+}
+
+/// Writes a network with int8 matrices.
+pub(crate) fn save_int8(path: &Path, rules: &Rules, network: &Network) -> Result<Vec<QuantizedTensor>, ModelError> {
+    let mut tensors = Vec::new();
+    let mut report = Vec::new();
+    for (ours, tensor, data) in hub_tensors(path, rules, network)? {
+        let matrix = match (&data.shape()[..], data.as_slice::<f32>()) {
+            (&[rows, columns], Ok(values)) if is_quantized(&ours, tensor.transposed) => {
+                let matrix = Int8Matrix::quantize(values, columns);
+                report.push(QuantizedTensor {
+                    name: tensor.name.clone(),
+                    shape: vec![rows, columns],
+                    relative_error: relative_error(values, &matrix.dequantize()),
+                });
+                Some((matrix, [rows, columns]))
+            }
+            _ => None,
+        };
+        match matrix {
+            Some((matrix, shape)) => {
+                tensors.push((format!("{}{SCALE}", tensor.name), TensorData::new(matrix.scales, [shape[0]])));
+                tensors.push((tensor.name, TensorData::new(matrix.values, shape)));
+            }
+            None => tensors.push((tensor.name, data)),
+        }
+    }
+    // One string only: the order of several would differ from run to run.
+    write_safetensors(path, &tensors, HashMap::from([("format".to_owned(), FORMAT.to_owned())]))?;
+    Ok(report)
+}
+
+/// A file that [`save_int8`] wrote, seen as one of floats.
+#[derive(Debug)]
+pub(crate) struct Int8File {
+    file: SafetensorsFile,
+}
+
+impl Int8File {
+    /// Reads a file and checks that every quantised matrix has its scales, and that no scales stand alone.
+    pub(crate) fn read(path: &Path) -> Result<Self, ModelError> {
+        let this = Self { file: SafetensorsFile::read(path)? };
+        let strings = this.file.strings();
+        let format = strings.get("format").map_or("", String::as_str);
+        if format != FORMAT {
+            return Err(this.problem(format!("the header's format is \"{format}\", where \"{FORMAT}\" is expected")));
+        }
+        for (name, shape) in this.file.shapes() {
+            if let Some(matrix) = name.strip_suffix(SCALE) {
+                if !this.file.is_int8(matrix) {
+                    return Err(this.problem(format!("`{name}` are scales without an int8 matrix `{matrix}`")));
+                }
+            } else if this.file.is_int8(&name) {
+                let scales = this.file.floats(&format!("{name}{SCALE}"))?;
+                if shape.len() != 2 || scales.shape()[..] != shape[..1] {
+                    let found = &scales.shape()[..];
+                    return Err(this.problem(format!(
+                        "`{name}` has shape {shape:?} and its scales have {found:?}: expected a matrix, and one scale per row"
+                    )));
+                }
+            }
+        }
+        Ok(this)
+    }
+
+    fn problem(&self, problem: String) -> ModelError {
+        ModelError::Tensors { path: self.file.path().to_owned(), problem }
+    }
+}
+
+impl TensorFile for Int8File {
+    fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    fn shapes(&self) -> BTreeMap<String, Vec<usize>> {
+        self.file.shapes().into_iter().filter(|(name, _)| !name.ends_with(SCALE)).collect()
+    }
+
+    fn floats(&self, name: &str) -> Result<TensorData, ModelError> {
+        if !self.file.is_int8(name) {
+            return self.file.floats(name);
+        }
+        let (values, shape) = self.file.int8(name)?;
+        let scales = self.file.floats(&format!("{name}{SCALE}"))?;
+        // `floats` makes it float32.
+        let matrix = Int8Matrix { values, scales: scales.as_slice::<f32>().unwrap_or_default().to_vec() };
+        let values = matrix.dequantize();
+        if values.iter().any(|value| !value.is_finite()) {
+            return Err(self.problem(format!("`{name}` times its scales is not finite")));
+        }
+        Ok(TensorData::new(values, shape))
+    }
+}
