@@ -1,0 +1,72 @@
+//! The baselines that evaluate measured beside the model, for the card.
+
+use std::path::Path;
+
+use firebrand_pipeline::{Result, read_json};
+use serde_json::Value;
+
+/// A baseline's figures on the test part.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Baseline {
+    pub(crate) name: String,
+    pub(crate) accuracy: f64,
+    pub(crate) macro_f1: Option<f64>,
+}
+
+/// Reads what `metrics.json` has under `baselines`: objects by name, each with an `accuracy`, directly or under `test`.
+/// Of a custom evaluate stage whatever has that form; nothing if it measured none.
+///
+/// # Errors
+/// When the file cannot be read or is not JSON.
+pub(crate) fn read_baselines(path: &Path) -> Result<Vec<Baseline>> {
+    let metrics: Value = read_json(path)?;
+    let Some(baselines) = metrics["baselines"].as_object() else { return Ok(Vec::new()) };
+    Ok(baselines.iter().filter_map(|(key, value)| baseline(key, value)).collect())
+}
+
+fn baseline(key: &str, value: &Value) -> Option<Baseline> {
+    let figures = if value["accuracy"].is_number() { value } else { &value["test"] };
+    let name = value["name"].as_str().map_or_else(|| name(key), str::to_owned);
+    Some(Baseline { name, accuracy: figures["accuracy"].as_f64()?, macro_f1: figures["macro_f1"].as_f64() })
+}
+
+/// A name for people.
+fn name(key: &str) -> String {
+    match key {
+        "majority" => "always the most frequent label".to_owned(),
+        "classic" | "tfidf" | "tfidf_logistic_regression" => "TF-IDF and logistic regression".to_owned(),
+        other => other.replace('_', " "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(metrics: &Value) -> Vec<Baseline> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("metrics.json");
+        std::fs::write(&path, metrics.to_string()).unwrap();
+        read_baselines(&path).unwrap()
+    }
+
+    #[test]
+    fn both_forms_are_read_and_others_left_out() {
+        let found = read(&json!({ "baselines": {
+            "majority": { "label": "a", "test": { "accuracy": 0.5, "macro_f1": 0.3 } },
+            "my_model": { "accuracy": 0.75 },
+            "note": "text"
+        } }));
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0].name, "always the most frequent label");
+        assert_eq!((found[0].accuracy, found[0].macro_f1), (0.5, Some(0.3)));
+        assert_eq!(found[1], Baseline { name: "my model".to_owned(), accuracy: 0.75, macro_f1: None });
+    }
+
+    #[test]
+    fn none_measured_is_none_shown() {
+        assert!(read(&json!({ "test": { "accuracy": 0.5 } })).is_empty());
+        assert!(read(&json!({ "baselines": null })).is_empty());
+    }
+}

