@@ -1,0 +1,149 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Fine-tunes a pretrained language model into a text classifier, stage by stage.
+///
+/// A run is described by a TOML file; `configs/default.toml` shows every key. What a stage makes lies in
+/// `data/runs/RUN/STAGE`, and a stage runs again only when its configuration, its inputs or its program changed.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100, subcommand_required = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Directory that relative paths start from [default: the workspace].
+    #[arg(long, global = true, value_name = "DIR", hide = true)]
+    pub(crate) root: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs every stage that is not fresh, from raw data to a bundle that is ready to serve.
+    ///
+    /// Ends with the figures on the test rows, and where the report and the bundle are. A run that was interrupted,
+    /// however it was, goes on with the same command.
+    Pipeline(Pipeline),
+    /// Runs one stage, on what the stages before it have left.
+    Stage(Stage),
+    /// Says which stages are fresh, which are not, and why. Runs nothing.
+    Status(Status),
+    /// Removes what a run made. The cache of downloads stays.
+    CleanRun(Run),
+    /// Writes a crate that fills a slot of the pipeline, ready to be changed.
+    NewStage(NewStage),
+    /// Asks a bundle for the labels of texts.
+    Predict(Predict),
+    /// Runs the benchmarks.
+    Bench(Bench),
+}
+
+/// Which run.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The run's configuration.
+    #[arg(default_value = "configs/quickstart.toml")]
+    pub(crate) config: PathBuf,
+    /// Sets a key, over the configuration file: `--set train.learning_rate=3e-5`. May be given several times.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+/// Where the stages' programs come from.
+#[derive(Debug, Args)]
+pub(crate) struct Programs {
+    /// Builds the stages with these cargo features: `cuda` for NVIDIA GPUs.
+    #[arg(long, value_delimiter = ',', value_name = "FEATURES")]
+    pub(crate) features: Vec<String>,
+    /// Takes the stages' programs from this directory rather than building them.
+    #[arg(long, value_name = "DIR", conflicts_with = "features")]
+    pub(crate) bin_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Pipeline {
+    #[command(flatten)]
+    pub(crate) run: Run,
+    /// Starts at this stage; those before it are used as they are.
+    #[arg(long, value_name = "STAGE", conflicts_with = "only")]
+    pub(crate) from: Option<String>,
+    /// Runs only this stage, on what the stages before it have left.
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) only: Option<String>,
+    #[command(flatten)]
+    pub(crate) how: How,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Stage {
+    /// The stage: fetch, clean, split, augment, tokenize, train, evaluate or export.
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) run: Run,
+    #[command(flatten)]
+    pub(crate) how: How,
+}
+
+/// How stages run.
+#[derive(Debug, Args)]
+pub(crate) struct How {
+    /// Runs stages even if they are fresh.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Says what would run, and why, and runs nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Prints one JSON object on stdout: run, stages, test, report, bundle.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) programs: Programs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) run: Run,
+    /// Prints one JSON object on stdout: run, directory, stages.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) programs: Programs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewStage {
+    /// The slot to fill: fetch, clean, split, augment, tokenize, train, evaluate or export.
+    pub(crate) slot: String,
+    /// The new crate's name; it is written to `crates/NAME`.
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Predict {
+    /// The bundle: a directory with config.json, model.safetensors and tokenizer files.
+    pub(crate) bundle: PathBuf,
+    /// The texts; without any, they are read from stdin, one a line.
+    pub(crate) texts: Vec<String>,
+    /// Prints one JSON object per text.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Where the model runs: flex (CPU), ndarray, cuda.
+    #[arg(long)]
+    pub(crate) device: Option<String>,
+    /// How many texts are answered together.
+    #[arg(long, value_name = "N")]
+    pub(crate) batch_size: Option<usize>,
+    /// How many labels are shown for a text, most likely first.
+    #[arg(long, value_name = "N")]
+    pub(crate) top_k: Option<usize>,
+    #[command(flatten)]
+    pub(crate) programs: Programs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// Only the benchmarks whose names contain this.
+    pub(crate) filter: Option<String>,
+}

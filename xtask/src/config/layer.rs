@@ -1,0 +1,102 @@
+//! One layer of settings, and where each of them was made.
+
+use std::collections::BTreeMap;
+
+use firebrand_pipeline::{Error, Result};
+use toml::de::{DeTable, DeValue};
+use toml::{Table, Value};
+
+/// A file's settings, or one `--set`.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    /// Sections of keys.
+    pub(crate) table: Table,
+    /// Where each dotted key was set: `train.epochs` → `configs/my.toml:12`. Tables have a place too.
+    pub(crate) places: BTreeMap<String, String>,
+    /// What names the layer where a key has no place of its own.
+    pub(crate) name: String,
+    /// The dotted key that this layer sets as a whole, tables included, rather than merging into what is there.
+    pub(crate) whole: Option<String>,
+}
+
+impl Layer {
+    /// The settings of a TOML document; `name` is how the file is shown.
+    pub(crate) fn of_file(text: &str, name: &str) -> Result<Self> {
+        let invalid = |error: toml::de::Error| {
+            let line = error.span().map(|span| format!(":{}", line_of(text, span.start))).unwrap_or_default();
+            Error::config(format!("{name}{line}: this is not valid TOML: {}", error.message())).hint(
+                "texts stand in double quotes, keys below a `[section]`; `configs/default.toml` shows every key",
+            )
+        };
+        let spans = DeTable::parse(text).map_err(invalid)?;
+        let table = text.parse().map_err(invalid)?;
+        let mut places = BTreeMap::new();
+        note(spans.get_ref(), "", &mut places, &|offset| format!("{name}:{}", line_of(text, offset)));
+        Ok(Self { table, places, name: name.to_owned(), whole: None })
+    }
+
+    /// Where a dotted key was set: its own place, or that of the nearest table around it.
+    pub(crate) fn place(&self, key: &str) -> &str {
+        let mut key = key;
+        loop {
+            match (self.places.get(key), key.rsplit_once('.')) {
+                (Some(place), _) => return place,
+                (None, Some((parent, _))) => key = parent,
+                (None, None) => return &self.name,
+            }
+        }
+    }
+
+    /// Sets in `under` what this layer sets, and notes where.
+    pub(crate) fn lay_over(self, under: &mut Table, places: &mut BTreeMap<String, String>) {
+        if let Some(whole) = &self.whole {
+            // Of the old value, no key is left that could be blamed.
+            let inside = format!("{whole}.");
+            places.retain(|key, _| key != whole && !key.starts_with(&inside));
+        }
+        merge(self.table, under, "", self.whole.as_deref());
+        places.extend(self.places);
+    }
+}
+
+fn merge(over: Table, under: &mut Table, prefix: &str, whole: Option<&str>) {
+    for (key, value) in over {
+        let dotted = join(prefix, &key);
+        // A stage is filled by one or the other, and the later word counts.
+        match dotted.split_once('.') {
+            Some((_, "package")) => drop(under.remove("command")),
+            Some((_, "command")) => drop(under.remove("package")),
+            _ => {}
+        }
+        match (value, under.get_mut(&key)) {
+            (Value::Table(over), Some(Value::Table(under))) if whole != Some(&dotted) => {
+                merge(over, under, &dotted, whole);
+            }
+            (value, _) => drop(under.insert(key, value)),
+        }
+    }
+}
+
+/// `prefix.key`, or `key` where there is no prefix.
+pub(crate) fn join(prefix: &str, key: &str) -> String {
+    if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") }
+}
+
+fn note(
+    table: &DeTable<'_>,
+    prefix: &str,
+    places: &mut BTreeMap<String, String>,
+    place: &impl Fn(usize) -> String,
+) {
+    for (key, value) in table {
+        let dotted = join(prefix, key.get_ref());
+        if let DeValue::Table(inner) = value.get_ref() {
+            note(inner, &dotted, places, place);
+        }
+        places.insert(dotted, place(key.span().start));
+    }
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    1 + text.as_bytes().iter().take(offset).filter(|&&byte| byte == b'\n').count()
+}

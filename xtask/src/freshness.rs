@@ -1,0 +1,186 @@
+//! Whether a stage's result is still the one that running it again would give, and if not, why.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use firebrand_pipeline::{Request, Result, Slot, hash};
+use serde_json::Value;
+
+use crate::config::Section;
+use crate::hashes::Hashes;
+use crate::manifest::Manifest;
+use crate::programs::Program;
+use crate::run_dir::RunDir;
+
+/// Everything that decides what a stage's result is.
+#[derive(Debug, Clone)]
+pub(crate) struct Recipe {
+    pub(crate) executable: String,
+    pub(crate) config: Value,
+    /// The content of the files that the configuration names, by the path as it is written there.
+    pub(crate) files: BTreeMap<String, String>,
+    /// The content of the inputs; of one that has not finished there is none.
+    pub(crate) inputs: BTreeMap<Slot, String>,
+}
+
+/// Why a stage has to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// It has not finished yet.
+    New,
+    /// Its manifest cannot be read.
+    Unreadable,
+    /// An output was removed or changed.
+    Damaged(String),
+    /// Keys have other values: `batch_size: 16 → 32`.
+    Config(Vec<String>),
+    /// Files that the configuration names have another content.
+    Files(Vec<String>),
+    /// Inputs have another content, or will have.
+    Inputs(Vec<Slot>),
+    /// The program is another one.
+    Executable,
+    /// `--force`.
+    Forced,
+}
+
+impl Recipe {
+    /// The recipe as things stand now.
+    ///
+    /// # Errors
+    /// When a file that the configuration names cannot be read.
+    pub(crate) fn now(
+        slot: Slot,
+        section: &Section,
+        program: &Program,
+        content: &BTreeMap<Slot, String>,
+        root: &Path,
+        hashes: &mut Hashes,
+    ) -> Result<Self> {
+        let mut files = BTreeMap::new();
+        for name in local_paths(&section.values) {
+            let path = expand(&name, root);
+            // A path that is not there is the stage's to complain about.
+            if path.exists() {
+                files.insert(name, hashes.of_path(&path)?);
+            }
+        }
+        let given = slot.inputs().iter();
+        let inputs = given.filter_map(|input| Some((*input, content.get(input)?.clone()))).collect();
+        Ok(Self { executable: program.hash.clone(), config: section.values.clone(), files, inputs })
+    }
+
+    /// A hash over all of it.
+    pub(crate) fn key(&self) -> String {
+        let inputs: BTreeMap<_, _> = self.inputs.iter().map(|(slot, content)| (slot.name(), content)).collect();
+        let all = serde_json::json!([Request::PROTOCOL, self.executable, self.config, self.files, inputs]);
+        hash::bytes(all.to_string().as_bytes())
+    }
+
+    /// Why the result in `run` is not what this recipe gives; empty when it is.
+    pub(crate) fn compare(&self, slot: Slot, run: &RunDir) -> Vec<Reason> {
+        let manifest = match run.manifest(slot) {
+            Ok(Some(manifest)) => manifest,
+            Ok(None) => return vec![Reason::New],
+            Err(_) => return vec![Reason::Unreadable],
+        };
+        let mut reasons = self.differences(&manifest);
+        if let Some(path) = run.first_damage(&manifest) {
+            reasons.push(Reason::Damaged(path));
+        }
+        reasons
+    }
+
+    fn differences(&self, manifest: &Manifest) -> Vec<Reason> {
+        let mut reasons = Vec::new();
+        let keys = changed_keys(&manifest.config, &self.config);
+        if !keys.is_empty() {
+            reasons.push(Reason::Config(keys));
+        }
+        let names = manifest.files.keys().chain(self.files.keys());
+        let mut files: Vec<_> =
+            names.filter(|name| manifest.files.get(*name) != self.files.get(*name)).cloned().collect();
+        files.dedup();
+        // A file that is gone leaves the result what it was made from.
+        files.retain(|name| self.files.contains_key(name));
+        if !files.is_empty() {
+            reasons.push(Reason::Files(files));
+        }
+        let inputs = manifest.stage.inputs().iter().copied();
+        let inputs: Vec<_> = inputs.filter(|input| manifest.inputs.get(input) != self.inputs.get(input)).collect();
+        if !inputs.is_empty() {
+            reasons.push(Reason::Inputs(inputs));
+        }
+        if (&manifest.executable, manifest.protocol) != (&self.executable, Request::PROTOCOL) {
+            reasons.push(Reason::Executable);
+        }
+        reasons
+    }
+}
+
+/// The values of all keys named `path`: files on this machine that are no stage's outputs.
+fn local_paths(config: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    let Value::Object(table) = config else { return found };
+    for (key, value) in table {
+        match value {
+            Value::String(path) if key == "path" && !path.is_empty() => found.push(path.clone()),
+            Value::Object(_) => found.extend(local_paths(value)),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// A path of the configuration: below the home directory, absolute, or below the root.
+fn expand(path: &str, root: &Path) -> PathBuf {
+    match (path.strip_prefix("~/"), std::env::home_dir()) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => root.join(path),
+    }
+}
+
+/// `batch_size: 16 → 32`, for each key whose value differs; keys of tables are dotted.
+fn changed_keys(old: &Value, new: &Value) -> Vec<String> {
+    let mut changes = Vec::new();
+    compare_values("", Some(old), Some(new), &mut changes);
+    changes
+}
+
+fn compare_values(key: &str, old: Option<&Value>, new: Option<&Value>, changes: &mut Vec<String>) {
+    if old == new {
+        return;
+    }
+    if let (Some(Value::Object(before)), Some(Value::Object(after))) = (old, new) {
+        let added = after.keys().filter(|key| !before.contains_key(*key));
+        for inner in before.keys().chain(added) {
+            let dotted = if key.is_empty() { inner.clone() } else { format!("{key}.{inner}") };
+            compare_values(&dotted, before.get(inner), after.get(inner), changes);
+        }
+        return;
+    }
+    let show = |value: Option<&Value>| value.map_or_else(|| "unset".to_owned(), Value::to_string);
+    changes.push(format!("{key}: {} → {}", show(old), show(new)));
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |slots: &[Slot]| slots.iter().map(|slot| slot.name()).collect::<Vec<_>>().join(", ");
+        match self {
+            Self::New => write!(f, "has not run"),
+            Self::Unreadable => write!(f, "its manifest cannot be read"),
+            Self::Damaged(path) => write!(f, "output removed or changed ({path})"),
+            Self::Config(keys) => write!(f, "config changed ({})", keys.join(", ")),
+            Self::Files(paths) => write!(f, "file changed ({})", paths.join(", ")),
+            Self::Inputs(slots) => write!(f, "input changed ({})", names(slots)),
+            Self::Executable => write!(f, "executable changed"),
+            Self::Forced => write!(f, "forced"),
+        }
+    }
+}
+
+/// The reasons in one line.
+pub(crate) fn explain(reasons: &[Reason]) -> String {
+    reasons.iter().map(Reason::to_string).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,86 @@
+//! The commands that are about a run.
+
+use std::collections::BTreeSet;
+
+use firebrand_pipeline::{Result, Slot, progress};
+
+use crate::cli::{How, Pipeline, Programs, Run, Stage, Status};
+use crate::config::Config;
+use crate::lock::Lock;
+use crate::programs::Source;
+use crate::runner::{Runner, Selection};
+use crate::workspace::Workspace;
+use crate::{clean_run, interrupt, status, summary};
+
+/// `cargo xtask pipeline`.
+///
+/// # Errors
+/// Whatever went wrong, ready to be shown.
+pub(crate) fn pipeline(arguments: &Pipeline, workspace: &Workspace) -> Result<()> {
+    let slots = match (&arguments.from, &arguments.only) {
+        (Some(from), _) => Slot::ALL.into_iter().filter({
+            let from: Slot = from.parse()?;
+            move |slot| *slot >= from
+        }).collect(),
+        (None, Some(only)) => BTreeSet::from([only.parse()?]),
+        (None, None) => BTreeSet::from(Slot::ALL),
+    };
+    run(slots, &arguments.run, &arguments.how, workspace)
+}
+
+/// `cargo xtask stage`.
+///
+/// # Errors
+/// Whatever went wrong, ready to be shown.
+pub(crate) fn stage(arguments: &Stage, workspace: &Workspace) -> Result<()> {
+    run(BTreeSet::from([arguments.name.parse()?]), &arguments.run, &arguments.how, workspace)
+}
+
+/// `cargo xtask status`.
+///
+/// # Errors
+/// Whatever went wrong, ready to be shown.
+pub(crate) fn status(arguments: &Status, workspace: &Workspace) -> Result<()> {
+    let config = load(&arguments.run, workspace)?;
+    let selection = Selection { slots: BTreeSet::from(Slot::ALL), force: false };
+    let plan = status::plan(&config, &selection, &source(&arguments.programs), workspace)?;
+    status::print_plan(&plan, &config, workspace, "stale", arguments.json)
+}
+
+/// `cargo xtask clean-run`.
+///
+/// # Errors
+/// Whatever went wrong, ready to be shown.
+pub(crate) fn clean_run(arguments: &Run, workspace: &Workspace) -> Result<()> {
+    clean_run::clean(&load(arguments, workspace)?, workspace)
+}
+
+fn run(slots: BTreeSet<Slot>, which: &Run, how: &How, workspace: &Workspace) -> Result<()> {
+    let config = load(which, workspace)?;
+    let selection = Selection { slots, force: how.force };
+    let source = source(&how.programs);
+    if how.dry_run {
+        let plan = status::plan(&config, &selection, &source, workspace)?;
+        return status::print_plan(&plan, &config, workspace, "would run", how.json);
+    }
+    interrupt::install()?;
+    let lock_dir = config.run_dir();
+    progress::log(&format!("{} ({}) in {}", config.run, config.file, workspace.show(&lock_dir)));
+    // Built before the lock is taken: what cargo starts must not inherit it.
+    let mut runner = Runner::open(workspace, &config, &source)?;
+    let lock = Lock::take(&lock_dir)?;
+    let outcomes = runner.execute(&selection, &lock)?;
+    summary::print_summary(&config, &outcomes, workspace, how.json, &which.config)
+}
+
+fn load(which: &Run, workspace: &Workspace) -> Result<Config> {
+    Config::load(&which.config, &which.set, workspace)
+}
+
+/// Where the programs come from.
+pub(crate) fn source(programs: &Programs) -> Source {
+    match &programs.bin_dir {
+        Some(dir) => Source::Directory(dir.clone()),
+        None => Source::Cargo(programs.features.clone()),
+    }
+}

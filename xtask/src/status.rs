@@ -1,0 +1,67 @@
+//! `cargo xtask status`: what is fresh, what is not, and why.
+
+use std::collections::BTreeMap;
+
+use firebrand_pipeline::{Result, ResultExt, Slot};
+
+use crate::config::Config;
+use crate::freshness::{Reason, explain};
+use crate::lock::Lock;
+use crate::print::print;
+use crate::programs::Source;
+use crate::run_dir::RunDir;
+use crate::runner::{Runner, Selection};
+use crate::workspace::Workspace;
+
+/// What would run, and why. Builds nothing for a run of which nothing is there.
+///
+/// # Errors
+/// When a program does not build, or a file that the configuration names cannot be read.
+pub(crate) fn plan(
+    config: &Config,
+    selection: &Selection,
+    source: &Source,
+    workspace: &Workspace,
+) -> Result<BTreeMap<Slot, Vec<Reason>>> {
+    let run = RunDir::new(config.run_dir());
+    if Slot::ALL.into_iter().all(|slot| !run.stage(slot).exists()) {
+        return Ok(selection.slots.iter().map(|&slot| (slot, vec![Reason::New])).collect());
+    }
+    Runner::open(workspace, config, source)?.plan(selection)
+}
+
+/// Prints a plan on stdout; `stale` is the word for a stage that is not fresh.
+///
+/// # Errors
+/// When stdout is closed.
+pub(crate) fn print_plan(
+    plan: &BTreeMap<Slot, Vec<Reason>>,
+    config: &Config,
+    workspace: &Workspace,
+    stale: &str,
+    json: bool,
+) -> Result<()> {
+    let run_dir = config.run_dir();
+    if json {
+        let stages: Vec<_> = plan
+            .iter()
+            .map(|(slot, reasons)| {
+                let texts: Vec<_> = reasons.iter().map(Reason::to_string).collect();
+                serde_json::json!({
+                    "name": slot, "state": if reasons.is_empty() { "fresh" } else { "stale" }, "reasons": texts,
+                })
+            })
+            .collect();
+        let all = serde_json::json!({ "run": config.run, "directory": workspace.show(&run_dir), "stages": stages });
+        return print(&serde_json::to_string_pretty(&all).or_other(|| "the status has no JSON form".to_owned())?);
+    }
+    let busy = if Lock::is_taken(&run_dir) { " (at work now)" } else { "" };
+    let mut lines = vec![format!("{} in {}{busy}", config.run, workspace.show(&run_dir))];
+    for (slot, reasons) in plan {
+        lines.push(match reasons.as_slice() {
+            [] => format!("{slot:>10}  fresh"),
+            reasons => format!("{slot:>10}  {stale}: {}", explain(reasons)),
+        });
+    }
+    print(&lines.join("\n"))
+}
