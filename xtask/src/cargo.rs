@@ -62,7 +62,11 @@ pub(crate) fn command() -> Command {
 ///
 /// # Errors
 /// When there is no such package or something does not compile.
-pub(crate) fn build(packages: &[String], features: &[String], workspace: &Workspace) -> Result<BTreeMap<String, Built>> {
+pub(crate) fn build(
+    packages: &[String],
+    features: &[String],
+    workspace: &Workspace,
+) -> Result<BTreeMap<String, Built>> {
     let mut all: BTreeSet<String> = Slot::ALL.into_iter().map(Slot::default_package).collect();
     all.insert(SERVE.to_owned());
     let custom = packages.iter().any(|package| !all.contains(package));
@@ -126,14 +130,14 @@ fn resolve(packages: &BTreeSet<String>, features: &[String], workspace: &Workspa
     if !output.status.success() {
         return Err(Error::other("cargo cannot read the workspace: see above"));
     }
-    let metadata: Metadata =
-        serde_json::from_slice(&output.stdout).or_other(|| "cargo describes the workspace in an unknown way".to_owned())?;
+    let metadata: Metadata = serde_json::from_slice(&output.stdout)
+        .or_other(|| "cargo describes the workspace in an unknown way".to_owned())?;
     let known: BTreeMap<_, _> = metadata.packages.iter().map(|package| (package.name.as_str(), package)).collect();
     for package in packages {
         if !known.contains_key(package.as_str()) {
-            let near = known.keys().max_by(|a, b| {
-                strsim::jaro_winkler(a, package).total_cmp(&strsim::jaro_winkler(b, package))
-            });
+            let near = known
+                .keys()
+                .max_by(|a, b| strsim::jaro_winkler(a, package).total_cmp(&strsim::jaro_winkler(b, package)));
             return Err(Error::config(format!("the workspace has no package `{package}`"))
                 .hint(format!("did you mean `{}`?", near.unwrap_or(&"")))
                 .hint("`cargo xtask new-stage SLOT NAME` makes a new one below `crates/`"));

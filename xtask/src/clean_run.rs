@@ -33,5 +33,9 @@ pub(crate) fn clean(config: &Config, workspace: &Workspace) -> Result<()> {
     let stages = if removed.is_empty() { "no stage".to_owned() } else { removed.join(", ") };
     print(&format!("removed {stages} from {shown}"))?;
     let kept = workspace.show(&config.cache_dir());
-    print(&if whole { format!("kept the cache in {kept}") } else { format!("kept the cache in {kept}, and files in {shown} that are not the run's") })
+    print(&if whole {
+        format!("kept the cache in {kept}")
+    } else {
+        format!("kept the cache in {kept}, and files in {shown} that are not the run's")
+    })
 }

@@ -37,8 +37,10 @@ pub(crate) enum Reason {
     Config(Vec<String>),
     /// Files that the configuration names have another content.
     Files(Vec<String>),
-    /// Inputs have another content, or will have.
+    /// Inputs have another content.
     Inputs(Vec<Slot>),
+    /// Inputs are about to be made again.
+    Follows(Vec<Slot>),
     /// The program is another one.
     Executable,
     /// `--force`.
@@ -160,8 +162,16 @@ fn compare_values(key: &str, old: Option<&Value>, new: Option<&Value>, changes: 
         }
         return;
     }
-    let show = |value: Option<&Value>| value.map_or_else(|| "unset".to_owned(), Value::to_string);
     changes.push(format!("{key}: {} → {}", show(old), show(new)));
+}
+
+/// A value as a configuration would have it: `5e-5`, not `0.00005`.
+fn show(value: Option<&Value>) -> String {
+    match value {
+        None => "unset".to_owned(),
+        Some(Value::Number(number)) if number.is_f64() => format!("{:?}", number.as_f64().unwrap_or_default()),
+        Some(value) => value.to_string(),
+    }
 }
 
 impl fmt::Display for Reason {
@@ -174,6 +184,7 @@ impl fmt::Display for Reason {
             Self::Config(keys) => write!(f, "config changed ({})", keys.join(", ")),
             Self::Files(paths) => write!(f, "file changed ({})", paths.join(", ")),
             Self::Inputs(slots) => write!(f, "input changed ({})", names(slots)),
+            Self::Follows(slots) => write!(f, "follows {}", names(slots)),
             Self::Executable => write!(f, "executable changed"),
             Self::Forced => write!(f, "forced"),
         }
@@ -183,4 +194,69 @@ impl fmt::Display for Reason {
 /// The reasons in one line.
 pub(crate) fn explain(reasons: &[Reason]) -> String {
     reasons.iter().map(Reason::to_string).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn changed_keys_are_named_with_both_values() {
+        let old = json!({ "rate": 5e-5, "data": { "path": "a", "files": ["x"] }, "same": 1, "gone": true });
+        let new = json!({ "rate": 3e-5, "data": { "path": "b", "files": ["x"] }, "same": 1, "added": "word" });
+        assert_eq!(
+            changed_keys(&old, &new),
+            ["rate: 5e-5 → 3e-5", "data.path: \"a\" → \"b\"", "gone: true → unset", "added: unset → \"word\""]
+        );
+        assert_eq!(changed_keys(&new, &new), Vec::<String>::new());
+    }
+
+    #[test]
+    fn local_paths_are_the_keys_of_that_name() {
+        let config = json!({ "data": { "path": "a.csv", "inside": "x" }, "model": { "hub": "a/b" }, "path": "" });
+        assert_eq!(local_paths(&config), ["a.csv"]);
+        assert_eq!(expand("a.csv", Path::new("/root/dir")), Path::new("/root/dir/a.csv"));
+        assert_eq!(expand("/a.csv", Path::new("/root/dir")), Path::new("/a.csv"));
+    }
+
+    #[test]
+    fn every_part_of_a_recipe_counts() {
+        let recipe = Recipe {
+            executable: "e".to_owned(),
+            config: json!({ "seed": 1 }),
+            files: BTreeMap::from([("a.csv".to_owned(), "f".to_owned())]),
+            inputs: BTreeMap::from([(Slot::Clean, "c".to_owned())]),
+        };
+        let manifest = Manifest {
+            stage: Slot::Split,
+            package: "firebrand-split".to_owned(),
+            version: None,
+            protocol: Request::PROTOCOL,
+            executable: recipe.executable.clone(),
+            config: recipe.config.clone(),
+            files: recipe.files.clone(),
+            inputs: recipe.inputs.clone(),
+            outputs: Vec::new(),
+            seconds: 0.0,
+        };
+        assert_eq!(recipe.differences(&manifest), []);
+        let changes: [(fn(&mut Recipe), &str); 5] = [
+            (|recipe| recipe.executable = "other".to_owned(), "executable changed"),
+            (|recipe| recipe.config = json!({ "seed": 2 }), "config changed (seed: 1 → 2)"),
+            (|recipe| drop(recipe.files.insert("a.csv".to_owned(), "other".to_owned())), "file changed (a.csv)"),
+            (|recipe| drop(recipe.inputs.insert(Slot::Clean, "other".to_owned())), "input changed (clean)"),
+            (|recipe| recipe.inputs.clear(), "input changed (clean)"),
+        ];
+        for (change, reason) in changes {
+            let mut changed = recipe.clone();
+            change(&mut changed);
+            assert_eq!(explain(&changed.differences(&manifest)), reason);
+            assert_ne!(changed.key(), recipe.key(), "{reason}");
+        }
+        // What is gone cannot be read again; what was made from it stays.
+        let mut gone = recipe.clone();
+        gone.files.clear();
+        assert_eq!(gone.differences(&manifest), []);
+    }
 }

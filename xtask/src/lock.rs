@@ -65,7 +65,8 @@ impl Lock {
         let mut file = &self.file;
         let text = format!("process {} ({what})\n", std::process::id());
         // Only a courtesy: the lock holds without it.
-        let _ = file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).and_then(|_| file.write_all(text.as_bytes()));
+        let _ =
+            file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).and_then(|_| file.write_all(text.as_bytes()));
     }
 
     /// Removes the lock's file, at the very end of a run's directory.

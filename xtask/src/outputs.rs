@@ -167,11 +167,9 @@ mod tests {
     fn lines_and_directories_must_hold_something() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("metrics.jsonl");
-        for (text, problem) in [
-            ("{}\n{}\n", None),
-            ("", Some("is empty")),
-            ("{}\n{\"loss\": 0.", Some("has a line 2 that is not JSON")),
-        ] {
+        for (text, problem) in
+            [("{}\n{}\n", None), ("", Some("is empty")), ("{}\n{\"loss\": 0.", Some("has a line 2 that is not JSON"))]
+        {
             fs::write(&path, text).unwrap();
             let found = well_formed(OutputKind::JsonLines, &path).err();
             assert_eq!(found.is_some(), problem.is_some(), "{text}");

@@ -18,10 +18,13 @@ use crate::{clean_run, interrupt, status, summary};
 /// Whatever went wrong, ready to be shown.
 pub(crate) fn pipeline(arguments: &Pipeline, workspace: &Workspace) -> Result<()> {
     let slots = match (&arguments.from, &arguments.only) {
-        (Some(from), _) => Slot::ALL.into_iter().filter({
-            let from: Slot = from.parse()?;
-            move |slot| *slot >= from
-        }).collect(),
+        (Some(from), _) => Slot::ALL
+            .into_iter()
+            .filter({
+                let from: Slot = from.parse()?;
+                move |slot| *slot >= from
+            })
+            .collect(),
         (None, Some(only)) => BTreeSet::from([only.parse()?]),
         (None, None) => BTreeSet::from(Slot::ALL),
     };

@@ -90,7 +90,9 @@ pub(crate) fn find(
     }
     let built = match source {
         Source::Cargo(features) => cargo::build(&packages, features, workspace)?,
-        Source::Directory(dir) => packages.iter().map(|package| (package.clone(), in_directory(package, dir))).collect(),
+        Source::Directory(dir) => {
+            packages.iter().map(|package| (package.clone(), in_directory(package, dir))).collect()
+        }
     };
     let mut programs = BTreeMap::new();
     for slot in Slot::ALL {

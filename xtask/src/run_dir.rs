@@ -118,7 +118,8 @@ impl RunDir {
     pub(crate) fn commit(&self, slot: Slot, manifest: &Manifest) -> Result<()> {
         let (stage, tmp, old) = (self.stage(slot), self.tmp(slot), self.old(slot));
         let path = tmp.join(MANIFEST);
-        let mut text = serde_json::to_string_pretty(manifest).or_other(|| "the manifest has no JSON form".to_owned())?;
+        let mut text =
+            serde_json::to_string_pretty(manifest).or_other(|| "the manifest has no JSON form".to_owned())?;
         text.push('\n');
         File::create(&path)
             .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
@@ -193,4 +194,103 @@ pub(crate) fn inspect(run: &RunDir, slot: Slot, who: &str) -> Result<Vec<crate::
     remove(&tmp.join(MANIFEST))?;
     outputs::verify(slot, &tmp, who)?;
     outputs::take_stock(&tmp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn manifest(slot: Slot, seconds: f64) -> Manifest {
+        Manifest {
+            stage: slot,
+            package: "p".to_owned(),
+            version: None,
+            protocol: 1,
+            executable: "e".to_owned(),
+            config: serde_json::json!({}),
+            files: BTreeMap::new(),
+            inputs: BTreeMap::new(),
+            outputs: Vec::new(),
+            seconds,
+        }
+    }
+
+    fn run_dir() -> (tempfile::TempDir, RunDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunDir::new(dir.path().to_owned());
+        (dir, run)
+    }
+
+    fn finish(run: &RunDir, slot: Slot, seconds: f64) {
+        run.begin(slot, "key").unwrap();
+        run.commit(slot, &manifest(slot, seconds)).unwrap();
+    }
+
+    fn seconds(run: &RunDir, slot: Slot) -> Option<f64> {
+        run.manifest(slot).unwrap().map(|manifest| manifest.seconds)
+    }
+
+    #[test]
+    fn a_new_result_takes_the_place_of_the_old_one() {
+        let (_dir, run) = run_dir();
+        finish(&run, Slot::Clean, 1.0);
+        fs::write(run.stage(Slot::Clean).join("old.txt"), "x").unwrap();
+        finish(&run, Slot::Clean, 2.0);
+        assert_eq!(seconds(&run, Slot::Clean), Some(2.0));
+        assert!(!run.stage(Slot::Clean).join("old.txt").exists());
+        assert!(!run.old(Slot::Clean).exists() && !run.tmp(Slot::Clean).exists());
+    }
+
+    #[test]
+    fn a_kill_between_the_two_renames_is_made_good() {
+        let (_dir, run) = run_dir();
+        finish(&run, Slot::Clean, 1.0);
+        run.begin(Slot::Clean, "key").unwrap();
+        let text = serde_json::to_string(&manifest(Slot::Clean, 2.0)).unwrap();
+        fs::write(run.tmp(Slot::Clean).join(MANIFEST), text).unwrap();
+        fs::rename(run.stage(Slot::Clean), run.old(Slot::Clean)).unwrap();
+        run.recover().unwrap();
+        assert_eq!(seconds(&run, Slot::Clean), Some(2.0));
+        assert!(!run.old(Slot::Clean).exists());
+        // And where the new one is not complete, the old one comes back.
+        run.begin(Slot::Clean, "key").unwrap();
+        fs::rename(run.stage(Slot::Clean), run.old(Slot::Clean)).unwrap();
+        run.recover().unwrap();
+        assert_eq!(seconds(&run, Slot::Clean), Some(2.0));
+        assert!(!run.tmp(Slot::Clean).exists());
+    }
+
+    #[test]
+    fn only_the_same_key_resumes_and_only_training() {
+        let (_dir, run) = run_dir();
+        for slot in [Slot::Clean, Slot::Train] {
+            assert!(!run.begin(slot, "one").unwrap());
+            fs::write(run.tmp(slot).join("checkpoint"), "x").unwrap();
+            run.recover().unwrap();
+            assert_eq!(run.begin(slot, "one").unwrap(), slot == Slot::Train);
+            assert_eq!(run.tmp(slot).join("checkpoint").exists(), slot == Slot::Train);
+            assert!(!run.begin(slot, "two").unwrap());
+            assert!(!run.tmp(slot).join("checkpoint").exists());
+        }
+        // A directory that was only half removed when the process was killed has no key that vouches for it.
+        fs::remove_file(run.key(Slot::Train)).unwrap();
+        assert!(!run.begin(Slot::Train, "two").unwrap());
+    }
+
+    #[test]
+    fn what_is_discarded_is_gone_and_damage_is_seen() {
+        let (_dir, run) = run_dir();
+        finish(&run, Slot::Train, 1.0);
+        let mut damaged = manifest(Slot::Train, 1.0);
+        assert_eq!(run.first_damage(&damaged), None);
+        let output = crate::manifest::OutputFile { path: "a".to_owned(), bytes: 1, blake3: String::new() };
+        damaged.outputs.push(output);
+        assert_eq!(run.first_damage(&damaged).as_deref(), Some("a"));
+        fs::write(run.stage(Slot::Train).join("a"), "x").unwrap();
+        assert_eq!(run.first_damage(&damaged), None);
+        assert!(run.discard(Slot::Train).unwrap());
+        assert!(!run.discard(Slot::Train).unwrap());
+        assert_eq!(fs::read_dir(run.path()).unwrap().count(), 0);
+    }
 }

@@ -77,8 +77,7 @@ impl<'a> Runner<'a> {
             let mut reasons = self.reasons(slot, selection.force)?;
             let inputs: Vec<_> = slot.inputs().iter().copied().filter(|input| will_run.contains(input)).collect();
             if !inputs.is_empty() && !reasons.contains(&Reason::New) {
-                reasons.retain(|reason| !matches!(reason, Reason::Inputs(_)));
-                reasons.push(Reason::Inputs(inputs));
+                reasons.push(Reason::Follows(inputs));
             }
             if !reasons.is_empty() {
                 will_run.insert(slot);

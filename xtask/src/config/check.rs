@@ -32,12 +32,18 @@ pub(crate) fn custom_slots(layers: &[Layer]) -> Result<BTreeSet<Slot>> {
                 }
                 (None, None) => {}
                 (Some(_), None) => {
-                    return Err(Error::config(format!("{}: `{slot}.package` is not a package's name", place("package")))
-                        .hint(format!("for example `package = \"my-{slot}\"`")));
+                    return Err(Error::config(format!(
+                        "{}: `{slot}.package` is not a package's name",
+                        place("package")
+                    ))
+                    .hint(format!("for example `package = \"my-{slot}\"`")));
                 }
                 (None, Some(_)) => {
-                    return Err(Error::config(format!("{}: `{slot}.command` is not a list of words", place("command")))
-                        .hint(format!("for example `command = [\"python3\", \"{slot}.py\"]`")));
+                    return Err(Error::config(format!(
+                        "{}: `{slot}.command` is not a list of words",
+                        place("command")
+                    ))
+                    .hint(format!("for example `command = [\"python3\", \"{slot}.py\"]`")));
                 }
             }
         }

@@ -24,9 +24,8 @@ impl Layer {
     pub(crate) fn of_file(text: &str, name: &str) -> Result<Self> {
         let invalid = |error: toml::de::Error| {
             let line = error.span().map(|span| format!(":{}", line_of(text, span.start))).unwrap_or_default();
-            Error::config(format!("{name}{line}: this is not valid TOML: {}", error.message())).hint(
-                "texts stand in double quotes, keys below a `[section]`; `configs/default.toml` shows every key",
-            )
+            Error::config(format!("{name}{line}: this is not valid TOML: {}", error.message()))
+                .hint("texts stand in double quotes, keys below a `[section]`; `configs/default.toml` shows every key")
         };
         let spans = DeTable::parse(text).map_err(invalid)?;
         let table = text.parse().map_err(invalid)?;
@@ -82,12 +81,7 @@ pub(crate) fn join(prefix: &str, key: &str) -> String {
     if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") }
 }
 
-fn note(
-    table: &DeTable<'_>,
-    prefix: &str,
-    places: &mut BTreeMap<String, String>,
-    place: &impl Fn(usize) -> String,
-) {
+fn note(table: &DeTable<'_>, prefix: &str, places: &mut BTreeMap<String, String>, place: &impl Fn(usize) -> String) {
     for (key, value) in table {
         let dotted = join(prefix, key.get_ref());
         if let DeValue::Table(inner) = value.get_ref() {

@@ -125,12 +125,7 @@ impl Section {
 }
 
 /// The run's name and directory.
-fn run_section(
-    merged: &Table,
-    stem: &str,
-    places: &BTreeMap<String, String>,
-    file: &str,
-) -> Result<(String, String)> {
+fn run_section(merged: &Table, stem: &str, places: &BTreeMap<String, String>, file: &str) -> Result<(String, String)> {
     let text = |key: &str| {
         let value = merged.get("run").and_then(|run| run.get(key)).and_then(Value::as_str);
         value.unwrap_or_default().to_owned()

@@ -164,7 +164,9 @@ fn custom_stages_take_any_key() {
     let words = ["python3", "clean.py"].map(str::to_owned).to_vec();
     assert_eq!(config.section(Slot::Clean).filler, Filler::Command(words));
     // The built-in stage by its name is still the built-in stage.
-    assert!(refused("[clean]\npackage = \"firebrand-clean\"\nmin_words = 3\n", &[]).contains("no key `clean.min_words`"));
+    assert!(
+        refused("[clean]\npackage = \"firebrand-clean\"\nmin_words = 3\n", &[]).contains("no key `clean.min_words`")
+    );
 }
 
 #[test]
