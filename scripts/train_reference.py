@@ -124,13 +124,17 @@ def train(seed: int, options: argparse.Namespace, work: str) -> dict:
     started = time.perf_counter()
     trainer.train()
     seconds = time.perf_counter() - started
-    predicted = trainer.predict(parts["test"]).predictions.argmax(axis=1)
+    # Grouping by length reorders what is predicted too: only Trainer's own labels are in the order of its predictions.
+    answers = trainer.predict(parts["test"])
+    truth, predicted = answers.label_ids, answers.predictions.argmax(axis=1)
+    if sorted(truth) != sorted(parts["test"].labels):
+        raise ValueError("Trainer predicted other rows than the test part's")
     if options.save:
         trainer.save_model(str(options.save))
     return {
         "seed": seed,
-        "accuracy": accuracy_score(parts["test"].labels, predicted),
-        "macro_f1": f1_score(parts["test"].labels, predicted, average="macro", labels=range(len(names)), zero_division=0),
+        "accuracy": float(accuracy_score(truth, predicted)),
+        "macro_f1": float(f1_score(truth, predicted, average="macro", labels=range(len(names)), zero_division=0)),
         "validation_losses": [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry],
         # With validation and saving, as a user waits for it.
         "seconds": round(seconds, 1),
@@ -155,7 +159,7 @@ def main() -> int:
             with tempfile.TemporaryDirectory() as work:
                 results.append(train(seed, options, work))
             print(f"seed {seed}: accuracy {results[-1]['accuracy']:.4f} in {results[-1]['seconds']} s", file=sys.stderr)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         print("\nhint: `cargo xtask pipeline` makes the run that this reads; `--data` says which", file=sys.stderr)
         return 2

@@ -33,7 +33,7 @@ pub struct QuantizedTensor {
 }
 
 /// Whether the parameter of this path is stored as int8: the linear maps' weights and the token table, which together are
-/// nearly all of a model. The output map stays float32: it is a thousandth of the file, and its errors are the scores'.
+/// nearly all of a model. The output map stays float32: so small a matrix saves nothing worth an error.
 fn is_quantized(path: &str, linear: bool) -> bool {
     (linear || path == "encoder.embeddings.token") && !path.starts_with("head.output.")
 }
