@@ -126,11 +126,17 @@ pub fn write_safetensors(
         views.push((name, view.map_err(|error| problem(error.to_string()))?));
     }
     let temporary = path.with_extension("safetensors.tmp");
+    // The library replaces this file by one that only its owner may read, which a server of another user could not load.
+    let permissions = fs::File::create(&temporary)
+        .and_then(|file| file.metadata())
+        .map_err(ModelError::io("write", path))?
+        .permissions();
     safetensors::serialize_to_file(views, Some(strings), &temporary).map_err(|error| match error {
         safetensors::SafeTensorError::IoError(source) => ModelError::io("write", path)(source),
         other => problem(other.to_string()),
     })?;
     fs::File::open(&temporary).and_then(|file| file.sync_all()).map_err(ModelError::io("write", path))?;
+    fs::set_permissions(&temporary, permissions).map_err(ModelError::io("write", path))?;
     fs::rename(&temporary, path).map_err(ModelError::io("write", path))
 }
 
@@ -147,13 +153,9 @@ mod tests {
 
     #[test]
     fn damaged_and_hostile_files_are_refused() {
-        for bytes in [
-            &b""[..],
-            b"\x08\0\0",
-            &(1u64 << 60).to_le_bytes(),
-            b"\x02\0\0\0\0\0\0\0[]",
-            b"\x02\0\0\0\0\0\0\0{}rest",
-        ] {
+        for bytes in
+            [&b""[..], b"\x08\0\0", &(1u64 << 60).to_le_bytes(), b"\x02\0\0\0\0\0\0\0[]", b"\x02\0\0\0\0\0\0\0{}rest"]
+        {
             assert!(refuse(bytes).contains("not a whole safetensors file"));
         }
         let header = br#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}"#;
@@ -173,6 +175,16 @@ mod tests {
         assert_eq!(file.floats("a").unwrap(), tensors[0].1);
         assert_eq!(file.strings()["format"], "pt");
         assert!(file.floats("b").unwrap_err().to_string().contains("no tensor `b`"));
+    }
+
+    #[test]
+    fn a_file_may_be_read_by_whoever_may_read_its_neighbours() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, neighbour) = (directory.path().join("model.safetensors"), directory.path().join("config.json"));
+        fs::write(&neighbour, "{}").unwrap();
+        write_safetensors(&path, &[("a".to_owned(), TensorData::new(vec![1.0f32], [1]))], HashMap::new()).unwrap();
+        let permissions = |path| fs::metadata(path).unwrap().permissions();
+        assert_eq!(permissions(&path), permissions(&neighbour));
     }
 
     #[test]
