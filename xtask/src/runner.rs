@@ -84,6 +84,7 @@ impl<'a> Runner<'a> {
             }
             plan.insert(slot, reasons);
         }
+        self.hashes.save();
         Ok(plan)
     }
 

@@ -47,9 +47,12 @@ pub(crate) fn print_plan(
             .iter()
             .map(|(slot, reasons)| {
                 let texts: Vec<_> = reasons.iter().map(Reason::to_string).collect();
-                serde_json::json!({
-                    "name": slot, "state": if reasons.is_empty() { "fresh" } else { "stale" }, "reasons": texts,
-                })
+                let state = match reasons.as_slice() {
+                    [] => "fresh",
+                    [Reason::New] => "missing",
+                    _ => "stale",
+                };
+                serde_json::json!({ "name": slot, "state": state, "reasons": texts })
             })
             .collect();
         let all = serde_json::json!({ "run": config.run, "directory": workspace.show(&run_dir), "stages": stages });
@@ -60,6 +63,7 @@ pub(crate) fn print_plan(
     for (slot, reasons) in plan {
         lines.push(match reasons.as_slice() {
             [] => format!("{slot:>10}  fresh"),
+            [Reason::New] => format!("{slot:>10}  has not run"),
             reasons => format!("{slot:>10}  {stale}: {}", explain(reasons)),
         });
     }

@@ -1,5 +1,4 @@
 //! `--help` of every command, as it is printed. `SNAPSHOTS=overwrite cargo test -p xtask --test help` writes them anew.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::process::Command;
 
@@ -11,7 +10,12 @@ fn every_command_has_help() {
     let commands: [&[&str]; 8] =
         [&[], &["pipeline"], &["stage"], &["status"], &["clean-run"], &["new-stage"], &["predict"], &["bench"]];
     for command in commands {
-        let output = Command::new(env!("CARGO_BIN_EXE_xtask")).args(command).arg("--help").env_remove("COLUMNS").output().unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+            .args(command)
+            .arg("--help")
+            .env_remove("COLUMNS")
+            .output()
+            .unwrap();
         assert!(output.status.success());
         let name = command.first().unwrap_or(&"xtask");
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/help/{name}.txt"));

@@ -10,16 +10,16 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub const STAGES: [&str; 8] = ["fetch", "clean", "split", "augment", "tokenize", "train", "evaluate", "export"];
+pub(crate) const STAGES: [&str; 8] = ["fetch", "clean", "split", "augment", "tokenize", "train", "evaluate", "export"];
 
 /// The workspace.
-pub struct Place {
+pub(crate) struct Place {
     root: TempDir,
 }
 
 impl Place {
     /// With an empty configuration.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let place = Self { root: tempfile::tempdir().unwrap() };
         fs::create_dir(place.path("bin")).unwrap();
         for stage in STAGES {
@@ -31,7 +31,7 @@ impl Place {
     }
 
     /// Makes the fake stage known under a package's name.
-    pub fn install(&self, package: &str) {
+    pub(crate) fn install(&self, package: &str) {
         let xtask = Path::new(env!("CARGO_BIN_EXE_xtask"));
         let name = format!("fake_stage{}", std::env::consts::EXE_SUFFIX);
         let stage = xtask.parent().unwrap().join("examples").join(name);
@@ -43,25 +43,25 @@ impl Place {
         }
     }
 
-    pub fn path(&self, path: &str) -> PathBuf {
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.root.path().join(path)
     }
 
-    pub fn write(&self, path: &str, text: &str) {
+    pub(crate) fn write(&self, path: &str, text: &str) {
         fs::write(self.path(path), text).unwrap();
     }
 
-    pub fn configure(&self, text: &str) {
+    pub(crate) fn configure(&self, text: &str) {
         self.write("my.toml", text);
     }
 
     /// The run's directory.
-    pub fn run_dir(&self) -> PathBuf {
+    pub(crate) fn run_dir(&self) -> PathBuf {
         self.path("data/runs/my")
     }
 
     /// `cargo xtask VERB CONFIG ARGUMENTS…`, with the fake stages where there are stages.
-    pub fn command(&self, verb: &str, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, verb: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
         command.arg("--root").arg(self.root.path()).arg(verb);
         if verb != "stage" {
@@ -75,41 +75,41 @@ impl Place {
         command
     }
 
-    pub fn start(&self, verb: &str, arguments: &[&str], delay_ms: u32) -> Child {
+    pub(crate) fn start(&self, verb: &str, arguments: &[&str], delay_ms: u32) -> Child {
         let mut command = self.command(verb, arguments);
         command.env("FAKE_DELAY_MS", delay_ms.to_string());
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
-    pub fn xtask(&self, verb: &str, arguments: &[&str]) -> Answer {
+    pub(crate) fn xtask(&self, verb: &str, arguments: &[&str]) -> Answer {
         answer(self.command(verb, arguments).output().unwrap())
     }
 
     /// With a variable that steers the fake stages.
-    pub fn steered(&self, variable: &str, value: &str) -> Answer {
+    pub(crate) fn steered(&self, variable: &str, value: &str) -> Answer {
         answer(self.command("pipeline", &[]).env(variable, value).output().unwrap())
     }
 
     /// The calls of stages since this was last asked: `clean check`, `clean run`.
-    pub fn calls(&self) -> Vec<String> {
+    pub(crate) fn calls(&self) -> Vec<String> {
         let text = fs::read_to_string(self.path("log")).unwrap_or_default();
         let _ = fs::remove_file(self.path("log"));
         text.lines().map(str::to_owned).collect()
     }
 
     /// The stages that ran since this was last asked.
-    pub fn ran(&self) -> Vec<String> {
+    pub(crate) fn ran(&self) -> Vec<String> {
         self.calls().iter().filter_map(|call| call.strip_suffix(" run").map(str::to_owned)).collect()
     }
 
-    pub fn manifest(&self, stage: &str) -> Value {
+    pub(crate) fn manifest(&self, stage: &str) -> Value {
         let path = self.run_dir().join(stage).join("manifest.json");
         serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
     }
 
     /// Fails unless every stage's directory that is there holds exactly what its manifest says.
     #[track_caller]
-    pub fn verify(&self) {
+    pub(crate) fn verify(&self) {
         for stage in STAGES {
             let dir = self.run_dir().join(stage);
             if !dir.exists() {
@@ -142,13 +142,13 @@ fn walk(dir: &Path, prefix: &str, found: &mut Vec<String>) {
 
 /// What the runner answered.
 #[derive(Debug)]
-pub struct Answer {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Answer {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
-pub fn answer(output: Output) -> Answer {
+pub(crate) fn answer(output: Output) -> Answer {
     Answer {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),
@@ -158,14 +158,14 @@ pub fn answer(output: Output) -> Answer {
 
 impl Answer {
     #[track_caller]
-    pub fn ended(&self, code: i32) -> &Self {
+    pub(crate) fn ended(&self, code: i32) -> &Self {
         assert_eq!(self.code, Some(code), "{self:#?}");
         self
     }
 
     /// Stderr has every one of these.
     #[track_caller]
-    pub fn says(&self, parts: &[&str]) -> &Self {
+    pub(crate) fn says(&self, parts: &[&str]) -> &Self {
         for part in parts {
             assert!(self.stderr.contains(part), "{part:?} is not in {self:#?}");
         }
@@ -173,7 +173,7 @@ impl Answer {
     }
 
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
     }
 }
