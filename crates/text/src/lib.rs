@@ -1,1 +1,15 @@
-//! From a raw string to token ids
+//! From a raw string to token ids, the same way in training and in serving.
+//!
+//! Two steps, each with a file that travels in the bundle: [`TextOptions`] (`text.json`) cleans a string, and
+//! [`TextTokenizer`] (`tokenizer.json`, `tokenizer_config.json`) cuts it into ids.
+//!
+//! Invariants: cleaning is idempotent, so a text that was cleaned before is not harmed by being cleaned again; tokenizing
+//! never pads and always cuts to one known length, whatever the tokenizer's file has baked in.
+
+mod files;
+mod html;
+mod options;
+mod tokenizer;
+
+pub use options::{TextOptions, Unicode};
+pub use tokenizer::{Encoded, Side, TextTokenizer};
