@@ -71,10 +71,10 @@ impl Program {
     }
 }
 
-/// The program of every slot, built where need be.
+/// The program of every slot, built where need be. A slot whose package has no program is left out.
 ///
 /// # Errors
-/// When a package does not build or a program is not there.
+/// When a package does not build or a program cannot be read.
 pub(crate) fn find(
     config: &Config,
     source: &Source,
@@ -98,17 +98,24 @@ pub(crate) fn find(
     for slot in Slot::ALL {
         let program = match filler(slot) {
             Filler::Command(words) => Program::of_command(words, workspace.root(), hashes)?,
-            Filler::Package(package) => {
-                let built = built.get(package).filter(|built| built.executable.is_file()).ok_or_else(|| {
-                    Error::other(format!("the package `{package}`, which fills `{slot}`, has no program"))
-                        .hint("a stage's package has a `src/main.rs`: `cargo xtask new-stage` writes one")
-                })?;
-                Program::of_package(package, built, hashes)?
-            }
+            Filler::Package(package) => match built.get(package).filter(|built| built.executable.is_file()) {
+                Some(built) => Program::of_package(package, built, hashes)?,
+                None => continue,
+            },
         };
         programs.insert(slot, program);
     }
     Ok(programs)
+}
+
+/// What is said when a slot that has to be filled is not in [`find`]'s answer.
+pub(crate) fn missing(slot: Slot, filler: &Filler) -> Error {
+    let package = match filler {
+        Filler::Package(package) => package,
+        Filler::Command(words) => &words.join(" "),
+    };
+    Error::other(format!("the package `{package}`, which fills `{slot}`, has no program"))
+        .hint("a stage's package has a `src/main.rs`: `cargo xtask new-stage` writes one")
 }
 
 /// The program of one package that fills no slot.

@@ -89,7 +89,8 @@ impl<'a> Runner<'a> {
     }
 
     fn recipe(&mut self, slot: Slot) -> Result<Recipe> {
-        let (section, program) = (self.config.section(slot), &self.programs[&slot]);
+        let section = self.config.section(slot);
+        let program = self.programs.get(&slot).ok_or_else(|| programs::missing(slot, &section.filler))?;
         Recipe::now(slot, section, program, &self.content, self.workspace.root(), &mut self.hashes)
     }
 
@@ -132,7 +133,7 @@ impl<'a> Runner<'a> {
                 return Err(Error::other(format!("the `{input}` stage of this run has not finished yet"))
                     .hint("maybe you forgot a previous step? `cargo xtask pipeline` runs whatever is missing"));
             }
-            let reasons = self.reasons(input, false)?;
+            let reasons = if self.programs.contains_key(&input) { self.reasons(input, false)? } else { Vec::new() };
             if !reasons.is_empty() {
                 progress::log(&format!("{input:>8} is not fresh, but used as it is: {}", explain(&reasons)));
             }

@@ -94,42 +94,60 @@ impl Slot {
     pub const fn outputs(self) -> &'static [Output] {
         use OutputKind::{Directory, File, Json, JsonLines, Parquet};
         match self {
-            Self::Fetch => const { &[required("raw", Directory), required("pretrained", Directory), optional("source.json", Json)] },
-            Self::Clean => const {
-                &[
-                    required("examples.parquet", Parquet),
-                    required("labels.json", Json),
-                    optional("text.json", Json),
-                    optional("report.json", Json),
-                ]
-            },
-            Self::Split => const {
-                &[
-                    required("train.parquet", Parquet),
-                    required("validation.parquet", Parquet),
-                    required("test.parquet", Parquet),
-                    optional("report.json", Json),
-                ]
-            },
+            Self::Fetch => {
+                const { &[required("raw", Directory), required("pretrained", Directory), optional("source.json", Json)] }
+            }
+            Self::Clean => {
+                const {
+                    &[
+                        required("examples.parquet", Parquet),
+                        required("labels.json", Json),
+                        optional("text.json", Json),
+                        optional("report.json", Json),
+                    ]
+                }
+            }
+            Self::Split => {
+                const {
+                    &[
+                        required("train.parquet", Parquet),
+                        required("validation.parquet", Parquet),
+                        required("test.parquet", Parquet),
+                        optional("report.json", Json),
+                    ]
+                }
+            }
             Self::Augment => const { &[required("train.parquet", Parquet), optional("report.json", Json)] },
-            Self::Tokenize => const {
-                &[
-                    required("train.parquet", Parquet),
-                    required("validation.parquet", Parquet),
-                    required("test.parquet", Parquet),
-                    required("tokenizer", Directory),
-                    optional("report.json", Json),
-                ]
-            },
-            Self::Train => const { &[required("model", Directory), required("metrics.jsonl", JsonLines), optional("summary.json", Json)] },
-            Self::Evaluate => const {
-                &[
-                    required("metrics.json", Json),
-                    required("predictions.parquet", Parquet),
-                    optional("confusion.svg", File),
-                    optional("report.html", File),
-                ]
-            },
+            Self::Tokenize => {
+                const {
+                    &[
+                        required("train.parquet", Parquet),
+                        required("validation.parquet", Parquet),
+                        required("test.parquet", Parquet),
+                        required("tokenizer", Directory),
+                        optional("report.json", Json),
+                    ]
+                }
+            }
+            Self::Train => {
+                const {
+                    &[
+                        required("model", Directory),
+                        required("metrics.jsonl", JsonLines),
+                        optional("summary.json", Json),
+                    ]
+                }
+            }
+            Self::Evaluate => {
+                const {
+                    &[
+                        required("metrics.json", Json),
+                        required("predictions.parquet", Parquet),
+                        optional("confusion.svg", File),
+                        optional("report.html", File),
+                    ]
+                }
+            }
             Self::Export => const { &[required("bundle", Directory), required("parity.json", Json)] },
         }
     }
