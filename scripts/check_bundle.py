@@ -80,6 +80,8 @@ def compare_tokens(tokenizer, texts: list[str], ours: list[dict]) -> list[int]:
 def check(options: argparse.Namespace) -> dict:
     run = options.data
     bundle = options.bundle or run / "export" / "bundle"
+    if not (bundle / "config.json").is_file():
+        raise FileNotFoundError(f"{bundle} is no bundle: it has no config.json")
     examples = rows_by_id(run / "split" / "test.parquet")
     tokens = rows_by_id(run / "tokenize" / "test.parquet")
     predictions = rows_by_id(run / "evaluate" / "predictions.parquet")
@@ -130,7 +132,7 @@ def main() -> int:
     try:
         result = check(options)
     except (OSError, ValueError, KeyError) as error:
-        print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
+        print(f"error: {error if not isinstance(error, KeyError) else f'there is no {error}'}", file=sys.stderr)
         print("\nhint: `cargo xtask pipeline` makes the run that this reads; `--data` says which", file=sys.stderr)
         return 2
     if options.json:
