@@ -78,6 +78,8 @@ def labels_of(run: Path) -> list[str]:
 def train(seed: int, options: argparse.Namespace, work: str) -> dict:
     set_seed(seed)
     source = options.model or options.data / "fetch" / "pretrained"
+    if not (source / "config.json").is_file():
+        raise FileNotFoundError(f"{source} is no model: it has no config.json")
     tokenizer = AutoTokenizer.from_pretrained(source)
     names = labels_of(options.data)
     parts = {
