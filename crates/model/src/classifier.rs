@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::module::Module;
 use burn::tensor::Device;
 
-use crate::checkpoint::{Int8File, NewHead, QuantizedTensor, load_network, save_int8, save_network};
+use crate::checkpoint::{Int8File, NewHead, QuantizedTensor, Untrained, load_network, save_int8, save_network};
 use crate::{Batch, HubConfig, LoadReport, ModelConfig, ModelError, Network, ProblemType, SafetensorsFile, Tokens};
 
 /// An encoder with a head for known labels.
@@ -70,11 +70,19 @@ impl Classifier {
         hub.describe_classifier(config.family, &config.labels, config.problem);
 
         let file = SafetensorsFile::read(&directory.join("model.safetensors"))?;
-        let new_head =
-            NewHead { seed: from.seed, deviation: config.initializer_range, replace_output: !same_labels };
-        let (network, report) =
-            load_network(&file, &config.family.rules(), &config.network, Some(new_head), device)?;
+        let new_head = NewHead { seed: from.seed, deviation: config.initializer_range, replace_output: !same_labels };
+        let (network, report) = load_network(&file, &config.family.rules(), &config.network, Some(new_head), device)?;
         Ok((Self { network, config, hub }, report))
+    }
+
+    /// A classifier of this shape that was never trained: weights from a normal distribution, norms at one, biases at zero.
+    ///
+    /// # Errors
+    /// When the configuration is missing a value or has one that cannot be.
+    pub fn untrained(hub: HubConfig, seed: u64, device: &Device) -> Result<Self, ModelError> {
+        let config = ModelConfig::new(&hub, None)?;
+        let mut source = Untrained::new(seed, config.initializer_range, device);
+        Ok(Self { network: Network::new(&mut source, &config.network)?, config, hub })
     }
 
     /// Writes `config.json` and `model.safetensors` as transformers reads them.
@@ -120,6 +128,18 @@ impl Classifier {
     #[must_use]
     pub fn with_network(self, network: Network) -> Self {
         Self { network, ..self }
+    }
+
+    /// The same classifier after a change of its parameters, which are handed over: nothing else owns them then, so that they
+    /// can be changed in place.
+    #[must_use]
+    pub fn map_network(self, change: impl FnOnce(Network) -> Network) -> Self {
+        Self { network: change(self.network), config: self.config, hub: self.hub }
+    }
+
+    /// Where the parameters live.
+    pub fn device(&self) -> Device {
+        self.network.devices().into_iter().next().unwrap_or_default()
     }
 
     /// What `config.json` says.
@@ -175,7 +195,7 @@ impl Classifier {
     ) -> Result<Vec<Vec<f32>>, ModelError> {
         self.check(rows)?;
         let network = self.network.valid();
-        let device = self.network.devices().into_iter().next().unwrap_or_default().inner();
+        let device = self.device().inner();
         let mut order: Vec<usize> = (0..rows.len()).collect();
         order.sort_by_key(|&row| rows[row].ids.len());
         let mut answers = vec![Vec::new(); rows.len()];

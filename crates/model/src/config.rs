@@ -48,6 +48,11 @@ impl HubConfig {
     /// The largest count that is believed: a hostile file cannot make later code loop or allocate without end.
     const LARGEST: u64 = 10_000_000;
 
+    /// A configuration that lies in no file: tests, benches, training from nothing.
+    pub fn new(values: Map<String, Value>) -> Self {
+        Self { path: PathBuf::from("config.json"), values }
+    }
+
     /// Reads `DIRECTORY/config.json`.
     ///
     /// # Errors
@@ -163,7 +168,8 @@ impl HubConfig {
     pub(crate) fn describe_classifier(&mut self, family: Family, labels: &[String], problem: ProblemType) {
         let by_index: Map<_, _> =
             labels.iter().enumerate().map(|(index, label)| (index.to_string(), json!(label))).collect();
-        let by_label: Map<_, _> = labels.iter().enumerate().map(|(index, label)| (label.clone(), json!(index))).collect();
+        let by_label: Map<_, _> =
+            labels.iter().enumerate().map(|(index, label)| (label.clone(), json!(index))).collect();
         self.set("architectures", json!([family.architecture()]));
         self.set("id2label", Value::Object(by_index));
         self.set("label2id", Value::Object(by_label));

@@ -1,1 +1,90 @@
-//! Firebrand stage: fine-tunes the model
+//! Firebrand stage: fine-tunes the model.
+//!
+//! The recipe is that of BERT and of `transformers.Trainer`: AdamW with decoupled weight decay, none on biases and norms,
+//! linear warm-up and decay, clipping by the norm of all gradients together, dropout, early stopping on the validation
+//! loss with the best weights restored.
+//!
+//! Everything that decides a step is a function of configuration, seed and step: the order of rows, dropout's masks, the
+//! learning rate. A run that is stopped goes on from its last checkpoint and ends with the same bytes.
+
+mod adamw;
+mod checkpoint;
+mod config;
+mod data;
+mod gradients;
+mod interrupt;
+mod learner;
+mod log;
+mod schedule;
+mod state;
+mod summary;
+mod trainer;
+mod validation;
+
+use firebrand_dataset::{LabelMap, read_tokens};
+use firebrand_model::{Classifier, StartFrom, device};
+use firebrand_pipeline::{Result, ResultExt, Slot, Stage, StageIo};
+
+pub use adamw::{AdamW, AdamWConfig};
+pub use config::Config;
+pub use data::{Rows, epoch_batches};
+pub use gradients::Gradients;
+pub use learner::{Learner, StepFigures};
+pub use log::Line;
+pub use schedule::LinearSchedule;
+pub use state::EpochFigures;
+pub use summary::Summary;
+pub use trainer::{Outcome, Trainer};
+
+/// The stage.
+#[derive(Debug)]
+pub struct Train;
+
+impl Stage for Train {
+    const SLOT: Slot = Slot::Train;
+    type Config = Config;
+
+    fn check(config: &Config) -> Result<()> {
+        config.check()
+    }
+
+    fn run(config: &Config, io: &StageIo) -> Result<()> {
+        interrupt::install();
+        train(config, io, |_| interrupt::asked())
+    }
+}
+
+/// The whole stage. After each step `stop`, given the number of steps done, says whether to stop there.
+///
+/// # Errors
+/// An error of kind `Interrupted`, after a checkpoint, when asked to stop; others when the inputs are not usable, training
+/// breaks down, or the system refuses.
+pub fn train(config: &Config, io: &StageIo, stop: impl Fn(u64) -> bool) -> Result<()> {
+    let labels = LabelMap::read(&io.input(Slot::Clean, "labels.json")?)?;
+    let train = Rows::new(read_tokens(&io.input(Slot::Tokenize, "train.parquet")?)?, &labels, "train")?;
+    let validation = Rows::new(read_tokens(&io.input(Slot::Tokenize, "validation.parquet")?)?, &labels, "validation")?;
+
+    let device = device(&config.device).or_other(|| "cannot use the device".to_owned())?;
+    let pretrained = io.input(Slot::Fetch, "pretrained")?;
+    let from = StartFrom {
+        labels: labels.names().to_vec(),
+        seed: config.seed,
+        hidden_dropout: config.dropout(config.hidden_dropout),
+        attention_dropout: config.dropout(config.attention_dropout),
+        classifier_dropout: config.dropout(config.classifier_dropout),
+    };
+    let (classifier, report) = Classifier::start(&pretrained, &from, &device.clone().autodiff())
+        .or_data(|| "cannot load the pretrained model".to_owned())?;
+    io.log(format!(
+        "{} with {:.1} M parameters: {} tensors loaded, new: {}",
+        classifier.family(),
+        classifier.parameters() as f64 / 1e6,
+        report.loaded,
+        if report.new.is_empty() { "none, the head is kept".to_owned() } else { report.new.join(", ") },
+    ));
+    train.check_fits(&classifier)?;
+    validation.check_fits(&classifier)?;
+
+    let trainer = Trainer::new(config, io, classifier, &train, &validation)?;
+    trainer.stop_when(stop).run()?.write(io)
+}

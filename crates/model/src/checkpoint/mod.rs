@@ -5,6 +5,7 @@ mod int8;
 mod rules;
 mod safetensors_file;
 mod source;
+mod untrained;
 
 pub use hub::LoadReport;
 pub(crate) use hub::{NewHead, load_network, save_network};
@@ -13,3 +14,4 @@ pub(crate) use int8::{Int8File, save_int8};
 pub(crate) use rules::{Rule, Rules};
 pub use safetensors_file::{SafetensorsFile, write_safetensors};
 pub use source::{ParameterSource, named_parameters};
+pub(crate) use untrained::Untrained;

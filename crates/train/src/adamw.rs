@@ -1,0 +1,115 @@
+//! AdamW with the reference's meaning.
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::Tensor;
+
+use crate::Gradients;
+
+/// The constants of [`AdamW`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct AdamWConfig {
+    /// Decay of the gradients' running mean.
+    pub beta1: f64,
+    /// Decay of the gradients' running mean square.
+    pub beta2: f64,
+    /// Added to the root of the mean square.
+    pub epsilon: f64,
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
+    /// Ends of the paths of parameters without decay (`.bias`, `norm.weight`).
+    pub no_decay: Vec<String>,
+}
+
+impl AdamWConfig {
+    /// The usual [`no_decay`](Self::no_decay).
+    pub const BIASES_AND_NORMS: [&str; 2] = [".bias", "norm.weight"];
+
+    /// The decay of the parameter of this path.
+    pub fn decay(&self, path: &str) -> f64 {
+        let spared = self.no_decay.iter().any(|end| path.ends_with(end.as_str()));
+        if spared { 0.0 } else { self.weight_decay }
+    }
+}
+
+/// Adam with bias correction and decoupled weight decay ([arXiv 1711.05101](https://arxiv.org/abs/1711.05101)), as
+/// `torch.optim.AdamW` has it: a parameter without a gradient is left alone, decay included.
+#[derive(Debug, Clone)]
+pub struct AdamW {
+    config: AdamWConfig,
+    /// By parameter path.
+    pub(crate) moments: BTreeMap<String, Moments>,
+}
+
+/// What is remembered of a parameter's gradients.
+#[derive(Debug, Clone)]
+pub(crate) struct Moments {
+    /// Steps that the parameter had a gradient in.
+    pub(crate) steps: u64,
+    /// Running mean.
+    pub(crate) mean: Tensor<1>,
+    /// Running mean square.
+    pub(crate) square: Tensor<1>,
+}
+
+impl AdamW {
+    /// An optimiser that remembers nothing yet.
+    pub fn new(config: AdamWConfig) -> Self {
+        Self { config, moments: BTreeMap::new() }
+    }
+
+    /// Moves every parameter that has a gradient.
+    pub fn step<M: Module>(&mut self, module: M, gradients: Gradients, learning_rate: f64) -> M {
+        module.map(&mut Step { optimizer: self, gradients, learning_rate, path: Vec::new() })
+    }
+
+    fn update(&mut self, path: &str, parameter: Tensor<1>, gradient: Tensor<1>, learning_rate: f64) -> Tensor<1> {
+        let AdamWConfig { beta1, beta2, epsilon, .. } = self.config;
+        let kept = 1.0 - learning_rate * self.config.decay(path);
+        let square = gradient.clone() * gradient.clone();
+        let moments = match self.moments.remove(path) {
+            Some(Moments { steps, mean, square: old }) => Moments {
+                steps: steps + 1,
+                mean: mean.mul_scalar(beta1) + gradient.mul_scalar(1.0 - beta1),
+                square: old.mul_scalar(beta2) + square.mul_scalar(1.0 - beta2),
+            },
+            None => {
+                Moments { steps: 1, mean: gradient.mul_scalar(1.0 - beta1), square: square.mul_scalar(1.0 - beta2) }
+            }
+        };
+        let steps = i32::try_from(moments.steps).unwrap_or(i32::MAX);
+        let step_size = learning_rate / (1.0 - beta1.powi(steps));
+        let root = moments.square.clone().sqrt().div_scalar((1.0 - beta2.powi(steps)).sqrt()).add_scalar(epsilon);
+        let moved = parameter.mul_scalar(kept) - (moments.mean.clone() / root).mul_scalar(step_size);
+        self.moments.insert(path.to_owned(), moments);
+        moved
+    }
+}
+
+struct Step<'a> {
+    optimizer: &'a mut AdamW,
+    gradients: Gradients,
+    learning_rate: f64,
+    path: Vec<String>,
+}
+
+impl ModuleMapper for Step<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let path = self.path.join(".");
+        let Some(gradient) = self.gradients.remove(&path) else { return param };
+        let (id, tensor, mapper) = param.consume();
+        let shape = tensor.dims();
+        let moved = self.optimizer.update(&path, tensor.inner().flatten(0, D - 1), gradient, self.learning_rate);
+        let tensor = Tensor::from_inner(moved.reshape(shape)).require_grad();
+        Param::from_mapped_value(id, tensor, mapper)
+    }
+}

@@ -1,0 +1,29 @@
+//! Ctrl-C asks for an end at the next step.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use firebrand_pipeline::progress;
+
+static ASKED: AtomicBool = AtomicBool::new(false);
+static INSTALLED: OnceLock<()> = OnceLock::new();
+
+/// From now on the first Ctrl-C (or SIGTERM) is remembered, and a second one ends the process at once.
+pub(crate) fn install() {
+    INSTALLED.get_or_init(|| {
+        let installed = ctrlc::set_handler(|| {
+            if ASKED.swap(true, Ordering::SeqCst) {
+                std::process::exit(130);
+            }
+            progress::log("   train stopping after this step; press Ctrl-C again to stop at once");
+        });
+        if let Err(error) = installed {
+            progress::log(&format!("   train cannot listen to Ctrl-C: {error}"));
+        }
+    });
+}
+
+/// Whether an end was asked for.
+pub(crate) fn asked() -> bool {
+    ASKED.load(Ordering::SeqCst)
+}

@@ -1,0 +1,78 @@
+//! One step: forward, loss, backward, clipping, update.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use firebrand_model::{Batch, Classifier, DropoutRng, Tokens, cross_entropy};
+use firebrand_pipeline::{Error, Result, ResultExt};
+
+use crate::{AdamW, Gradients};
+
+/// A classifier with what moves it.
+#[derive(Debug)]
+pub struct Learner {
+    /// What is trained; its device records gradients.
+    pub classifier: Classifier,
+    pub(crate) optimizer: AdamW,
+    device: Device,
+    dropout: DropoutRng,
+    /// 0: no clipping.
+    max_grad_norm: f64,
+}
+
+/// What a step found on its way.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepFigures {
+    /// Mean loss over the step's rows before the update, in nats.
+    pub loss: f64,
+    /// Norm of all gradients together, before clipping.
+    pub grad_norm: f64,
+}
+
+impl Learner {
+    /// Trains with dropout drawn from `seed`, and gradients clipped to the norm `max_grad_norm` (0: not clipped).
+    pub fn new(classifier: Classifier, optimizer: AdamW, max_grad_norm: f64, seed: u64) -> Self {
+        let device = classifier.device();
+        Self { classifier, optimizer, device, dropout: DropoutRng::new(seed), max_grad_norm }
+    }
+
+    /// Takes a step, counted from 0. By value, so that each parameter has one owner and is changed in place.
+    ///
+    /// # Errors
+    /// When the rows cannot be batched, or the loss or a gradient is not finite: the parameters are then lost, as one
+    /// more update would have lost them.
+    pub fn step(
+        mut self,
+        step: u64,
+        rows: &[Tokens<'_>],
+        targets: &[u32],
+        learning_rate: f64,
+    ) -> Result<(Self, StepFigures)> {
+        self.dropout.begin_step(step);
+        let batch = Batch::new(rows, self.classifier.pad_token_id(), &self.device)
+            .or_data(|| format!("cannot make the batch of step {}", step + 1))?;
+        let targets: Vec<i64> = targets.iter().map(|&target| i64::from(target)).collect();
+        let targets = Tensor::<1, Int>::from_data(TensorData::new(targets, [rows.len()]), &self.device);
+
+        let logits = self.classifier.network.forward(&batch, Some(&mut self.dropout));
+        let loss = cross_entropy(logits, targets);
+        let value = loss.clone().into_data().iter::<f64>().sum::<f64>();
+        if !value.is_finite() {
+            return Err(broke_down(step, learning_rate, &format!("the loss is {value}")));
+        }
+        let gradients = Gradients::of(&self.classifier.network, loss.backward());
+        let grad_norm = gradients.norm();
+        if !grad_norm.is_finite() {
+            return Err(broke_down(step, learning_rate, &format!("the norm of the gradients is {grad_norm}")));
+        }
+        let gradients =
+            if self.max_grad_norm > 0.0 { gradients.clipped(grad_norm, self.max_grad_norm) } else { gradients };
+        let optimizer = &mut self.optimizer;
+        self.classifier = self.classifier.map_network(|network| optimizer.step(network, gradients, learning_rate));
+        Ok((self, StepFigures { loss: value, grad_norm }))
+    }
+}
+
+fn broke_down(step: u64, learning_rate: f64, what: &str) -> Error {
+    Error::other(format!("training broke down in step {}: {what} (learning rate {learning_rate:.3e})", step + 1))
+        .hint("lower `train.learning_rate`, or raise `train.warmup_ratio`, and keep `train.max_grad_norm` at 1")
+        .hint("if it happens in the first steps whatever the rate, look at the pretrained weights: fetch them again")
+}

@@ -1,0 +1,62 @@
+//! `summary.json`: how training went. No times: equal runs write equal bytes.
+
+use firebrand_model::Classifier;
+use serde::{Deserialize, Serialize};
+
+use crate::state::{EpochFigures, State};
+use crate::{Config, Rows};
+
+/// How training went.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Summary {
+    /// The model's family.
+    pub family: String,
+    /// Number of parameters.
+    pub parameters: usize,
+    /// The labels' names, by index.
+    pub labels: Vec<String>,
+    /// The device's name.
+    pub device: String,
+    /// Rows of the training part.
+    pub training_rows: usize,
+    /// Tokens of the training part, special ones included, padding not.
+    pub training_tokens: usize,
+    /// Rows of the validation part.
+    pub validation_rows: usize,
+    /// Steps done.
+    pub steps: u64,
+    /// Whether training ended before the configured epochs.
+    pub stopped_early: bool,
+    /// The epoch with the lowest validation loss.
+    pub best: Option<EpochFigures>,
+    /// Whether the saved parameters are those of the best epoch rather than the last.
+    pub restored_best: bool,
+    /// Every epoch.
+    pub epochs: Vec<EpochFigures>,
+}
+
+impl Summary {
+    pub(crate) fn new(
+        config: &Config,
+        state: &State,
+        classifier: &Classifier,
+        train: &Rows,
+        validation: &Rows,
+    ) -> Self {
+        Self {
+            family: classifier.family().to_owned(),
+            parameters: classifier.parameters(),
+            labels: classifier.labels().to_vec(),
+            device: config.device.clone(),
+            training_rows: train.len(),
+            training_tokens: train.lengths().iter().sum(),
+            validation_rows: validation.len(),
+            steps: state.step,
+            stopped_early: state.epochs.len() < config.epochs as usize,
+            best: state.best().copied(),
+            restored_best: config.restore_best,
+            epochs: state.epochs.clone(),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! A run that was stopped and goes on ends with the same bytes as one that was not.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::fs;
+
+use firebrand_pipeline::{ErrorKind, Stage};
+use firebrand_train::{Config, Train, train};
+use support::{World, config};
+
+/// Trains until the step, which must end in a checkpoint.
+fn stop_after(world: &World, run: &str, config: &Config, resume: bool, last: u64) {
+    let error = train(config, &world.io(run, config, resume), |step| step == last).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Interrupted);
+    assert!(error.render().contains(&format!("after step {last} of")), "{}", error.render());
+    assert!(error.render().contains("the same command goes on"), "{}", error.render());
+    let mut left: Vec<_> =
+        fs::read_dir(world.path(run).join("checkpoints")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    left.sort();
+    // One checkpoint, and the best parameters once there are some.
+    assert_eq!(left.last().unwrap().to_str().unwrap(), format!("step-{last}"));
+    assert_eq!(left.len(), if last < 8 { 1 } else { 2 }, "{left:?}");
+}
+
+#[test]
+fn stopping_anywhere_changes_no_byte() {
+    let world = World::new();
+    let config = config();
+    train(&config, &world.io("straight", &config, false), |_| false).unwrap();
+    assert!(!world.path("straight/checkpoints").exists());
+
+    train(&config, &world.io("again", &config, false), |_| false).unwrap();
+    world.assert_equal("straight", "again");
+
+    // In the first epoch, at its last step but one, at its end, and in the second.
+    for last in [1, 7, 8, 13] {
+        let run = format!("stopped-{last}");
+        stop_after(&world, &run, &config, false, last);
+        train(&config, &world.io(&run, &config, true), |_| false).unwrap();
+        world.assert_equal("straight", &run);
+    }
+
+    for (resume, last) in [(false, 2), (true, 3), (true, 11), (true, 15)] {
+        stop_after(&world, "often", &config, resume, last);
+    }
+    Train::run(&config, &world.io("often", &config, true)).unwrap();
+    world.assert_equal("straight", "often");
+}
+
+/// What the test above rests on: dropout and seed do decide the bytes.
+#[test]
+fn dropout_and_seed_change_the_bytes() {
+    let world = World::new();
+    let dropped = config();
+    let plain = Config { hidden_dropout: 0.0, attention_dropout: 0.0, classifier_dropout: 0.0, ..config() };
+    let seeded = Config { seed: 43, ..config() };
+    for (run, config) in [("dropped", &dropped), ("plain", &plain), ("seeded", &seeded)] {
+        train(config, &world.io(run, config, false), |_| false).unwrap();
+    }
+    assert_ne!(world.outputs("dropped")[0], world.outputs("plain")[0]);
+    assert_ne!(world.outputs("dropped")[0], world.outputs("seeded")[0]);
+}
+
+/// Killed between the last step and the end: nothing is trained twice.
+#[test]
+fn a_finished_run_only_writes_its_outputs_again() {
+    let world = World::new();
+    let config = config();
+    train(&config, &world.io("straight", &config, false), |_| false).unwrap();
+    stop_after(&world, "late", &config, false, 15);
+    let kept = world.path("kept");
+    train(&config, &world.io("late", &config, true), |step| {
+        // The checkpoint of the last step is not written yet: keep the one before, as a kill would.
+        if step == 16 && !kept.exists() {
+            fs::rename(world.path("late/checkpoints"), &kept).unwrap();
+        }
+        false
+    })
+    .unwrap();
+    world.assert_equal("straight", "late");
+}
+
+#[test]
+fn a_damaged_checkpoint_is_named_with_the_way_out() {
+    let world = World::new();
+    let config = config();
+    for file in ["state.json", "model.safetensors", "moments.safetensors"] {
+        let run = format!("damaged-{file}");
+        stop_after(&world, &run, &config, false, 9);
+        let path = world.path(&run).join("checkpoints/step-9").join(file);
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        let error = train(&config, &world.io(&run, &config, true), |_| false).unwrap_err();
+        let text = error.render();
+        assert_eq!(error.kind(), ErrorKind::Data, "{text}");
+        assert!(text.contains("cannot go on from the checkpoint") && text.contains("step-9"), "{text}");
+        assert!(text.contains("training then starts from the beginning"), "{text}");
+    }
+}
+
+/// What a kill in the middle of writing a checkpoint leaves is neither read nor kept.
+#[test]
+fn half_written_checkpoints_are_ignored_and_removed() {
+    let world = World::new();
+    let config = config();
+    train(&config, &world.io("straight", &config, false), |_| false).unwrap();
+    stop_after(&world, "torn", &config, false, 5);
+    let torn = world.path("torn/checkpoints/step-6.tmp");
+    fs::create_dir(&torn).unwrap();
+    fs::write(torn.join("state.json"), "{").unwrap();
+    fs::write(world.path("torn/checkpoints/best-8.safetensors.tmp"), "{").unwrap();
+    stop_after(&world, "torn", &config, true, 9);
+    assert!(!torn.exists());
+    train(&config, &world.io("torn", &config, true), |_| false).unwrap();
+    world.assert_equal("straight", "torn");
+}

@@ -1,0 +1,114 @@
+//! A small world to train in: a tiny BERT, rows whose label can be told from their tokens, and requests.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use firebrand_dataset::{LabelMap, TokenRow, write_tokens};
+use firebrand_pipeline::{Request, Slot, StageIo, config::default_section};
+use firebrand_train::Config;
+
+/// The finished stages before `train`, in a temporary directory.
+pub(crate) struct World {
+    home: tempfile::TempDir,
+}
+
+/// Files that equal runs write equally.
+pub(crate) const OUTPUTS: [&str; 4] = ["model/model.safetensors", "model/config.json", "metrics.jsonl", "summary.json"];
+
+impl World {
+    /// 60 training and 24 validation rows for a BERT of two layers, whose config has no dropout.
+    pub(crate) fn new() -> Self {
+        let world = Self { home: tempfile::tempdir().unwrap() };
+        for directory in ["fetch/pretrained", "clean", "tokenize"] {
+            fs::create_dir_all(world.path(directory)).unwrap();
+        }
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/tests/golden/models/bert");
+        for file in ["config.json", "model.safetensors"] {
+            fs::copy(fixture.join(file), world.path("fetch/pretrained").join(file)).unwrap();
+        }
+        let labels = LabelMap::new(["alpha", "beta", "gamma"].map(str::to_owned).to_vec()).unwrap();
+        labels.write(&world.path("clean/labels.json")).unwrap();
+        world.write("train", &rows(60, 1));
+        world.write("validation", &rows(24, 2));
+        world
+    }
+
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.home.path().join(path)
+    }
+
+    /// Replaces the rows of a part.
+    pub(crate) fn write(&self, part: &str, rows: &[TokenRow]) {
+        write_tokens(&self.path(&format!("tokenize/{part}.parquet")), rows).unwrap();
+    }
+
+    /// What the runner would ask for.
+    pub(crate) fn request(&self, run: &str, config: &Config, resume: bool) -> Request {
+        let output = self.path(run);
+        fs::create_dir_all(&output).unwrap();
+        Request {
+            protocol: Request::PROTOCOL,
+            slot: Slot::Train,
+            run: run.to_owned(),
+            config: serde_json::to_value(config).unwrap(),
+            origins: BTreeMap::new(),
+            inputs: Slot::Train.inputs().iter().map(|slot| (*slot, self.path(slot.name()))).collect(),
+            output,
+            cache: self.path("cache"),
+            workspace: self.home.path().to_owned(),
+            resume,
+        }
+    }
+
+    pub(crate) fn io(&self, run: &str, config: &Config, resume: bool) -> StageIo {
+        StageIo::new(self.request(run, config, resume))
+    }
+
+    /// The bytes of every output of a run.
+    pub(crate) fn outputs(&self, run: &str) -> Vec<Vec<u8>> {
+        OUTPUTS.iter().map(|file| fs::read(self.path(run).join(file)).unwrap()).collect()
+    }
+
+    /// Asserts that two runs wrote the same bytes.
+    #[track_caller]
+    pub(crate) fn assert_equal(&self, one: &str, other: &str) {
+        for (file, (one, other)) in OUTPUTS.iter().zip(self.outputs(one).iter().zip(self.outputs(other))) {
+            assert!(*one == other, "{file} differs");
+        }
+    }
+}
+
+/// Two epochs of eight steps, with dropout.
+pub(crate) fn config() -> Config {
+    Config {
+        epochs: 2,
+        batch_size: 8,
+        learning_rate: 2e-3,
+        hidden_dropout: 0.1,
+        attention_dropout: 0.1,
+        classifier_dropout: 0.1,
+        sort_window: 3,
+        eval_batch_size: 10,
+        log_steps: 3,
+        ..default_section(Slot::Train).unwrap()
+    }
+}
+
+/// Rows of 4 to 20 tokens; the label is told by which third of the vocabulary the tokens come from.
+pub(crate) fn rows(count: u64, seed: u64) -> Vec<TokenRow> {
+    // Constants of Knuth's MMIX generator.
+    let mut state = seed;
+    let mut next = move |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    (0..count)
+        .map(|id| {
+            let label = next(3);
+            let length = 4 + next(17);
+            let ids: Vec<u32> = (0..length).map(|_| (3 + label * 35 + next(45)) as u32).collect();
+            TokenRow { id, type_ids: vec![0; ids.len()], ids, labels: vec![label as u32], weight: 1.0, cut: 0 }
+        })
+        .collect()
+}
