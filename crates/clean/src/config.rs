@@ -1,0 +1,50 @@
+//! The `[clean]` section: which rows to take from the raw files, and what to make of them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The configuration of the stage.
+///
+/// Closed choices are texts here and become enums in the stage's own settings, so that a wrong one is reported by its key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The column with the texts; empty: inferred from the usual names.
+    pub text_column: String,
+    /// The column with the labels; empty: inferred from the usual names.
+    pub label_column: String,
+    /// The column whose equal values must stay on one side of the split; empty: none.
+    pub group_column: String,
+    /// Keeps only the rows whose columns have these values (texts, numbers or booleans), compared as texts.
+    pub filter: BTreeMap<String, Value>,
+    /// Renames labels before anything else is done with them.
+    pub rename_labels: BTreeMap<String, String>,
+    /// Globs of the training files; empty: every file that is not a validation or test file.
+    pub train_files: Vec<String>,
+    /// Globs of the validation files.
+    pub validation_files: Vec<String>,
+    /// Globs of the test files.
+    pub test_files: Vec<String>,
+    /// Removes HTML tags and resolves entities.
+    pub strip_html: bool,
+    /// Unicode normalisation: `nfc`, `nfkc` or `none`.
+    pub unicode: String,
+    /// Removes control characters.
+    pub strip_control: bool,
+    /// Makes one space of every run of white space.
+    pub collapse_whitespace: bool,
+    /// Lower-cases the texts.
+    pub lowercase: bool,
+    /// The same text twice with one label: `drop` or `keep`.
+    pub duplicates: String,
+    /// The same text under two labels: `drop`, `majority`, `keep` or `error`.
+    pub conflicts: String,
+    /// Labels that differ only in case or surrounding space: `error` or `merge`.
+    pub similar_labels: String,
+    /// Fewest characters of a cleaned text, at least 1.
+    pub min_characters: usize,
+    /// Fewest rows of a label, at least 1.
+    pub min_rows_per_label: usize,
+}

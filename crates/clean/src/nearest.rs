@@ -1,0 +1,78 @@
+//! Lists for messages: what was seen, and the nearest name to a misspelt one.
+
+/// The name that was probably meant.
+pub(crate) fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = wanted.trim().to_lowercase();
+    names
+        .into_iter()
+        .map(|name| (strsim::jaro_winkler(&lower, &name.trim().to_lowercase()), name))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, name)| name)
+}
+
+/// The first few names in quotes, and how many more there are.
+pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    const SHOWN: usize = 12;
+    let names: Vec<_> = names.into_iter().collect();
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    let mut text: Vec<_> = names.iter().take(SHOWN).map(|name| format!("\"{}\"", short(name, 60))).collect();
+    if names.len() > SHOWN {
+        text.push(format!("and {} more", names.len() - SHOWN));
+    }
+    text.join(", ")
+}
+
+/// The start of a text on one line, for a message or a report.
+pub(crate) fn short(text: &str, characters: usize) -> String {
+    let line = |c: char| if c.is_whitespace() || c.is_control() { ' ' } else { c };
+    let start: String = text.chars().take(characters).map(line).collect();
+    if start.len() < text.len() { format!("{start}…") } else { start }
+}
+
+/// A count with separated thousands: `33,530`.
+pub(crate) fn count(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A count of things: `1 row`, `2 rows`.
+pub(crate) fn counted(number: usize, thing: &str) -> String {
+    format!("{} {thing}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_names_are_found_and_far_ones_are_not() {
+        assert_eq!(nearest("txet", ["label", "text"]), Some("text"));
+        assert_eq!(nearest("TEXT ", ["label", "text"]), Some("text"));
+        assert_eq!(nearest("sentiment", ["id", "text"]), None);
+    }
+
+    #[test]
+    fn lists_and_texts_are_cut() {
+        let names: Vec<_> = (0..15).map(|number| number.to_string()).collect();
+        assert!(listed(names.iter().map(String::as_str)).ends_with("\"11\", and 3 more"));
+        assert_eq!(listed([]), "none");
+        assert_eq!(short("a\nbc", 2), "a …");
+        assert_eq!(short("äö", 2), "äö");
+    }
+
+    #[test]
+    fn counts_have_thousands() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(counted(1, "row"), "1 row");
+    }
+}

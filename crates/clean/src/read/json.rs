@@ -1,0 +1,162 @@
+//! JSON Lines, and arrays of objects.
+//!
+//! Read here and not by polars, which guesses one type per column from the first rows and does not say in which line it
+//! stopped.
+
+use std::collections::HashSet;
+
+use firebrand_pipeline::{Error, Result};
+use serde_json::{Map, Value};
+
+use super::{Table, unit};
+use crate::files::Kind;
+use crate::nearest::short;
+
+/// A file of JSON objects.
+#[derive(Debug)]
+pub(crate) struct Json {
+    name: String,
+    kind: Kind,
+    /// Every key that occurs, in the order of its first appearance.
+    names: Vec<String>,
+    rows: Vec<(u64, Map<String, Value>)>,
+}
+
+impl Json {
+    /// Reads a whole file. `.json` may be either; an array starts with its bracket.
+    pub(crate) fn new(name: &str, text: &str, kind: Kind) -> Result<Self> {
+        let kind = match (kind, text.trim_start().starts_with('[')) {
+            (Kind::Json, true) => Kind::Json,
+            _ => Kind::JsonLines,
+        };
+        let rows = if kind == Kind::Json { array(name, text)? } else { lines(name, text)? };
+        if rows.is_empty() {
+            return Err(Error::data(format!("{name} has no rows in it")));
+        }
+        let mut seen = HashSet::new();
+        let keys = rows.iter().flat_map(|(_, row)| row.keys());
+        let names = keys.filter(|key| seen.insert(key.as_str())).cloned().collect();
+        Ok(Self { name: name.to_owned(), kind, names, rows })
+    }
+}
+
+impl Table for Json {
+    fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn column(&self, column: usize) -> Result<Vec<Option<String>>> {
+        let Some(key) = self.names.get(column) else { return Ok(vec![None; self.rows.len()]) };
+        let value = |(place, row): &(u64, Map<String, Value>)| match row.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(Value::Bool(value)) => Ok(Some(value.to_string())),
+            Some(Value::Number(number)) => Ok(Some(match number.as_f64() {
+                Some(float) if number.is_f64() => super::parquet::number(float),
+                _ => number.to_string(),
+            })),
+            Some(other @ (Value::Array(_) | Value::Object(_))) => Err(Error::data(format!(
+                "{}, {} {place}: `{key}` is {}: {}",
+                self.name,
+                unit(self.kind),
+                if other.is_array() { "a list" } else { "an object" },
+                short(&other.to_string(), 60)
+            ))
+            .hint("a value is a text, a number, a boolean or null; a row has one label")),
+        };
+        self.rows.iter().map(value).collect()
+    }
+
+    fn place(&self, row: usize) -> u64 {
+        self.rows.get(row).map_or(0, |(place, _)| *place)
+    }
+}
+
+fn lines(name: &str, text: &str) -> Result<Vec<(u64, Map<String, Value>)>> {
+    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+    let parse = |(number, line): (u64, &str)| match serde_json::from_str(line) {
+        Ok(Value::Object(row)) => Ok((number, row)),
+        Ok(other) => Err(no_object(&format!("{name}, line {number}"), &other)),
+        Err(error) => Err(Error::data(format!("{name}, line {number} is not valid JSON: {}", short(line, 60)))
+            .hint(format!("it breaks at character {}: {}", error.column(), reason(&error)))
+            .hint("JSON Lines has one object per line: {\"text\": \"…\", \"label\": \"…\"}")),
+    };
+    lines.map(parse).collect()
+}
+
+fn array(name: &str, text: &str) -> Result<Vec<(u64, Map<String, Value>)>> {
+    let values: Vec<Value> = serde_json::from_str(text).map_err(|error| {
+        Error::data(format!("{name}, line {} is not valid JSON", error.line())).hint(format!(
+            "it breaks at character {}: {}",
+            error.column(),
+            reason(&error)
+        ))
+    })?;
+    let row = |(number, value): (u64, Value)| match value {
+        Value::Object(row) => Ok((number, row)),
+        other => Err(no_object(&format!("{name}, row {number}"), &other)),
+    };
+    (1..).zip(values).map(row).collect()
+}
+
+fn no_object(place: &str, found: &Value) -> Error {
+    Error::data(format!("{place} is not a JSON object: {}", short(&found.to_string(), 60)))
+        .hint("every row is an object: {\"text\": \"…\", \"label\": \"…\"}")
+}
+
+/// The parser's words without its own line and column: it saw one line only.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, kind: Kind) -> Result<Json, String> {
+        Json::new("a.jsonl", text, kind).map_err(|error| error.message().to_owned())
+    }
+
+    #[test]
+    fn keys_may_come_late_and_values_may_be_of_any_plain_type() {
+        let text =
+            "{\"text\": \"a\", \"label\": 1}\n\n{\"label\": true, \"text\": null}\r\n{\"label\": 2.0, \"x\": [1]}\n";
+        let json = read(text, Kind::JsonLines).unwrap();
+        assert_eq!(json.names, ["text", "label", "x"]);
+        assert_eq!(json.column(0).unwrap(), [Some("a".to_owned()), None, None]);
+        assert_eq!(json.column(1).unwrap(), ["1", "true", "2"].map(|text| Some(text.to_owned())));
+        assert_eq!(json.place(1), 3);
+        let error = json.column(2).unwrap_err();
+        assert_eq!(error.message(), "a.jsonl, line 4: `x` is a list: [1]");
+    }
+
+    #[test]
+    fn an_array_is_read_by_its_bracket() {
+        let json = read(" [{\"text\": \"a\"},\n{\"text\": \"b\"}]", Kind::Json).unwrap();
+        assert_eq!((json.rows(), json.place(1)), (2, 2));
+        assert_eq!(read("{\"text\": \"a\"}\n{\"text\": \"b\"}", Kind::Json).unwrap().rows(), 2);
+    }
+
+    #[test]
+    fn what_is_broken_is_named_by_its_line() {
+        for (text, kind, expected) in [
+            (
+                "{\"text\": \"a\"}\n{\"text\": \"b\n",
+                Kind::JsonLines,
+                "a.jsonl, line 2 is not valid JSON: {\"text\": \"b",
+            ),
+            ("{\"text\": \"a\"}\n[1]\n", Kind::JsonLines, "a.jsonl, line 2 is not a JSON object: [1]"),
+            ("[{\"text\": \"a\"},\n{\"text\"]", Kind::Json, "a.jsonl, line 2 is not valid JSON"),
+            ("[{\"text\": \"a\"}, 3]", Kind::Json, "a.jsonl, row 2 is not a JSON object: 3"),
+            ("[]", Kind::Json, "a.jsonl has no rows in it"),
+            ("\n", Kind::JsonLines, "a.jsonl has no rows in it"),
+        ] {
+            assert_eq!(read(text, kind).unwrap_err(), expected);
+        }
+    }
+}

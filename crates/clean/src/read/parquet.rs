@@ -1,0 +1,163 @@
+//! Parquet, through polars.
+
+use std::io::Cursor;
+
+use firebrand_pipeline::{Error, Result};
+use polars::prelude::{ArrowSchema, DataType, ParallelStrategy, ParquetReader, PolarsResult, SerReader};
+
+use super::Table;
+use super::calm::calmly;
+
+const AGAIN: &str = "fetch it again: `cargo xtask stage fetch --force`";
+
+/// A Parquet file, of which only the wanted columns are decoded.
+#[derive(Debug)]
+pub(crate) struct Parquet {
+    name: String,
+    bytes: Vec<u8>,
+    names: Vec<String>,
+    rows: usize,
+}
+
+impl Parquet {
+    /// Reads the file's own description of itself.
+    pub(crate) fn new(name: &str, bytes: Vec<u8>) -> Result<Self> {
+        if !bytes.starts_with(b"PAR1") {
+            let start = String::from_utf8_lossy(&bytes[..bytes.len().min(12)]).into_owned();
+            return Err(Error::data(format!("{name} is not a Parquet file: it starts with {start:?}")).hint(AGAIN));
+        }
+        if bytes.len() < 12 || !bytes.ends_with(b"PAR1") {
+            let problem = format!("{name} is cut off after {} bytes: a Parquet file ends with `PAR1`", bytes.len());
+            return Err(Error::data(problem).hint(AGAIN));
+        }
+        let (schema, rows): (ArrowSchema, usize) = decode(name, || {
+            let mut reader = ParquetReader::new(Cursor::new(bytes.as_slice()));
+            Ok((reader.schema()?.as_ref().clone(), reader.num_rows()?))
+        })?;
+        if rows == 0 {
+            return Err(Error::data(format!("{name} has no rows in it")));
+        }
+        let names = schema.iter_names().map(ToString::to_string).collect();
+        Ok(Self { name: name.to_owned(), bytes, names, rows })
+    }
+}
+
+impl Table for Parquet {
+    fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn column(&self, column: usize) -> Result<Vec<Option<String>>> {
+        let Some(name) = self.names.get(column) else { return Ok(vec![None; self.rows]) };
+        // One thread, so that `calmly` sees whatever happens.
+        let values = decode(&self.name, || {
+            ParquetReader::new(Cursor::new(self.bytes.as_slice()))
+                .with_columns(Some(vec![name.clone()]))
+                .read_parallel(ParallelStrategy::None)
+                .finish()?
+                .column(name)
+                .map(|column| column.as_materialized_series().clone())
+        })?;
+        let found = values.dtype().clone();
+        let texts = decode(&self.name, || match &found {
+            DataType::Float32 | DataType::Float64 => {
+                let floats = values.cast(&DataType::Float64)?;
+                Ok(Some(floats.f64()?.iter().map(|value| value.filter(|float| !float.is_nan()).map(number)).collect()))
+            }
+            DataType::Boolean => {
+                Ok(Some(values.bool()?.iter().map(|value| value.map(|flag| flag.to_string())).collect()))
+            }
+            plain if plain.is_integer() || plain.is_string() || plain.is_categorical() || plain.is_enum() => {
+                let texts = values.cast(&DataType::String)?;
+                Ok(Some(texts.str()?.iter().map(|value| value.map(str::to_owned)).collect()))
+            }
+            DataType::Null => Ok(Some(vec![None; values.len()])),
+            _ => Ok(None),
+        })?;
+        texts.ok_or_else(|| {
+            Error::data(format!("{}: column `{name}` is {found}, not text, numbers or booleans", self.name))
+                .hint("a row has one text and one label; name other columns, or convert this one")
+        })
+    }
+
+    fn place(&self, row: usize) -> u64 {
+        row as u64 + 1
+    }
+}
+
+/// A number as a text; whole ones as integers, as some writers turn integers into floating point where values are missing.
+pub(crate) fn number(float: f64) -> String {
+    if float.fract() == 0.0 && float.abs() < 1e15 { format!("{float:.0}") } else { float.to_string() }
+}
+
+/// Runs a step of the decoder; whatever goes wrong in it means that the file is damaged.
+fn decode<T>(name: &str, step: impl FnOnce() -> PolarsResult<T>) -> Result<T> {
+    let cause: Box<dyn std::error::Error> = match calmly(step) {
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(error)) => Box::new(error),
+        Err(message) => message.into(),
+    };
+    Err(Error::data(format!("{name} is damaged")).caused_by(cause.as_ref()).hint(AGAIN))
+}
+
+#[cfg(test)]
+mod tests {
+    use polars::prelude::{Column, DataFrame, IntoColumn, NamedFrom, ParquetWriter, Series};
+
+    use super::*;
+
+    fn parquet(columns: Vec<Column>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let height = columns[0].len();
+        ParquetWriter::new(&mut bytes).finish(&mut DataFrame::new(height, columns).unwrap()).unwrap();
+        bytes
+    }
+
+    fn sample() -> Vec<u8> {
+        parquet(vec![
+            Series::new("text".into(), [Some("a"), None, Some("c")]).into_column(),
+            Series::new("label".into(), [0i64, 1, 1]).into_column(),
+            Series::new("flag".into(), [true, false, true]).into_column(),
+            Series::new("float".into(), [Some(1.0), None, Some(0.5)]).into_column(),
+            Series::new(
+                "list".into(),
+                [Series::new("".into(), [1i64]), Series::new("".into(), [2i64]), Series::new("".into(), [3i64])],
+            )
+            .into_column(),
+        ])
+    }
+
+    #[test]
+    fn columns_of_plain_types_are_texts() {
+        let table = Parquet::new("a.parquet", sample()).unwrap();
+        assert_eq!((table.rows(), table.place(0)), (3, 1));
+        assert_eq!(table.names(), ["text", "label", "flag", "float", "list"]);
+        let some = |values: [&str; 3]| values.map(|value| (!value.is_empty()).then(|| value.to_owned()));
+        assert_eq!(table.column(0).unwrap(), some(["a", "", "c"]));
+        assert_eq!(table.column(1).unwrap(), some(["0", "1", "1"]));
+        assert_eq!(table.column(2).unwrap(), some(["true", "false", "true"]));
+        assert_eq!(table.column(3).unwrap(), some(["1", "", "0.5"]));
+        let error = table.column(4).unwrap_err();
+        assert!(error.message().starts_with("a.parquet: column `list` is list"), "{}", error.message());
+    }
+
+    #[test]
+    fn damage_is_an_error() {
+        let whole = sample();
+        let message = |bytes: &[u8]| {
+            let table = Parquet::new("a.parquet", bytes.to_vec());
+            table.and_then(|table| table.column(0)).unwrap_err().message().to_owned()
+        };
+        assert_eq!(message(b"text,label\na,b\n"), "a.parquet is not a Parquet file: it starts with \"text,label\\na\"");
+        let cut = &whole[..whole.len() - 9];
+        assert!(message(cut).starts_with("a.parquet is cut off after"), "{}", message(cut));
+        let mut footer = whole.clone();
+        let middle = footer.len() - 40;
+        footer[middle..middle + 16].fill(0xff);
+        assert_eq!(message(&footer), "a.parquet is damaged");
+    }
+}

@@ -1,0 +1,241 @@
+//! The configuration, checked and ready to use.
+
+use std::collections::BTreeMap;
+
+use firebrand_dataset::Part;
+use firebrand_pipeline::{Error, Result};
+use firebrand_text::TextOptions;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::config::Config;
+use crate::files::Globs;
+use crate::nearest::nearest;
+
+/// What to do with the same text twice under one label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Duplicates {
+    /// Keep the first.
+    Drop,
+    /// Keep all.
+    Keep,
+}
+
+/// What to do with the same text under two labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Conflicts {
+    /// Drop all of them: nobody knows which label is right.
+    Drop,
+    /// Keep the label that most of them have.
+    Majority,
+    /// Keep all.
+    Keep,
+    /// Refuse the data.
+    Error,
+}
+
+/// What to do with labels that differ only in case or surrounding space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SimilarLabels {
+    /// Refuse the data.
+    Error,
+    /// Make them one label, spelt as most rows spell it.
+    Merge,
+}
+
+/// A checked [`Config`].
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) text_column: Option<String>,
+    pub(crate) label_column: Option<String>,
+    pub(crate) group_column: Option<String>,
+    /// Column and value.
+    pub(crate) filter: Vec<(String, String)>,
+    pub(crate) rename_labels: BTreeMap<String, String>,
+    pub(crate) train_files: Globs,
+    pub(crate) validation_files: Globs,
+    pub(crate) test_files: Globs,
+    pub(crate) text: TextOptions,
+    pub(crate) duplicates: Duplicates,
+    pub(crate) conflicts: Conflicts,
+    pub(crate) similar_labels: SimilarLabels,
+    pub(crate) min_characters: usize,
+    pub(crate) min_rows_per_label: usize,
+}
+
+impl Settings {
+    /// Checks everything about the configuration that can be said without the data.
+    pub(crate) fn new(config: &Config) -> Result<Self> {
+        check_columns(config)?;
+        for (key, value, why) in [
+            ("min_characters", config.min_characters, "a text without characters says nothing about its label"),
+            ("min_rows_per_label", config.min_rows_per_label, "a label without rows is not in the data"),
+        ] {
+            if value == 0 {
+                return Err(Error::key(key, format!("= 0 is too small: {why}")).hint("it is at least 1"));
+            }
+        }
+        Ok(Self {
+            text_column: some(&config.text_column),
+            label_column: some(&config.label_column),
+            group_column: some(&config.group_column),
+            filter: filter(&config.filter)?,
+            rename_labels: rename_labels(&config.rename_labels)?,
+            train_files: Globs::new("train_files", &config.train_files)?,
+            validation_files: Globs::new("validation_files", &config.validation_files)?,
+            test_files: Globs::new("test_files", &config.test_files)?,
+            text: TextOptions {
+                strip_html: config.strip_html,
+                unicode: choice("unicode", &config.unicode, &["nfc", "nfkc", "none"])?,
+                strip_control: config.strip_control,
+                collapse_whitespace: config.collapse_whitespace,
+                lowercase: config.lowercase,
+            },
+            duplicates: choice("duplicates", &config.duplicates, &["drop", "keep"])?,
+            conflicts: choice("conflicts", &config.conflicts, &["drop", "majority", "keep", "error"])?,
+            similar_labels: choice("similar_labels", &config.similar_labels, &["error", "merge"])?,
+            min_characters: config.min_characters,
+            min_rows_per_label: config.min_rows_per_label,
+        })
+    }
+
+    /// The globs with their keys and parts; validation and test first, as they take files away from the training files.
+    pub(crate) fn globs(&self) -> [(&Globs, Part); 3] {
+        [(&self.validation_files, Part::Validation), (&self.test_files, Part::Test), (&self.train_files, Part::Train)]
+    }
+}
+
+fn some(name: &str) -> Option<String> {
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// One column cannot be two things.
+fn check_columns(config: &Config) -> Result<()> {
+    let columns = [
+        ("text_column", &config.text_column),
+        ("label_column", &config.label_column),
+        ("group_column", &config.group_column),
+    ];
+    for (index, (key, name)) in columns.iter().enumerate() {
+        if let Some((other, _)) = columns.iter().take(index).find(|(_, other)| !name.is_empty() && other == name) {
+            return Err(Error::key(key, format!("= \"{name}\" is what `{other}` names already"))
+                .hint("each of them is a column of its own"));
+        }
+    }
+    Ok(())
+}
+
+fn choice<T: DeserializeOwned>(key: &str, value: &str, choices: &[&str]) -> Result<T> {
+    serde_json::from_value(Value::String(value.to_owned())).map_err(|_| {
+        let listed: Vec<_> = choices.iter().map(|choice| format!("\"{choice}\"")).collect();
+        let error = Error::key(key, format!("= \"{value}\" is none of {}", listed.join(", ")));
+        match nearest(value, choices.iter().copied()) {
+            Some(near) => error.hint(format!("did you mean \"{near}\"?")),
+            None => error,
+        }
+    })
+}
+
+fn filter(filter: &BTreeMap<String, Value>) -> Result<Vec<(String, String)>> {
+    filter
+        .iter()
+        .map(|(column, value)| {
+            let text = match value {
+                Value::String(text) => text.clone(),
+                Value::Number(number) => number.to_string(),
+                Value::Bool(bool) => bool.to_string(),
+                Value::Null | Value::Array(_) | Value::Object(_) => {
+                    return Err(Error::key(
+                        &format!("filter.{column}"),
+                        format!("= {value} is not a text, a number or a boolean"),
+                    )
+                    .hint("a filter is one value per column: filter = { source = \"web\" }"));
+                }
+            };
+            Ok((column.clone(), text))
+        })
+        .collect()
+}
+
+fn rename_labels(names: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
+    match names.iter().find(|(_, to)| to.trim().is_empty()) {
+        Some((from, to)) => Err(Error::key(&format!("rename_labels.{from}"), format!("= \"{to}\" is not a name"))
+            .hint("to leave a label's rows out, drop them with a `filter`")),
+        None => Ok(names.iter().map(|(from, to)| (from.clone(), to.trim().to_owned())).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use firebrand_pipeline::config::default_section;
+    use firebrand_pipeline::{ErrorKind, Slot};
+    use serde_json::json;
+
+    use super::*;
+
+    fn with(change: impl FnOnce(&mut Config)) -> Result<Settings> {
+        let mut config = default_section(Slot::Clean).unwrap();
+        change(&mut config);
+        Settings::new(&config)
+    }
+
+    #[test]
+    fn the_defaults_are_valid() {
+        let settings = with(|_| ()).unwrap();
+        assert_eq!(settings.duplicates, Duplicates::Drop);
+        assert_eq!(settings.conflicts, Conflicts::Drop);
+        assert_eq!(settings.text_column, None);
+    }
+
+    #[test]
+    fn values_that_cannot_work_are_refused_by_key() {
+        type Change = fn(&mut Config);
+        let changes: [(&str, Change); 15] = [
+            ("`unicode` = \"nfd\" is none of \"nfc\", \"nfkc\", \"none\"", |c| c.unicode = "nfd".to_owned()),
+            ("`duplicates` = \"dorp\"", |c| c.duplicates = "dorp".to_owned()),
+            ("`conflicts` = \"\"", |c| c.conflicts = String::new()),
+            ("`similar_labels` = \"Merge\"", |c| c.similar_labels = "Merge".to_owned()),
+            ("`min_characters` = 0", |c| c.min_characters = 0),
+            ("`min_rows_per_label` = 0", |c| c.min_rows_per_label = 0),
+            ("`train_files` = \"[\"", |c| c.train_files = vec!["[".to_owned()]),
+            ("`validation_files` = \"\"", |c| c.validation_files = vec![String::new()]),
+            ("`test_files` = \"../a.csv\"", |c| c.test_files = vec!["../a.csv".to_owned()]),
+            ("`test_files` = \"/a.csv\"", |c| c.test_files = vec!["/a.csv".to_owned()]),
+            ("`label_column` = \"x\" is what `text_column` names", |c| {
+                (c.text_column, c.label_column) = ("x".to_owned(), "x".to_owned());
+            }),
+            ("`group_column` = \"x\" is what `label_column` names", |c| {
+                (c.group_column, c.label_column) = ("x".to_owned(), "x".to_owned());
+            }),
+            ("`filter.source` = [1]", |c| _ = c.filter.insert("source".to_owned(), json!([1]))),
+            ("`rename_labels.0` = \" \"", |c| _ = c.rename_labels.insert("0".to_owned(), " ".to_owned())),
+            ("`test_files` = \"a***\"", |c| c.test_files = vec!["a***".to_owned()]),
+        ];
+        for (expected, change) in changes {
+            let error = with(change).expect_err(expected);
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.message().starts_with(expected), "{}", error.message());
+        }
+    }
+
+    #[test]
+    fn a_near_choice_is_offered() {
+        let error = with(|config| config.duplicates = "dorp".to_owned()).unwrap_err();
+        assert!(error.render().ends_with("hint: did you mean \"drop\"?"), "{}", error.render());
+    }
+
+    #[test]
+    fn filters_are_compared_as_texts() {
+        let settings = with(|config| {
+            config.filter =
+                [("a", json!(2002)), ("b", json!(true)), ("c", json!("x"))].map(|(k, v)| (k.to_owned(), v)).into();
+        });
+        let filter = settings.unwrap().filter;
+        let pairs: Vec<_> = filter.iter().map(|(column, value)| (column.as_str(), value.as_str())).collect();
+        assert_eq!(pairs, [("a", "2002"), ("b", "true"), ("c", "x")]);
+    }
+}
