@@ -55,7 +55,7 @@ pub(crate) fn command() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
 }
 
-/// Builds the packages, every built-in stage and the server, and returns the programs by package.
+/// Builds the packages (each with the place that names it), every built-in stage and the server, and returns the programs by package.
 ///
 /// Always all of them: cargo unites the features of what is built together, so another set would compile the same
 /// dependencies once more.
@@ -63,15 +63,16 @@ pub(crate) fn command() -> Command {
 /// # Errors
 /// When there is no such package or something does not compile.
 pub(crate) fn build(
-    packages: &[String],
+    packages: &BTreeMap<String, String>,
     features: &[String],
     workspace: &Workspace,
 ) -> Result<BTreeMap<String, Built>> {
     let mut all: BTreeSet<String> = Slot::ALL.into_iter().map(Slot::default_package).collect();
     all.insert(SERVE.to_owned());
-    let custom = packages.iter().any(|package| !all.contains(package));
-    all.extend(packages.iter().cloned());
-    let features = if custom || !features.is_empty() { resolve(&all, features, workspace)? } else { Vec::new() };
+    let custom = packages.keys().any(|package| !all.contains(package));
+    all.extend(packages.keys().cloned());
+    let features =
+        if custom || !features.is_empty() { resolve(&all, packages, features, workspace)? } else { Vec::new() };
 
     let mut command = command();
     command.arg("build").arg("--manifest-path").arg(workspace.root().join("Cargo.toml"));
@@ -120,7 +121,12 @@ fn name_and_version(id: &str) -> Option<(String, String)> {
 }
 
 /// `cuda` as `firebrand-train/cuda,…` for every package that has the feature. Refuses unknown packages and features.
-fn resolve(packages: &BTreeSet<String>, features: &[String], workspace: &Workspace) -> Result<Vec<String>> {
+fn resolve(
+    packages: &BTreeSet<String>,
+    places: &BTreeMap<String, String>,
+    features: &[String],
+    workspace: &Workspace,
+) -> Result<Vec<String>> {
     let output = command()
         .args(["metadata", "--no-deps", "--format-version=1", "--manifest-path"])
         .arg(workspace.root().join("Cargo.toml"))
@@ -138,9 +144,12 @@ fn resolve(packages: &BTreeSet<String>, features: &[String], workspace: &Workspa
             let near = known
                 .keys()
                 .max_by(|a, b| strsim::jaro_winkler(a, package).total_cmp(&strsim::jaro_winkler(b, package)));
-            return Err(Error::config(format!("the workspace has no package `{package}`"))
-                .hint(format!("did you mean `{}`?", near.unwrap_or(&"")))
-                .hint("`cargo xtask new-stage SLOT NAME` makes a new one below `crates/`"));
+            return Err(Error::config(format!(
+                "{}the workspace has no package `{package}`",
+                places.get(package).map_or("", String::as_str)
+            ))
+            .hint(format!("did you mean `{}`?", near.unwrap_or(&"")))
+            .hint("`cargo xtask new-stage SLOT NAME` makes a new one below `crates/`"));
         }
     }
     let mut resolved = Vec::new();

@@ -82,16 +82,18 @@ pub(crate) fn find(
     hashes: &mut Hashes,
 ) -> Result<BTreeMap<Slot, Program>> {
     let filler = |slot: Slot| &config.section(slot).filler;
-    let mut packages = Vec::new();
+    // Each package with the place that names it.
+    let mut packages = BTreeMap::new();
     for slot in Slot::ALL {
         if let Filler::Package(package) = filler(slot) {
-            packages.push(package.clone());
+            let place = config.section(slot).origins.get("package").map(|place| format!("{place}: "));
+            packages.insert(package.clone(), place.unwrap_or_default());
         }
     }
     let built = match source {
         Source::Cargo(features) => cargo::build(&packages, features, workspace)?,
         Source::Directory(dir) => {
-            packages.iter().map(|package| (package.clone(), in_directory(package, dir))).collect()
+            packages.keys().map(|package| (package.clone(), in_directory(package, dir))).collect()
         }
     };
     let mut programs = BTreeMap::new();
@@ -124,7 +126,7 @@ pub(crate) fn missing(slot: Slot, filler: &Filler) -> Error {
 /// When it does not build or is not there.
 pub(crate) fn find_one(package: &str, source: &Source, workspace: &Workspace) -> Result<PathBuf> {
     let built = match source {
-        Source::Cargo(features) => cargo::build(&[], features, workspace)?.remove(package),
+        Source::Cargo(features) => cargo::build(&BTreeMap::new(), features, workspace)?.remove(package),
         Source::Directory(dir) => Some(in_directory(package, dir)),
     };
     let found = built.filter(|built| built.executable.is_file()).map(|built| built.executable);
