@@ -32,7 +32,9 @@ mod random;
 pub use activation::Activation;
 pub use attention::Attention;
 pub use batch::{Batch, Tokens};
-pub use checkpoint::{LoadReport, ParameterSource, QuantizedTensor, SafetensorsFile, named_parameters, write_safetensors};
+pub use checkpoint::{
+    LoadReport, ParameterSource, QuantizedTensor, SafetensorsFile, named_parameters, write_safetensors,
+};
 pub use classifier::{Classifier, StartFrom};
 pub use config::{HubConfig, ModelConfig, ProblemType};
 pub use device::{device, keep_freed_memory};

@@ -48,12 +48,7 @@ impl Attention {
     /// # Shapes
     /// - `x` and output: `[rows, length, hidden]`
     /// - `bias`: broadcast to `[rows, heads, length, length]`, added to the scores
-    pub fn forward(
-        &self,
-        x: Tensor<3>,
-        bias: Option<&Tensor<4>>,
-        rng: &mut Option<&mut DropoutRng>,
-    ) -> Tensor<3> {
+    pub fn forward(&self, x: Tensor<3>, bias: Option<&Tensor<4>>, rng: &mut Option<&mut DropoutRng>) -> Tensor<3> {
         let [rows, length, hidden] = x.dims();
         let size = hidden / self.heads;
         let split = |x: Tensor<3>| x.reshape([rows, length, self.heads, size]).swap_dims(1, 2);

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use burn::tensor::{Device, TensorData};
 
-use super::source::expected_parameters;
 use super::rules::HubTensor;
+use super::source::expected_parameters;
 use super::{ParameterSource, Rules, SafetensorsFile, named_parameters, write_safetensors};
 use crate::random::normal;
 use crate::{ModelError, Network, NetworkConfig};

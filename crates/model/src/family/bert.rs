@@ -36,7 +36,9 @@ pub(super) fn translate(hub: &HubConfig, labels: usize) -> Result<Translation, M
     }
     let positions = hub.text_or("position_embedding_type", "absolute")?;
     if positions != "absolute" {
-        return Err(hub.problem(format!("`position_embedding_type` is \"{positions}\": only \"absolute\" is supported")));
+        return Err(
+            hub.problem(format!("`position_embedding_type` is \"{positions}\": only \"absolute\" is supported"))
+        );
     }
     let norm_epsilon = hub.number_or("layer_norm_eps", 1e-12)?;
     let hidden_dropout = hub.dropout_or("hidden_dropout_prob", 0.1)?;
@@ -66,5 +68,9 @@ pub(super) fn translate(hub: &HubConfig, labels: usize) -> Result<Translation, M
         activation: Activation::Tanh,
         dropout: hub.dropout_or("classifier_dropout", hidden_dropout)?,
     };
-    Ok(Translation { network: NetworkConfig { encoder, head }, pad_token_id: hub.id_or("pad_token_id", 0)?, max_length })
+    Ok(Translation {
+        network: NetworkConfig { encoder, head },
+        pad_token_id: hub.id_or("pad_token_id", 0)?,
+        max_length,
+    })
 }
