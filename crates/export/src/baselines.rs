@@ -13,15 +13,19 @@ pub(crate) struct Baseline {
     pub(crate) macro_f1: Option<f64>,
 }
 
-/// Reads what `metrics.json` has under `baselines`: objects by name, each with an `accuracy`, directly or under `test`.
+/// Reads what `metrics.json` has under `baselines`: objects by key or in a list, each with an `accuracy`, directly or under
+/// `test`, and perhaps a `name`.
 /// Of a custom evaluate stage whatever has that form; nothing if it measured none.
 ///
 /// # Errors
 /// When the file cannot be read or is not JSON.
 pub(crate) fn read_baselines(path: &Path) -> Result<Vec<Baseline>> {
     let metrics: Value = read_json(path)?;
-    let Some(baselines) = metrics["baselines"].as_object() else { return Ok(Vec::new()) };
-    Ok(baselines.iter().filter_map(|(key, value)| baseline(key, value)).collect())
+    Ok(match &metrics["baselines"] {
+        Value::Object(baselines) => baselines.iter().filter_map(|(key, value)| baseline(key, value)).collect(),
+        Value::Array(baselines) => baselines.iter().filter_map(|value| baseline("baseline", value)).collect(),
+        _ => Vec::new(),
+    })
 }
 
 fn baseline(key: &str, value: &Value) -> Option<Baseline> {
@@ -62,6 +66,12 @@ mod tests {
         assert_eq!(found[0].name, "always the most frequent label");
         assert_eq!((found[0].accuracy, found[0].macro_f1), (0.5, Some(0.3)));
         assert_eq!(found[1], Baseline { name: "my model".to_owned(), accuracy: 0.75, macro_f1: None });
+    }
+
+    #[test]
+    fn a_list_of_named_ones_will_do() {
+        let found = read(&json!({ "baselines": [{ "name": "fastText", "accuracy": 0.7, "macro_f1": 0.6 }] }));
+        assert_eq!(found, [Baseline { name: "fastText".to_owned(), accuracy: 0.7, macro_f1: Some(0.6) }]);
     }
 
     #[test]

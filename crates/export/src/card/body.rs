@@ -130,8 +130,8 @@ impl Card<'_> {
         let mut text = format!("## Weights\n\n- `{}`: float32, {}.\n", fp32.file, megabytes(fp32.bytes));
         if let Some(int8) = &self.parity.int8 {
             text.push_str(&format!(
-                "- `{}`: int8, {}, for Firebrand only (`transformers` must not load it). Each linear layer's weight, and the token table, is int8 with one float32 \
-                 scale per row in `NAME_scale` (`weight[i][j] = int8[i][j] * scale[i]`); the rest, and the output layer, is \
+                "- `{}`: int8, {}, for Firebrand only (`transformers` must not load it). Each linear layer's weight, and the \
+                 token table, is int8 with one float32 scale per row in `NAME_scale` (`weight[i][j] = int8[i][j] * scale[i]`); the rest, and the output layer, is \
                  float32. It gives {} of the {} test texts another label, and no score differs by more than {:.3}.\n",
                 int8.file,
                 megabytes(int8.bytes),
