@@ -46,10 +46,12 @@ fn workspace(root: &Path) {
     let real = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let manifest = fs::read_to_string(real.join("Cargo.toml")).unwrap();
     let start = manifest.find("[workspace.dependencies]").unwrap();
+    // Dependencies and lints, but not the profiles, which optimise.
+    let end = manifest.find("[profile.").unwrap();
     let manifest = format!(
         "[workspace]\nresolver = \"3\"\nmembers = [\"crates/*\"]\n\n[workspace.package]\nversion = \"0.1.0\"\n\
          edition = \"2024\"\nrust-version = \"1.95\"\nlicense = \"MIT\"\npublish = false\n\n[profile.dev]\ndebug = false\n\n{}",
-        manifest[start..].replace("path = \"crates/", &format!("path = \"{}/crates/", real.display()))
+        manifest[start..end].replace("path = \"crates/", &format!("path = \"{}/crates/", real.display()))
     );
     fs::write(root.join("Cargo.toml"), manifest).unwrap();
     fs::copy(real.join("Cargo.lock"), root.join("Cargo.lock")).unwrap();
