@@ -143,6 +143,7 @@ impl Slot {
                     &[
                         required("metrics.json", Json),
                         required("predictions.parquet", Parquet),
+                        optional("reference.json", Json),
                         optional("confusion.svg", File),
                         optional("report.html", File),
                     ]

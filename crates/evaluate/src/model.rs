@@ -1,0 +1,127 @@
+//! The fine-tuned model: loaded, checked against the label map, and asked. Nothing else here touches a tensor.
+
+use std::path::Path;
+
+use firebrand_dataset::{LabelMap, TokenRow};
+use firebrand_model::{Classifier, Tokens, softmax};
+use firebrand_pipeline::{Error, Result, ResultExt};
+use serde::Serialize;
+
+use crate::Config;
+
+/// What the report says of the model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct ModelFacts {
+    /// The family, as `config.json` has it: `bert`.
+    pub(crate) family: String,
+    pub(crate) parameters: usize,
+    /// The longest row that it takes, in tokens.
+    pub(crate) max_length: usize,
+    /// The kind of device that answered.
+    pub(crate) device: String,
+}
+
+/// The model on its device.
+#[derive(Debug)]
+pub(crate) struct Model {
+    classifier: Classifier,
+    batch_size: usize,
+    pub(crate) facts: ModelFacts,
+}
+
+impl Model {
+    /// Loads the model and checks that it answers with these labels, in this order.
+    ///
+    /// # Errors
+    /// When the device is not there, the directory is no whole model, or its labels are others.
+    pub(crate) fn load(directory: &Path, config: &Config, labels: &LabelMap) -> Result<Self> {
+        let device = firebrand_model::device(&config.device)
+            .map_err(|error| Error::key("device", format!("cannot be used: {error}")))?;
+        let classifier = Classifier::load(directory, &device)
+            .or_data(|| format!("cannot load the model in {}", directory.display()))
+            .map_err(|error| error.hint("run `cargo xtask stage train --force` to make it again"))?;
+        same_labels(classifier.labels(), labels.names())?;
+        let facts = ModelFacts {
+            family: classifier.family().to_owned(),
+            parameters: classifier.parameters(),
+            max_length: classifier.max_length(),
+            device: config.device.clone(),
+        };
+        Ok(Self { classifier, batch_size: config.batch_size, facts })
+    }
+
+    /// Probabilities of the labels, one list per row, in the rows' order.
+    ///
+    /// # Errors
+    /// When a row has tokens that the model cannot take, or an answer is not finite.
+    pub(crate) fn probabilities(&self, rows: &[TokenRow], progress: &mut dyn FnMut(u64)) -> Result<Vec<Vec<f32>>> {
+        let tokens: Vec<Tokens<'_>> =
+            rows.iter().map(|row| Tokens { ids: &row.ids, type_ids: &row.type_ids }).collect();
+        let logits = self
+            .classifier
+            .logits(&tokens, self.batch_size, progress)
+            .or_data(|| "the model cannot answer the tokenized rows".to_owned())
+            .map_err(|error| error.hint("model and tokens may be of different runs: run `--from tokenize --force`"))?;
+        finite(&logits, rows)?;
+        Ok(logits.iter().map(|logits| softmax(logits)).collect())
+    }
+}
+
+/// One label map: the model's must be that of the data.
+fn same_labels(model: &[String], data: &[String]) -> Result<()> {
+    if model == data {
+        return Ok(());
+    }
+    let difference = if model.len() == data.len() {
+        let differing = model.iter().zip(data).enumerate().find(|(_, (model, data))| model != data);
+        differing.map_or_else(String::new, |(index, (model, data))| {
+            format!("label {index} is `{model}` in the model and `{data}` in labels.json")
+        })
+    } else {
+        format!("the model has {} labels, labels.json has {}", model.len(), data.len())
+    };
+    Err(Error::data(format!("the model and the data disagree about the labels: {difference}"))
+        .hint("the model was trained on other data: run `cargo xtask pipeline --from train --force`"))
+}
+
+/// A model whose training diverged answers with NaN, which no figure can be made of.
+fn finite(logits: &[Vec<f32>], rows: &[TokenRow]) -> Result<()> {
+    let broken = logits.iter().zip(rows).find(|(logits, _)| logits.iter().any(|logit| !logit.is_finite()));
+    match broken {
+        None => Ok(()),
+        Some((logits, row)) => {
+            Err(Error::data(format!("the model's answer to row {} is not finite: {logits:?}", row.id))
+                .hint("training has diverged: lower `train.learning_rate`, or keep `train.max_grad_norm` at 1"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn other_labels_are_refused_and_named() {
+        let data = names(&["negative", "positive"]);
+        same_labels(&data, &data).unwrap();
+        let refused = |model: &[&str]| same_labels(&names(model), &data).unwrap_err().message().to_owned();
+        assert!(
+            refused(&["positive", "negative"])
+                .ends_with("label 0 is `positive` in the model and `negative` in labels.json")
+        );
+        assert!(refused(&["negative"]).ends_with("the model has 1 labels, labels.json has 2"));
+    }
+
+    #[test]
+    fn an_answer_that_is_not_finite_names_its_row() {
+        let row = TokenRow { id: 17, ids: vec![1], type_ids: vec![0], labels: vec![0], weight: 1.0, cut: 0 };
+        let rows = [row];
+        finite(&[vec![0.5, -3.0]], &rows).unwrap();
+        let error = finite(&[vec![0.5, f32::NAN]], &rows).unwrap_err();
+        assert!(error.message().contains("row 17"), "{}", error.message());
+    }
+}

@@ -1,0 +1,43 @@
+//! What was run.
+
+use super::{Report, millions};
+use crate::html::{count, escape};
+
+/// The model, its training, the baseline, and what this stage was asked to do.
+pub(super) fn section(report: &Report<'_>) -> String {
+    let (model, training) = (report.model, report.training);
+    let mut facts = vec![
+        ("Model family", model.family.clone()),
+        ("Parameters", millions(model.parameters)),
+        ("Longest row of the model", format!("{} tokens", count(model.max_length as u64))),
+        ("Training rows", count(report.train.len() as u64)),
+    ];
+    if let Some(steps) = training.steps {
+        facts.push(("Training steps", count(steps)));
+    }
+    if let Some(epoch) = training.best_epoch {
+        facts.push(("Lowest validation loss", format!("epoch {epoch}")));
+    }
+    if let Some(early) = training.stopped_early {
+        facts.push(("Stopped early", if early { "yes" } else { "no" }.to_owned()));
+    }
+    facts.push(("Evaluated on", format!("{}, batches of {}", model.device, report.config.batch_size)));
+    if let Some(baselines) = report.baselines {
+        let settings = &baselines.classic.settings;
+        facts.push((
+            "TF-IDF baseline",
+            format!(
+                "{} words and pairs of words, C = {}, chosen on validation",
+                count(settings.features as u64),
+                settings.c
+            ),
+        ));
+        facts.push(("Most frequent label", report.label(baselines.majority.label).to_owned()));
+    }
+    facts.push(("Label map", format!("{}…", report.labels.hash().chars().take(16).collect::<String>())));
+    let list: String = facts
+        .into_iter()
+        .map(|(name, value)| format!("<div><dt>{name}</dt><dd dir=\"auto\">{}</dd></div>\n", escape(&value)))
+        .collect();
+    super::section("Run", "", &format!("<dl>\n{list}</dl>"))
+}

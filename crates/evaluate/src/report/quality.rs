@@ -1,0 +1,119 @@
+//! The model's quality in detail: by label, over training, by confidence.
+
+use firebrand_metrics::{Average, ClassFigures};
+
+use super::table::Table;
+use super::{Report, section};
+use crate::html::{count, escape, percent};
+use crate::svg::{Chart, Curve, Tone, confusion_inside, reliability};
+use crate::terminal::worst_pairs;
+
+/// Pairs of labels listed below the confusion matrix.
+const PAIRS: usize = 5;
+
+/// Precision, recall and F1 of every label, and the confusion matrix.
+pub(super) fn per_label(report: &Report<'_>) -> String {
+    let figures = &report.test_outcome.figures;
+    let mut table = Table::new(&["Label", "Precision", "Recall", "F1", "Rows"]);
+    for (name, class) in report.labels.names().iter().zip(&figures.classes) {
+        table.row(name, &class_cells(class));
+    }
+    for (name, average) in [
+        ("macro average", figures.averages.macro_),
+        ("micro average", figures.averages.micro),
+        ("weighted average", figures.averages.weighted),
+    ] {
+        table.sum(name, &average_cells(average, figures.rows));
+    }
+    let picture = confusion_inside(&figures.confusion, report.labels.names());
+    let content = format!(
+        "<div class=\"pair{}\">\n<figure>{picture}<figcaption>Shade: share of the true label’s rows; \
+         <span class=\"key right\"></span>right, <span class=\"key wrong\"></span>wrong.{}</figcaption></figure>\n{}</div>",
+        if report.labels.len() > 12 { " stacked" } else { "" },
+        pairs(report),
+        table.html()
+    );
+    section("By label", "", &content)
+}
+
+fn class_cells(class: &ClassFigures) -> [String; 4] {
+    use firebrand_metrics::Measure::{F1, Precision, Recall};
+    let cell = |measure, value: f64| {
+        if class.undefined.contains(&measure) { "–".to_owned() } else { format!("{value:.3}") }
+    };
+    [cell(Precision, class.precision), cell(Recall, class.recall), cell(F1, class.f1), count(class.support)]
+}
+
+fn average_cells(average: Average, rows: u64) -> [String; 4] {
+    let [precision, recall, f1] = [average.precision, average.recall, average.f1].map(|value| format!("{value:.3}"));
+    [precision, recall, f1, count(rows)]
+}
+
+fn pairs(report: &Report<'_>) -> String {
+    let confusion = &report.test_outcome.figures.confusion;
+    if confusion.classes() <= 3 {
+        return String::new();
+    }
+    let item = |(truth, predicted): (usize, usize)| {
+        let [from, to] = [truth, predicted].map(|label| escape(report.label(label as u32)));
+        format!("<bdi>{from}</bdi> for <bdi>{to}</bdi> ({})", count(confusion.count(truth, predicted)))
+    };
+    let pairs: Vec<String> = worst_pairs(confusion).into_iter().take(PAIRS).map(item).collect();
+    if pairs.is_empty() { String::new() } else { format!(" Most often mistaken: {}.", pairs.join(", ")) }
+}
+
+/// Loss and accuracy over the epochs, if the train stage left them.
+pub(super) fn training(report: &Report<'_>) -> String {
+    let training = report.training;
+    let loss = [
+        Curve { name: "training", points: &training.loss, tone: Tone::Pale },
+        Curve { name: "validation", points: &training.validation_loss, tone: Tone::Strong },
+    ];
+    let accuracy = [Curve { name: "validation", points: &training.validation_accuracy, tone: Tone::Strong }];
+    let mark = training.best_epoch.filter(|_| training.restored_best == Some(true));
+    let charts: Vec<String> = [("Loss (nats)", &loss[..]), ("Accuracy", &accuracy[..])]
+        .into_iter()
+        .filter_map(|(title, curves)| Chart { title, x_title: "epoch", curves, mark }.draw())
+        .map(|chart| format!("<figure>{chart}</figure>"))
+        .collect();
+    if charts.is_empty() {
+        return String::new();
+    }
+    let kept = mark.map(|epoch| {
+        format!("The model is that of epoch {epoch}, which had the lowest validation loss (dashed line).")
+    });
+    section("Training", &kept.unwrap_or_default(), &format!("<div class=\"pair\">{}</div>", charts.concat()))
+}
+
+/// Whether a stated confidence can be believed.
+pub(super) fn calibration(report: &Report<'_>) -> String {
+    let figures = &report.test_outcome.figures;
+    let Some(calibration) = &figures.calibration else { return String::new() };
+    let confidence: f64 =
+        calibration.bins.iter().map(|bin| bin.rows as f64 * bin.confidence).sum::<f64>() / figures.rows as f64;
+    let gap = confidence - figures.accuracy;
+    let tendency = if gap.abs() < 0.01 {
+        "On average its confidence matches its accuracy."
+    } else if gap > 0.0 {
+        "On average it is <strong>more sure than right</strong>."
+    } else {
+        "On average it is <strong>less sure than right</strong>."
+    };
+    let text = format!(
+        "<div class=\"text\"><p>The mean confidence is {}, the accuracy {}. {tendency}</p>\n\
+         <p>The expected calibration error, the mean distance between confidence and accuracy over {} bins, is <strong>{}</strong>; \
+         the largest of a bin is {}.</p>\n<p class=\"note\">A bar is the share of right answers among the rows of that confidence; \
+         where it ends on the dashed diagonal, the confidence is what it says. The \
+         <span class=\"key gap\"></span>shaded part is the distance to the mean confidence of the bin.</p></div>",
+        percent(confidence),
+        percent(figures.accuracy),
+        calibration.bins.len(),
+        percent(calibration.expected_error),
+        percent(calibration.largest_error)
+    );
+    section(
+        "Calibration",
+        "",
+        &format!("<div class=\"pair\"><figure>{}</figure>{text}</div>", reliability(calibration)),
+    )
+}

@@ -1,0 +1,325 @@
+//! The whole stage on a tiny BERT, with rows and tokens made by hand.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use firebrand_dataset::{Example, read_predictions, write_examples, write_tokens};
+use firebrand_pipeline::config::default_section;
+use firebrand_pipeline::{ErrorKind, Request};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::*;
+use crate::well_formed::assert_balanced;
+
+const LABELS: [&str; 3] = ["alpha", "beta", "gamma"];
+const HOSTILE: &str = "<script>alert('text')</script> & \"quotes\" \u{0} </body>";
+
+/// The directories of a run whose stages before evaluate are finished.
+struct Run {
+    directory: TempDir,
+    config: Config,
+}
+
+impl Run {
+    fn new() -> Self {
+        Self::with_labels(&LABELS)
+    }
+
+    fn with_labels(labels: &[&str]) -> Self {
+        let run = Self { directory: tempfile::tempdir().unwrap(), config: default_section(Slot::Evaluate).unwrap() };
+        for slot in Slot::Evaluate.inputs() {
+            fs::create_dir(run.path(slot.name())).unwrap();
+        }
+        let names = labels.iter().map(|&name| name.to_owned()).collect();
+        LabelMap::new(names).unwrap().write(&run.path("clean/labels.json")).unwrap();
+        for (file, first, count) in [("train", 0, 60), ("validation", 1000, 18), ("test", 2000, 30)] {
+            let (examples, tokens) = rows(first, count);
+            let stage = if file == "train" { "augment" } else { "split" };
+            write_examples(&run.path(&format!("{stage}/{file}.parquet")), &examples).unwrap();
+            write_tokens(&run.path(&format!("tokenize/{file}.parquet")), &tokens).unwrap();
+        }
+        run.train(labels);
+        run
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.directory.path().join(path)
+    }
+
+    fn train(&self, labels: &[&str]) {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/tests/golden/models/bert");
+        fs::create_dir_all(self.path("train/model")).unwrap();
+        fs::copy(golden.join("model.safetensors"), self.path("train/model/model.safetensors")).unwrap();
+        let mut config: Value = serde_json::from_slice(&fs::read(golden.join("config.json")).unwrap()).unwrap();
+        for (index, &label) in labels.iter().enumerate() {
+            config["id2label"][index.to_string()] = label.into();
+        }
+        config["label2id"] =
+            labels.iter().enumerate().map(|(index, &label)| (label.to_owned(), Value::from(index))).collect();
+        fs::write(self.path("train/model/config.json"), config.to_string()).unwrap();
+        let lines = [
+            r#"{"step":2,"epoch":0.5,"loss":1.2,"learning_rate":1e-5,"grad_norm":1.0}"#,
+            r#"{"step":4,"epoch":1.0,"loss":1.1,"validation_loss":1.08,"validation_accuracy":0.5}"#,
+        ];
+        fs::write(self.path("train/metrics.jsonl"), lines.join("\n")).unwrap();
+        fs::write(
+            self.path("train/summary.json"),
+            r#"{"steps": 4, "stopped_early": false, "best": {"epoch": 1}, "restored_best": true}"#,
+        )
+        .unwrap();
+    }
+
+    fn run(&self) -> Result<()> {
+        let output = self.path("evaluate");
+        fs::create_dir_all(&output).unwrap();
+        let request = Request {
+            protocol: Request::PROTOCOL,
+            slot: Slot::Evaluate,
+            run: "tiny <run>".to_owned(),
+            config: serde_json::to_value(&self.config).unwrap(),
+            origins: BTreeMap::new(),
+            inputs: Slot::Evaluate.inputs().iter().map(|&slot| (slot, self.path(slot.name()))).collect(),
+            output,
+            cache: self.path("cache"),
+            workspace: self.directory.path().to_owned(),
+            resume: false,
+        };
+        Evaluate::run(&self.config, &StageIo::new(request))
+    }
+
+    fn refused(&self) -> Error {
+        let error = self.run().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Data, "{}", error.render());
+        assert!(error.render().contains("\nhint: "), "{}", error.render());
+        error
+    }
+
+    fn text(&self, file: &str) -> String {
+        fs::read_to_string(self.path("evaluate").join(file)).unwrap()
+    }
+
+    fn metrics(&self) -> Value {
+        serde_json::from_str(&self.text("metrics.json")).unwrap()
+    }
+}
+
+/// Rows of three labels, told apart by a word, and tokens for them.
+fn rows(first: u64, count: u64) -> (Vec<Example>, Vec<TokenRow>) {
+    const WORDS: [&str; 3] = ["red", "green", "blue"];
+    let row = |place: u64| {
+        let label = (place % 3) as u32;
+        let length = 3 + place as u32 % 9;
+        let text = format!("number {place} is {} {HOSTILE}", WORDS[label as usize]);
+        let example = Example { id: first + place, text, labels: vec![label], group: None, weight: 1.0, part: None };
+        let ids: Vec<u32> = (0..length).map(|token| 1 + (place as u32 * 31 + token * 17) % 119).collect();
+        let (type_ids, cut) = (vec![0; ids.len()], u32::from(place.is_multiple_of(5)) * 7);
+        (example, TokenRow { id: first + place, ids, type_ids, labels: vec![label], weight: 1.0, cut })
+    };
+    (0..count).map(row).unzip()
+}
+
+#[test]
+fn every_output_is_there_and_they_agree() {
+    let run = Run::new();
+    run.run().unwrap();
+    for output in Slot::Evaluate.outputs() {
+        assert!(run.path("evaluate").join(output.path).exists(), "{}", output.path);
+    }
+    let metrics = run.metrics();
+    assert_eq!(metrics["labels"], serde_json::json!(LABELS));
+    assert_eq!((&metrics["test"]["rows"], &metrics["validation"]["rows"]), (&30.into(), &18.into()));
+    assert_eq!(metrics["model"]["family"], "bert");
+
+    let predictions = read_predictions(&run.path("evaluate/predictions.parquet")).unwrap();
+    assert_eq!(predictions.iter().map(|row| row.id).collect::<Vec<_>>(), (2000..2030).collect::<Vec<_>>());
+    let right = predictions.iter().filter(|row| row.labels == row.predicted).count();
+    assert!((metrics["test"]["accuracy"].as_f64().unwrap() - right as f64 / 30.0).abs() < 1e-12);
+
+    let reference: Value = serde_json::from_str(&run.text("reference.json")).unwrap();
+    assert_eq!((&reference["rows"], &reference["part"]), (&18.into(), &"validation".into()));
+    let histogram = reference["confidence"]["histogram"].as_array().unwrap();
+    assert_eq!(histogram.iter().map(|rows| rows.as_u64().unwrap()).sum::<u64>(), 18);
+}
+
+#[test]
+fn the_baselines_learn_from_the_training_rows() {
+    let run = Run::new();
+    run.run().unwrap();
+    let baselines = &run.metrics()["baselines"];
+    assert_eq!(baselines["tfidf_logistic_regression"]["accuracy"], 1.0);
+    assert_eq!(baselines["tfidf_logistic_regression"]["settings"]["training_rows"], 60);
+    assert_eq!(baselines["majority"]["label"], "alpha");
+    assert!((baselines["majority"]["accuracy"].as_f64().unwrap() - 1.0 / 3.0).abs() < 1e-12);
+    assert!(run.text("report.html").contains("TF-IDF + logistic regression"));
+}
+
+#[test]
+fn without_baselines_none_are_measured_nor_shown() {
+    let mut run = Run::new();
+    run.config.baselines = false;
+    run.run().unwrap();
+    assert!(run.metrics().get("baselines").is_none());
+    assert!(!run.text("report.html").contains("TF-IDF"));
+}
+
+#[test]
+fn the_report_is_one_well_formed_file_without_a_network() {
+    let run = Run::new();
+    run.run().unwrap();
+    let html = run.text("report.html");
+    assert_balanced(&html);
+    for section in
+        ["Result", "By label", "Training", "Calibration", "Most confident mistakes", "Data", "All figures", "Run"]
+    {
+        assert_eq!(html.matches(&format!("<h2>{section}</h2>")).count(), 1, "{section}");
+    }
+    for outside in ["http:", "https:", "src=", "href=", "url(", "@import", "<script", "<link"] {
+        assert!(!html.contains(outside), "{outside}");
+    }
+    assert!(html.contains("tiny &lt;run&gt;"));
+    assert_balanced(&run.text("confusion.svg"));
+}
+
+#[test]
+fn hostile_labels_and_texts_stay_text() {
+    let labels = ["<img src=x onerror=alert(1)>", "a\"b'c&d", "gamma\u{202e}"];
+    let run = Run::with_labels(&labels);
+    run.run().unwrap();
+    for file in ["report.html", "confusion.svg"] {
+        let markup = run.text(file);
+        assert_balanced(&markup);
+        assert!(!markup.contains("<img") && !markup.contains("<script") && !markup.contains('\0'), "{file}");
+    }
+    assert!(
+        run.text("report.html").contains("&lt;script&gt;alert(&#39;text&#39;)&lt;/script&gt; &amp; &quot;quotes&quot;")
+    );
+}
+
+#[test]
+fn as_many_mistakes_as_asked_for() {
+    let mut run = Run::new();
+    for (asked, shown) in [(2, 2), (0, 0)] {
+        run.config.show_mistakes = asked;
+        run.run().unwrap();
+        assert_eq!(run.text("report.html").matches("class=\"tag wrong\"").count(), shown);
+    }
+}
+
+#[test]
+fn two_runs_write_equal_bytes_whatever_the_order_and_the_batches() {
+    let mut run = Run::new();
+    run.run().unwrap();
+    let files = ["metrics.json", "predictions.parquet", "reference.json", "confusion.svg", "report.html"];
+    let read = |run: &Run| files.map(|file| fs::read(run.path("evaluate").join(file)).unwrap());
+    let before = read(&run);
+    run.run().unwrap();
+    assert!(before == read(&run), "a second run differs");
+
+    // Other batches may round otherwise in the last bits of a float32; the answers are the same.
+    let predicted = |run: &Run| {
+        let rows = read_predictions(&run.path("evaluate/predictions.parquet")).unwrap();
+        rows.into_iter().map(|row| (row.id, row.predicted)).collect::<Vec<_>>()
+    };
+    let expected = predicted(&run);
+    let (mut examples, mut tokens) = rows(2000, 30);
+    examples.reverse();
+    tokens.rotate_left(11);
+    write_examples(&run.path("split/test.parquet"), &examples).unwrap();
+    write_tokens(&run.path("tokenize/test.parquet"), &tokens).unwrap();
+    run.config.batch_size = 7;
+    run.run().unwrap();
+    assert_eq!(predicted(&run), expected);
+}
+
+#[test]
+fn what_a_custom_stage_may_leave_out_is_not_missed() {
+    let run = Run::new();
+    fs::remove_file(run.path("train/summary.json")).unwrap();
+    fs::write(run.path("train/metrics.jsonl"), "{\"note\": \"custom\"}\n").unwrap();
+    run.run().unwrap();
+    let html = run.text("report.html");
+    assert_balanced(&html);
+    assert!(!html.contains("<h2>Training</h2>") && html.contains("<h2>Calibration</h2>"));
+}
+
+#[test]
+fn a_model_with_other_labels_is_refused() {
+    let run = Run::new();
+    LabelMap::new(["beta", "alpha", "gamma"].map(str::to_owned).to_vec())
+        .unwrap()
+        .write(&run.path("clean/labels.json"))
+        .unwrap();
+    assert!(run.refused().message().contains("label 0 is `alpha` in the model and `beta` in labels.json"));
+}
+
+#[test]
+fn one_label_is_refused() {
+    let run = Run::new();
+    LabelMap::new(vec!["only".to_owned()]).unwrap().write(&run.path("clean/labels.json")).unwrap();
+    assert!(run.refused().message().contains("only one label, `only`"));
+}
+
+#[test]
+fn a_damaged_model_is_refused() {
+    let run = Run::new();
+    let weights = run.path("train/model/model.safetensors");
+    let bytes = fs::read(&weights).unwrap();
+    fs::write(&weights, &bytes[..bytes.len() / 2]).unwrap();
+    assert!(run.refused().message().starts_with("cannot load the model in "));
+    fs::remove_file(&weights).unwrap();
+    assert!(run.refused().render().contains("model.safetensors"));
+}
+
+#[test]
+fn tokens_that_the_model_cannot_take_are_refused() {
+    let run = Run::new();
+    let (_, mut tokens) = rows(2000, 30);
+    tokens[3].ids[0] = 120;
+    write_tokens(&run.path("tokenize/test.parquet"), &tokens).unwrap();
+    let error = run.refused();
+    assert!(error.message().starts_with("the model cannot answer"), "{}", error.render());
+    assert!(error.render().contains("120"), "{}", error.render());
+}
+
+#[test]
+fn tokens_of_other_rows_are_refused() {
+    let run = Run::new();
+    write_tokens(&run.path("tokenize/test.parquet"), &rows(2000, 29).1).unwrap();
+    assert!(run.refused().message().ends_with("29 rows instead of 30"));
+}
+
+#[test]
+fn missing_inputs_are_named() {
+    for file in
+        ["clean/labels.json", "split/test.parquet", "augment/train.parquet", "train/metrics.jsonl", "train/model"]
+    {
+        let run = Run::new();
+        let path = run.path(file);
+        if path.is_dir() {
+            fs::remove_dir_all(&path).unwrap()
+        } else {
+            fs::remove_file(&path).unwrap()
+        }
+        let (stage, name) = file.split_once('/').unwrap();
+        let message = run.refused().message().to_owned();
+        assert!(message.starts_with(&format!("the `{stage}` stage left no `{name}`")), "{message}");
+    }
+}
+
+#[test]
+fn a_model_whose_answers_overflow_is_refused() {
+    let run = Run::new();
+    let weights = run.path("train/model/model.safetensors");
+    let mut bytes = fs::read(&weights).unwrap();
+    // The header's length is in the first eight bytes; all that follows the header is float32. NaN would be
+    // refused at loading; numbers this large are not, and what they add up to is not finite.
+    let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    for value in bytes[8 + header..].chunks_exact_mut(4) {
+        value.copy_from_slice(&f32::MAX.to_le_bytes());
+    }
+    fs::write(&weights, &bytes).unwrap();
+    let error = run.refused();
+    assert!(error.message().contains("is not finite"), "{}", error.render());
+}
