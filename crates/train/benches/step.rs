@@ -1,0 +1,42 @@
+//! A training step at MiniLM's shape, dropout, clipping and update included.
+
+#![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
+
+#[path = "../../model/benches/support/mod.rs"]
+mod support;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use firebrand_model::{device, keep_freed_memory};
+use firebrand_train::{AdamW, AdamWConfig, Learner};
+use support::{Rows, SHAPES, criterion, minilm};
+
+fn step(criterion: &mut Criterion) {
+    keep_freed_memory();
+    let config = AdamWConfig {
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        weight_decay: 0.01,
+        no_decay: AdamWConfig::BIASES_AND_NORMS.map(str::to_owned).to_vec(),
+    };
+    let classifier = minilm(&device("flex").unwrap().autodiff());
+    // A step hands the learner on; the option holds it between samples.
+    let mut learner = Some(Learner::new(classifier, AdamW::new(config), 1.0, 1));
+    let mut step = 0;
+    for (rows, length) in SHAPES {
+        let batch = Rows::new(std::iter::repeat_n(length, rows));
+        let tokens = batch.tokens();
+        let targets: Vec<u32> = (0..rows as u32).map(|row| row % 2).collect();
+        criterion.bench_function(&format!("training step {rows} x {length}"), |bench| {
+            bench.iter(|| {
+                let (moved, figures) = learner.take().unwrap().step(step, &tokens, &targets, 5e-5).unwrap();
+                learner = Some(moved);
+                step += 1;
+                figures
+            });
+        });
+    }
+}
+
+criterion_group!(name = benches; config = criterion(); targets = step);
+criterion_main!(benches);
