@@ -69,8 +69,9 @@ pub(crate) fn read_tokenizer(directory: &Path) -> Result<(Tokenizer, Facts)> {
         Err(error) => return Err(Error::io("read", &path, &error)),
     };
     let invalid = || format!("{} is not a tokenizer's file", path.display());
-    let tokenizer = Tokenizer::from_bytes(&bytes)
-        .map_err(|error| Error::data(invalid()).caused_by(&*error).hint("fetch the model again, or compare the file with the hub's"))?;
+    let tokenizer = Tokenizer::from_bytes(&bytes).map_err(|error| {
+        Error::data(invalid()).caused_by(&*error).hint("fetch the model again, or compare the file with the hub's")
+    })?;
     let file: File = serde_json::from_slice(&bytes).or_data(invalid)?;
     let byte_level = file.model.r#type.as_deref() == Some("BPE") && file.model.unk_token.is_none();
     let facts = Facts {

@@ -110,7 +110,8 @@ impl TextOptions {
     /// # Errors
     /// When the system refuses.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(self).or_other(|| format!("cannot write {} as JSON", path.display()))?;
+        let text =
+            serde_json::to_string_pretty(self).or_other(|| format!("cannot write {} as JSON", path.display()))?;
         std::fs::write(path, text + "\n").map_err(|error| Error::io("write", path, &error))
     }
 }
@@ -184,7 +185,11 @@ mod tests {
 
     #[test]
     fn nesting_without_end_comes_to_rest() {
-        for text in ["&amp;".repeat(10_000) + "lt;b>", "<".repeat(5_000) + &"b>".repeat(5_000), "&".to_owned() + &"amp;".repeat(10_000)] {
+        for text in [
+            "&amp;".repeat(10_000) + "lt;b>",
+            "<".repeat(5_000) + &"b>".repeat(5_000),
+            "&".to_owned() + &"amp;".repeat(10_000),
+        ] {
             let cleaned = ALL.clean(&text);
             assert_eq!(ALL.clean(&cleaned), cleaned);
         }
@@ -204,20 +209,79 @@ mod tests {
     /// Texts made of what makes trouble, alone and in odd company.
     fn awkward() -> impl Strategy<Value = String> {
         let pieces = prop::sample::select(vec![
-            "<", ">", "&", ";", "#", "/", "=", "\"", "'", "!", "-", "amp;", "&lt;", "&gt", "&#60;", "&#x26;", "&#0;", "<b>", "</p>", "<br",
-            "<a href=", "<!--", "-->", "<script>", "</script>", "b", "p", "script", " ", "\n", "\u{85}", "\0", "\u{7f}", "\u{200b}",
-            "\u{200d}", "\u{feff}", "\u{338}", "\u{301}", "e", "É", "İ", "Σ", "ﬁ", "＜", "＆", "ｂ", "＞", "℡", "ẞ", "한", "\u{1100}",
-            "\u{1161}", "😀", "&#97;", "&nbsp;", "&Sigma;",
+            "<",
+            ">",
+            "&",
+            ";",
+            "#",
+            "/",
+            "=",
+            "\"",
+            "'",
+            "!",
+            "-",
+            "amp;",
+            "&lt;",
+            "&gt",
+            "&#60;",
+            "&#x26;",
+            "&#0;",
+            "<b>",
+            "</p>",
+            "<br",
+            "<a href=",
+            "<!--",
+            "-->",
+            "<script>",
+            "</script>",
+            "b",
+            "p",
+            "script",
+            " ",
+            "\n",
+            "\u{85}",
+            "\0",
+            "\u{7f}",
+            "\u{200b}",
+            "\u{200d}",
+            "\u{feff}",
+            "\u{338}",
+            "\u{301}",
+            "e",
+            "É",
+            "İ",
+            "Σ",
+            "ﬁ",
+            "＜",
+            "＆",
+            "ｂ",
+            "＞",
+            "℡",
+            "ẞ",
+            "한",
+            "\u{1100}",
+            "\u{1161}",
+            "😀",
+            "&#97;",
+            "&nbsp;",
+            "&Sigma;",
         ]);
         let any = any::<char>().prop_map(String::from);
-        prop::collection::vec(prop_oneof![8 => pieces.prop_map(str::to_owned), 1 => any], 0..40).prop_map(|parts| parts.concat())
+        prop::collection::vec(prop_oneof![8 => pieces.prop_map(str::to_owned), 1 => any], 0..40)
+            .prop_map(|parts| parts.concat())
     }
 
     fn options() -> impl Strategy<Value = TextOptions> {
         let unicode = prop::sample::select(vec![Unicode::Nfc, Unicode::Nfkc, Unicode::None]);
-        (any::<[bool; 4]>(), unicode).prop_map(|([strip_html, strip_control, collapse_whitespace, lowercase], unicode)| {
-            TextOptions { strip_html, unicode, strip_control, collapse_whitespace, lowercase }
-        })
+        (any::<[bool; 4]>(), unicode).prop_map(
+            |([strip_html, strip_control, collapse_whitespace, lowercase], unicode)| TextOptions {
+                strip_html,
+                unicode,
+                strip_control,
+                collapse_whitespace,
+                lowercase,
+            },
+        )
     }
 
     proptest! {

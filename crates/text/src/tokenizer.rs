@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use firebrand_pipeline::{Error, ErrorKind, Result};
 use serde_json::{Map, Value};
-use tokenizers::{EncodeInput, Encoding, PostProcessor, Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy};
+use tokenizers::{
+    EncodeInput, Encoding, PostProcessor, Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy,
+};
 
 use crate::files::{self, Facts};
 
@@ -14,6 +16,9 @@ use crate::files::{self, Facts};
 #[derive(Debug, Clone)]
 pub struct TextTokenizer {
     tokenizer: Tokenizer,
+    /// The same without truncation. The library stops as soon as a row is full, so what it reports as overflowing is not
+    /// all that was cut.
+    whole: Tokenizer,
     /// Where it was read from: what it does not change is copied from there.
     source: PathBuf,
     /// `tokenizer_config.json`.
@@ -82,11 +87,22 @@ impl TextTokenizer {
             stride: 0,
         };
         tokenizer.with_padding(None);
+        tokenizer.with_truncation(None).map_err(|error| failed(&*error))?;
+        let whole = tokenizer.clone();
         tokenizer.with_truncation(Some(truncation)).map_err(|error| failed(&*error))?;
         let vocab_size = tokenizer.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1);
         let unknown_id = unknown_id(&tokenizer, &facts, &config);
         let padding_side = files::side(directory, &config, "padding_side")?;
-        Ok(Self { tokenizer, source: directory.to_owned(), config, max_length, vocab_size, unknown_id, padding_side })
+        Ok(Self {
+            tokenizer,
+            whole,
+            source: directory.to_owned(),
+            config,
+            max_length,
+            vocab_size,
+            unknown_id,
+            padding_side,
+        })
     }
 
     /// The longest row, in tokens, special tokens included.
@@ -114,7 +130,8 @@ impl TextTokenizer {
     /// # Errors
     /// When the tokenizer has no way to write the text: no token for unknown characters, for example.
     pub fn encode(&self, text: &str) -> Result<Encoded> {
-        self.tokenizer.encode_fast(text, true).map(single).map_err(|error| failed(&*error))
+        let encoding = self.tokenizer.encode_fast(text, true).map_err(|error| failed(&*error))?;
+        self.encoded(&encoding, &[text])
     }
 
     /// Encodes a pair of texts as one row. Where it is too long, the longer of the two is cut first.
@@ -131,13 +148,7 @@ impl TextTokenizer {
         }
         let encoding =
             self.tokenizer.encode_fast(EncodeInput::from((first, second)), true).map_err(|error| failed(&*error))?;
-        let cut = if encoding.get_overflowing().is_empty() {
-            0
-        } else {
-            // What overflows from a pair is listed as combinations of both texts: it has to be counted one by one.
-            (self.content(first)? + self.content(second)?).saturating_sub(content(&encoding))
-        };
-        Ok(encoded(&encoding, cut))
+        self.encoded(&encoding, &[first, second])
     }
 
     /// Encodes several texts, on all cores.
@@ -146,7 +157,7 @@ impl TextTokenizer {
     /// As [`encode`](Self::encode).
     pub fn encode_batch(&self, texts: &[&str]) -> Result<Vec<Encoded>> {
         let encodings = self.tokenizer.encode_batch_fast(texts.to_vec(), true).map_err(|error| failed(&*error))?;
-        Ok(encodings.into_iter().map(single).collect())
+        encodings.iter().zip(texts).map(|(encoding, text)| self.encoded(encoding, &[text])).collect()
     }
 
     /// Writes what transformers' `AutoTokenizer` and [`read`](Self::read) need: `tokenizer.json` without padding and
@@ -159,10 +170,20 @@ impl TextTokenizer {
         files::write(&self.source, directory, &self.config, self.max_length)
     }
 
-    /// Tokens of a text, special ones aside, before any are cut.
-    fn content(&self, text: &str) -> Result<usize> {
-        let encoding = self.tokenizer.encode_fast(text, false).map_err(|error| failed(&*error))?;
-        Ok(content(&encoding) + encoding.get_overflowing().iter().map(content).sum::<usize>())
+    fn encoded(&self, encoding: &Encoding, texts: &[&str]) -> Result<Encoded> {
+        let mut cut = 0;
+        // A row that is not full has lost nothing.
+        if encoding.len() >= self.max_length {
+            for text in texts {
+                cut += content(&self.whole.encode_fast(*text, false).map_err(|error| failed(&*error))?);
+            }
+            cut = cut.saturating_sub(content(encoding));
+        }
+        Ok(Encoded {
+            ids: encoding.get_ids().to_vec(),
+            type_ids: encoding.get_type_ids().to_vec(),
+            cut: u32::try_from(cut).unwrap_or(u32::MAX),
+        })
     }
 }
 
@@ -176,27 +197,15 @@ fn content(encoding: &Encoding) -> usize {
     encoding.get_special_tokens_mask().iter().filter(|&&special| special == 0).count()
 }
 
-fn single(encoding: Encoding) -> Encoded {
-    encoded(&encoding, encoding.get_overflowing().iter().map(content).sum())
-}
-
-fn encoded(encoding: &Encoding, cut: usize) -> Encoded {
-    Encoded {
-        ids: encoding.get_ids().to_vec(),
-        type_ids: encoding.get_type_ids().to_vec(),
-        cut: u32::try_from(cut).unwrap_or(u32::MAX),
-    }
-}
-
 /// The id for what is not in the vocabulary, by the model in `tokenizer.json`, else by the configuration's name for it.
 fn unknown_id(tokenizer: &Tokenizer, facts: &Facts, config: &Map<String, Value>) -> Option<u32> {
     let configured = config.get("unk_token").and_then(|token| token.get("content").unwrap_or(token).as_str());
     if facts.byte_level {
         return None;
     }
-    facts.unknown_id.or_else(|| {
-        facts.unknown_token.as_deref().or(configured).and_then(|token| tokenizer.token_to_id(token))
-    })
+    facts
+        .unknown_id
+        .or_else(|| facts.unknown_token.as_deref().or(configured).and_then(|token| tokenizer.token_to_id(token)))
 }
 
 /// An error of the `tokenizers` library.

@@ -22,7 +22,9 @@ impl Config {
     pub(crate) fn check(&self) -> Result<()> {
         if (1..Self::SHORTEST).contains(&self.max_length) {
             let problem = format!("is {}, but it must be at least {}, or 0", self.max_length, Self::SHORTEST);
-            return Err(Error::key("max_length", problem).hint("0 takes the model's own maximum; 128 is usual for sentences"));
+            return Err(
+                Error::key("max_length", problem).hint("0 takes the model's own maximum; 128 is usual for sentences")
+            );
         }
         if self.threads > Self::MOST_THREADS {
             let problem = format!("is {}, but it must be at most {}", self.threads, Self::MOST_THREADS);

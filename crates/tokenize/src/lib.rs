@@ -86,7 +86,10 @@ fn tokenize(
             })
             .collect();
         // A thread that panicked panics here too, with its own message.
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
     });
     let mut rows = Vec::with_capacity(examples.len());
     for part in parts {

@@ -36,7 +36,8 @@ impl PartReport {
         let mut lengths: Vec<usize> = rows.iter().map(|row| row.ids.len()).collect();
         lengths.sort_unstable();
         let tokens: usize = lengths.iter().sum();
-        let unknown = unknown_id.map(|unknown| rows.iter().flat_map(|row| &row.ids).filter(|&&id| id == unknown).count());
+        let unknown =
+            unknown_id.map(|unknown| rows.iter().flat_map(|row| &row.ids).filter(|&&id| id == unknown).count());
         Self {
             rows: rows.len(),
             tokens: tokens as u64,

@@ -19,7 +19,12 @@ impl Run {
     /// Three parts of a few texts, and a model with 800 tokens and 24 positions.
     fn new() -> Self {
         let run = Self { directory: tempfile::tempdir().unwrap() };
-        let texts = ["Hello, world!", "", "café naïve résumé", "The quick brown fox jumps over the lazy dog. Twice, and then again."];
+        let texts = [
+            "Hello, world!",
+            "",
+            "café naïve résumé",
+            "The quick brown fox jumps over the lazy dog. Twice, and then again.",
+        ];
         let examples = |part: Part| -> Vec<Example> {
             (0..40)
                 .map(|id| Example {
