@@ -1,149 +1,162 @@
-//! Which columns of a table are the text, the label, and the rest.
+//! Which columns hold what.
 
 use firebrand_pipeline::{Error, Result};
 
 use crate::nearest::{listed, nearest};
 use crate::settings::Settings;
 
-/// Usual names; an earlier line wins over a later one, and two names of one line leave it open.
-const TEXT: &[&[&str]] = &[
-    &["text"],
-    &[
-        "sentence",
-        "review",
-        "content",
-        "body",
-        "message",
-        "document",
-        "tweet",
-        "comment",
-        "utterance",
-        "review_text",
-        "texts",
-    ],
-    &["title", "headline", "description", "abstract", "question", "query"],
-];
-const LABEL: &[&[&str]] = &[
-    &["label"],
-    &["labels", "class", "category", "target"],
-    &["sentiment", "topic", "intent", "tag", "emotion", "stars", "rating", "label_text", "coarse_label"],
+/// Usual names of columns with texts, in lower case.
+const TEXT: [&str; 14] = [
+    "text",
+    "texts",
+    "sentence",
+    "review",
+    "content",
+    "body",
+    "message",
+    "document",
+    "comment",
+    "tweet",
+    "post",
+    "utterance",
+    "query",
+    "question",
 ];
 
-/// The places of the columns among a table's names.
+/// Usual names of columns with labels, in lower case.
+const LABEL: [&str; 11] = [
+    "label",
+    "labels",
+    "class",
+    "category",
+    "categories",
+    "target",
+    "sentiment",
+    "topic",
+    "intent",
+    "emotion",
+    "label_text",
+];
+
+/// Places of the wanted columns among a file's columns.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Columns {
     pub(crate) text: usize,
     pub(crate) label: usize,
     pub(crate) group: Option<usize>,
-    pub(crate) weight: Option<usize>,
-    /// In the order of the configured filters.
-    pub(crate) filter: Vec<usize>,
+    /// Places and the values that rows must have there.
+    pub(crate) filter: Vec<(usize, String)>,
 }
 
 impl Columns {
-    /// Chooses the columns of a table.
-    pub(crate) fn choose(names: &[String], settings: &Settings, file: &str) -> Result<Self> {
-        let named = |key: &str, name: &str| find(names, key, name, file);
-        let optional = |key: &str, name: &Option<String>| name.as_deref().map(|name| named(key, name)).transpose();
-        let text = optional("text_column", &settings.text_column)?;
-        let label = optional("label_column", &settings.label_column)?;
-        let group = optional("group_column", &settings.group_column)?;
-        let weight = optional("weight_column", &settings.weight_column)?;
-        let filter = settings.filter.iter().map(|(column, _)| named(&format!("filter.{column}"), column));
-        let filter = filter.collect::<Result<_>>()?;
-        let taken = [text, label, group, weight];
-        let inferred = |found: Option<usize>, what: &str, usual: &[&[&str]]| match found {
-            Some(place) => Ok(place),
-            None => infer(names, what, usual, &taken, file),
+    /// Finds the columns of a file.
+    pub(crate) fn find(file: &str, names: &[String], settings: &Settings) -> Result<Self> {
+        let named = |key: &str, wanted: &str| named(file, names, key, wanted);
+        // Named ones first: what is taken is not inferred as something else.
+        let mut taken = Vec::new();
+        let mut take = |key: &str, wanted: &Option<String>| {
+            let place = wanted.as_deref().map(|wanted| named(key, wanted)).transpose()?;
+            taken.extend(place);
+            Ok::<_, Error>(place)
         };
-        let (text, label) = (inferred(text, "text", TEXT)?, inferred(label, "label", LABEL)?);
-        Ok(Self { text, label, group, weight, filter })
-    }
-
-    /// All of them, in the order of the fields.
-    pub(crate) fn places(&self) -> Vec<usize> {
-        let optional = [self.group, self.weight].into_iter().flatten();
-        [self.text, self.label].into_iter().chain(optional).chain(self.filter.iter().copied()).collect()
+        let text = take("text_column", &settings.text_column)?;
+        let label = take("label_column", &settings.label_column)?;
+        let group = take("group_column", &settings.group_column)?;
+        let filter = settings
+            .filter
+            .iter()
+            .map(|(column, value)| Ok((named(&format!("filter.{column}"), column)?, value.clone())))
+            .collect::<Result<_>>()?;
+        let or_inferred = |place: Option<usize>, key: &str, what: &str, usual: &[&str]| match place {
+            Some(place) => Ok(place),
+            None => inferred(file, names, &taken, key, what, usual),
+        };
+        Ok(Self {
+            text: or_inferred(text, "text_column", "texts", &TEXT)?,
+            label: or_inferred(label, "label_column", "labels", &LABEL)?,
+            group,
+            filter,
+        })
     }
 }
 
-fn find(names: &[String], key: &str, wanted: &str, file: &str) -> Result<usize> {
-    names.iter().position(|name| name == wanted.trim()).ok_or_else(|| {
-        let columns = names.iter().map(String::as_str);
-        let error = Error::data(format!(
-            "{file} has no column \"{wanted}\" (`clean.{key}`): its columns are {}",
-            listed(columns.clone())
-        ));
-        match nearest(wanted, columns) {
+fn named(file: &str, names: &[String], key: &str, wanted: &str) -> Result<usize> {
+    names.iter().position(|name| name == wanted).ok_or_else(|| {
+        let error = Error::data(format!("{file} has no column \"{wanted}\" (`{key}`); it has: {}", seen(names)));
+        match nearest(wanted, names.iter().map(String::as_str)) {
             Some(near) => error.hint(format!("did you mean \"{near}\"?")),
-            None => error.hint(format!("set `{key}` below [clean] to one of the columns")),
+            None => error.hint("the first line of a CSV or TSV file must name the columns"),
         }
     })
 }
 
-fn infer(names: &[String], what: &str, usual: &[&[&str]], taken: &[Option<usize>], file: &str) -> Result<usize> {
-    for tier in usual {
-        let free = names.iter().enumerate().filter(|(place, _)| !taken.contains(&Some(*place)));
-        let hits: Vec<_> = free.filter(|(_, name)| tier.contains(&name.to_lowercase().as_str())).collect();
-        match hits.as_slice() {
-            [] => {}
-            [(place, _)] => return Ok(*place),
-            _ => {
-                let hits = listed(hits.iter().map(|(_, name)| name.as_str()));
-                return Err(Error::data(format!("{file}: several columns could hold the {what}: {hits}"))
-                    .hint(format!("set `{what}_column` below [clean] to the one that does")));
-            }
+fn inferred(file: &str, names: &[String], taken: &[usize], key: &str, what: &str, usual: &[&str]) -> Result<usize> {
+    let is_usual = |name: &String| usual.contains(&name.trim().to_lowercase().as_str());
+    let hits: Vec<_> =
+        names.iter().enumerate().filter(|(place, name)| !taken.contains(place) && is_usual(name)).collect();
+    match hits.as_slice() {
+        [(place, _)] => Ok(*place),
+        [] => Err(Error::data(format!("{file}: none of its columns is known to hold the {what}: {}", seen(names)))
+            .hint(format!("name it below [clean]: {key} = \"…\""))
+            .hint("the first line of a CSV or TSV file must name the columns")),
+        [(_, first), ..] => {
+            let all = listed(hits.iter().map(|(_, name)| name.as_str()));
+            Err(Error::data(format!("{file}: several columns may hold the {what}: {all} (of {})", seen(names)))
+                .hint(format!("name one below [clean]: {key} = \"{first}\"")))
         }
     }
-    Err(Error::data(format!(
-        "{file}: no column has a usual name for the {what}: its columns are {}",
-        listed(names.iter().map(String::as_str))
-    ))
-    .hint(format!("set `{what}_column` below [clean] to the one that holds the {what}")))
+}
+
+fn seen(names: &[String]) -> String {
+    listed(names.iter().map(String::as_str))
 }
 
 #[cfg(test)]
 mod tests {
-    use firebrand_pipeline::{Slot, config::default_section};
+    use firebrand_pipeline::Slot;
+    use firebrand_pipeline::config::default_section;
+    use serde_json::json;
 
     use super::*;
+    use crate::Config;
 
-    fn choose(names: &[&str], change: impl FnOnce(&mut crate::Config)) -> Result<Columns, String> {
+    fn find(names: &[&str], change: impl FnOnce(&mut Config)) -> Result<Columns, String> {
         let mut config = default_section(Slot::Clean).unwrap();
         change(&mut config);
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-        Columns::choose(&names, &Settings::new(&config).unwrap(), "a.csv").map_err(|error| error.render())
+        Columns::find("a.csv", &names, &Settings::new(&config).unwrap()).map_err(|error| error.render())
     }
 
     #[test]
-    fn usual_names_are_found_in_any_case() {
-        let columns = choose(&["id", "Sentiment", "Review", "Title"], |_| ()).unwrap();
-        assert_eq!((columns.text, columns.label), (2, 1));
-        assert_eq!(choose(&["label_text", "label", "text", "body"], |_| ()).unwrap().places(), [2, 1]);
+    fn usual_names_are_inferred_whatever_their_case() {
+        let found = find(&["id", "Sentiment", "REVIEW"], |_| ()).unwrap();
+        assert_eq!((found.text, found.label, found.group), (2, 1, None));
     }
 
     #[test]
-    fn named_columns_are_not_inferred_again() {
-        let columns = choose(&["text", "body", "label"], |config| config.group_column = "text".to_owned()).unwrap();
-        assert_eq!((columns.text, columns.group), (1, Some(0)));
-        assert_eq!(columns.places(), [1, 2, 0]);
+    fn named_columns_come_first_and_are_not_inferred_as_others() {
+        let found = find(&["label", "topic", "text", "author", "text2"], |config| {
+            config.text_column = "label".to_owned();
+            config.group_column = "author".to_owned();
+            _ = config.filter.insert("text2".to_owned(), json!(3));
+        });
+        let expected = Columns { text: 0, label: 1, group: Some(3), filter: vec![(4, "3".to_owned())] };
+        assert_eq!(found.unwrap(), expected);
     }
 
     #[test]
-    fn what_is_open_is_an_error() {
-        for (names, expected) in [
-            (&["a", "label"][..], "no column has a usual name for the text: its columns are \"a\", \"label\""),
-            (&["text"], "no column has a usual name for the label"),
-            (&["body", "review", "label"], "several columns could hold the text: \"body\", \"review\""),
-            (&["text", "class", "target"], "several columns could hold the label: \"class\", \"target\""),
-        ] {
-            let error = choose(names, |_| ()).unwrap_err();
-            assert!(error.contains(expected) && error.contains("hint: set `"), "{error}");
-        }
-        let error = choose(&["text", "label"], |config| config.text_column = "txet".to_owned()).unwrap_err();
-        assert!(
-            error.contains("no column \"txet\" (`clean.text_column`)") && error.contains("did you mean \"text\"?"),
-            "{error}"
-        );
+    fn what_is_missing_or_ambiguous_lists_the_columns() {
+        let error = find(&["x", "label"], |_| ()).unwrap_err();
+        assert!(error.contains("none of its columns is known to hold the texts: \"x\", \"label\""), "{error}");
+        assert!(error.contains("text_column = \"…\""), "{error}");
+        let error = find(&["text", "label", "class"], |_| ()).unwrap_err();
+        assert!(error.contains("several columns may hold the labels: \"label\", \"class\""), "{error}");
+        let error = find(&["text", "label"], |config| config.text_column = "txet".to_owned()).unwrap_err();
+        assert!(error.contains("a.csv has no column \"txet\" (`text_column`); it has: \"text\", \"label\""), "{error}");
+        assert!(error.ends_with("hint: did you mean \"text\"?"), "{error}");
+        let error = find(&["text", "label"], |config| _ = config.filter.insert("origin".to_owned(), json!("web")));
+        assert!(error.unwrap_err().contains("no column \"origin\" (`filter.origin`)"));
+        let error = find(&["text", "label"], |config| config.group_column = "author".to_owned());
+        assert!(error.unwrap_err().contains("no column \"author\" (`group_column`)"));
     }
 }

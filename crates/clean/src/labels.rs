@@ -1,107 +1,130 @@
-//! Names of labels: renamed, compared, and put in order.
+//! The names of the labels: renamed, told apart, put in order.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use firebrand_pipeline::{Error, Result};
 
-use crate::nearest::{count, listed};
-use crate::report::{LabelRows, Report};
-use crate::rows::{Loaded, Row};
+use crate::nearest::{listed, nearest};
+use crate::report::{Report, labels_listed};
+use crate::rows::Row;
 use crate::settings::{Settings, SimilarLabels};
 
-/// Renames labels as configured. A label of nothing but space has no name to train on, and must be given one.
-pub(crate) fn rename(loaded: &mut Loaded, settings: &Settings, report: &mut Report) -> Result<()> {
-    let mut seen = BTreeSet::new();
-    for row in &mut loaded.rows {
-        let label = row.label().to_owned();
-        let renamed =
-            [label.as_str(), label.trim()].into_iter().find_map(|name| settings.rename_labels.get_key_value(name));
-        if let Some((from, to)) = renamed {
-            *report.renamed.entry(from.clone()).or_default() += 1;
-            row.label = Some(to.clone());
+/// Applies `rename_labels`.
+pub(crate) fn rename(rows: &mut [Row], settings: &Settings, report: &mut Report) {
+    if settings.rename_labels.is_empty() {
+        return;
+    }
+    let seen: BTreeSet<String> = rows.iter().map(|row| row.label.clone()).collect();
+    for row in rows {
+        // Space around a label is never meant.
+        let to = settings.rename_labels.get(&row.label).or_else(|| settings.rename_labels.get(row.label.trim()));
+        if let Some(to) = to {
+            report.renamed += u64::from(row.label != *to);
+            row.label.clone_from(to);
         }
-        seen.insert(label);
     }
-    if let Some(row) = loaded.rows.iter().find(|row| row.label().trim().is_empty()) {
-        return Err(Error::data(format!("{}: the label is only white space (\"{}\")", loaded.place(row), row.label()))
-            .hint("correct the file; a missing label is an empty field, and such rows are dropped")
-            .hint(format!("or give it a name below [clean]: rename_labels = {{ \"{}\" = \"other\" }}", row.label())));
+    for from in settings.rename_labels.keys() {
+        if !seen.iter().any(|label| label == from || label.trim() == from) {
+            let names = || seen.iter().map(String::as_str);
+            let near = nearest(from, names()).map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
+            report.warn(format!(
+                "`rename_labels` renames \"{from}\", which no row has; the labels are {}{near}",
+                listed(names())
+            ));
+        }
     }
-    for from in settings.rename_labels.keys().filter(|from| !report.renamed.contains_key(*from)) {
-        report.warnings.push(format!(
-            "`rename_labels` renames \"{from}\", which is no label; the labels are {}",
-            listed(seen.iter().map(String::as_str))
-        ));
-    }
-    Ok(())
 }
 
-/// Finds labels that differ only in case or surrounding space, and merges or refuses them. Names lose surrounding space.
-pub(crate) fn compare(loaded: &mut Loaded, choice: SimilarLabels, report: &mut Report) -> Result<()> {
-    let mut spellings: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
-    for row in &loaded.rows {
-        let name = row.label().to_owned();
-        *spellings.entry(name.trim().to_lowercase()).or_default().entry(name).or_default() += 1;
+/// Labels that differ only in case or surrounding space become one, or are refused. Surrounding space goes in any case.
+pub(crate) fn similar(rows: &mut [Row], settings: &Settings, report: &mut Report) -> Result<()> {
+    let mut spellings: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+    for row in rows.iter() {
+        let like = row.label.trim().to_lowercase();
+        *spellings.entry(like).or_default().entry(row.label.clone()).or_default() += 1;
+    }
+    if settings.similar_labels == SimilarLabels::Error
+        && let Some(alike) = spellings.values().find(|alike| alike.len() > 1)
+    {
+        return Err(Error::data(format!(
+            "labels differ only in case or surrounding space: {}",
+            labels_listed(alike.iter().map(|(name, rows)| (name.as_str(), *rows)))
+        ))
+        .hint("set `similar_labels = \"merge\"` below [clean], or rename them with `rename_labels`"));
     }
     let mut names = BTreeMap::new();
-    for found in spellings.values() {
-        if found.len() > 1 && choice == SimilarLabels::Error {
-            let seen: Vec<_> = found.iter().map(|(name, rows)| format!("\"{name}\" ({} rows)", count(*rows))).collect();
-            return Err(Error::data(format!("labels differ only in case or surrounding space: {}", seen.join(", ")))
-                .hint("set `similar_labels = \"merge\"` below [clean] to make them one, or rename them with `rename_labels`"));
-        }
-        // The most frequent spelling; of equals the first in order.
-        let most = found.values().max();
-        let Some((best, _)) = found.iter().find(|(_, rows)| Some(*rows) == most) else { continue };
-        for name in found.keys() {
-            if name.trim() != best.trim() || found.len() > 1 && name != best {
-                report.merged_labels.insert(name.clone(), best.trim().to_owned());
+    for alike in spellings.into_values() {
+        // As most rows have it; of equals the first.
+        let mut trimmed: BTreeMap<&str, u64> = BTreeMap::new();
+        alike.iter().for_each(|(name, rows)| *trimmed.entry(name.trim()).or_default() += rows);
+        let most = trimmed.values().max().copied();
+        let Some(name) = trimmed.iter().find(|(_, rows)| Some(**rows) == most).map(|(name, _)| (*name).to_owned())
+        else {
+            continue;
+        };
+        for (from, rows) in alike {
+            if from.trim() != name {
+                report.merged.push((from.clone(), name.clone(), rows));
             }
-            names.insert(name.clone(), best.trim().to_owned());
+            names.insert(from, name.clone());
         }
     }
-    for row in &mut loaded.rows {
-        row.label = row.label.take().map(|name| names.get(&name).cloned().unwrap_or(name));
+    for row in rows {
+        if let Some(name) = names.get(&row.label) {
+            row.label.clone_from(name);
+        }
     }
     Ok(())
 }
 
-/// The labels with their rows, in an order that does not depend on that of the rows: by number where all are integers.
-pub(crate) fn ordered(rows: &[Row]) -> Vec<LabelRows> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for row in rows {
-        *counts.entry(row.label()).or_default() += 1;
-    }
-    let mut labels: Vec<_> = counts.into_iter().map(|(name, rows)| LabelRows { name: name.to_owned(), rows }).collect();
-    if labels.iter().all(|label| label.name.parse::<i64>().is_ok()) {
-        // Stable, so that "1" and "01" keep the order of their texts.
-        labels.sort_by_key(|label| label.name.parse::<i64>().unwrap_or_default());
+/// The labels in their order with their rows: integers by value, anything else by Unicode. The order of rows has no say.
+pub(crate) fn counted(rows: &[Row]) -> Vec<(String, u64)> {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    rows.iter().for_each(|row| *counts.entry(&row.label).or_default() += 1);
+    let mut labels: Vec<_> = counts.into_iter().map(|(name, rows)| (name.to_owned(), rows)).collect();
+    let values: Option<Vec<i128>> = labels.iter().map(|(name, _)| name.parse().ok()).collect();
+    if values.is_some() {
+        labels.sort_by(|(a, _), (b, _)| by_value(a, b));
     }
     labels
 }
 
-/// Checks that there is something to learn: at least two labels, each with enough rows.
-pub(crate) fn check(labels: &[LabelRows], settings: &Settings) -> Result<()> {
-    let few: Vec<_> = labels.iter().filter(|label| label.rows < settings.min_rows_per_label).collect();
-    if let [only] = labels {
-        return Err(Error::data(format!(
-            "all {} rows have one label, \"{}\": there is nothing to tell apart",
-            count(only.rows),
-            only.name
-        ))
-        .hint("check `label_column`, `filter` and `rename_labels` below [clean]"));
+fn by_value(a: &str, b: &str) -> Ordering {
+    let value = |name: &str| name.parse::<i128>().ok();
+    value(a).cmp(&value(b)).then_with(|| a.cmp(b))
+}
+
+/// Refuses labels that nothing can be learnt from.
+pub(crate) fn check(labels: &[(String, u64)], settings: &Settings, report: &Report) -> Result<()> {
+    let each = || labels.iter().map(|(name, rows)| (name.as_str(), *rows));
+    match labels {
+        [] => {
+            return Err(Error::data(format!("no rows are left: {}", report.account()))
+                .hint("see what the keys below [clean] ask for: filter, min_characters, duplicates, conflicts"));
+        }
+        [_] => {
+            return Err(Error::data(format!(
+                "there is only one label: {} ({})",
+                labels_listed(each()),
+                report.account()
+            ))
+            .hint("a classifier needs two; is `label_column` right, or does a `filter` leave one only?"));
+        }
+        _ => {}
     }
-    if few.is_empty() {
+    let fewest = settings.min_rows_per_label as u64;
+    let rare: Vec<_> = each().filter(|(_, rows)| *rows < fewest).collect();
+    if rare.is_empty() {
         return Ok(());
     }
-    let names: Vec<_> = few.iter().map(|label| format!("{} ({})", label.name, label.rows)).collect();
-    Err(Error::data(format!(
-        "{} of {} labels have fewer rows than `clean.min_rows_per_label` = {}: {}",
-        few.len(),
-        labels.len(),
-        settings.min_rows_per_label,
-        listed(names.iter().map(String::as_str))
-    ))
-    .hint("add rows for them, or make one label of several with `rename_labels` below [clean]")
-    .hint("if labels look like texts or numbers, `label_column` may name the wrong column"))
+    let all = if rare.len() == labels.len() { "all" } else { "these" };
+    let error = Error::data(format!(
+        "{all} labels have fewer rows than `min_rows_per_label` = {fewest}: {}",
+        labels_listed(rare.iter().copied())
+    ));
+    Err(if rare.len() > 12 {
+        error.hint("so many labels with so few rows: is `label_column` the right one?")
+    } else {
+        error.hint("add rows, rename them into another label with `rename_labels`, or lower `min_rows_per_label`")
+    })
 }

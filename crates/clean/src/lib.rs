@@ -1,34 +1,38 @@
-//! The `clean` stage: raw files into rows of text and labels.
+//! The `clean` stage: raw files into rows of text and label.
 //!
-//! Reads fetch's `raw/`; leaves `examples.parquet`, `labels.json`, `text.json` (what is done to a text, which travels with the
-//! model) and `report.json` (what became of every row).
+//! Reads `raw/` of `fetch`: tables (CSV, TSV, JSON Lines, JSON, Parquet), or a folder per label with a text per file. Leaves
+//! `examples.parquet`, `labels.json`, `text.json` (how a text is cleaned: it travels with the model) and `report.json`.
 //!
-//! The steps, in this order, each counted: read; filter; missing texts and labels; rename labels; clean texts; empty and
-//! short texts; similar labels; duplicates; conflicts. Then every label must have enough rows.
+//! Steps, each counted: filter, missing text, missing label, renaming of labels, cleaning of texts, too short texts, similar
+//! labels, duplicates, conflicts. Then labels without enough rows are refused.
 //!
-//! Invariants: a row's id is its number among all source rows, so the report and every later stage can point back at it. The
-//! label map does not depend on the order of rows. Rows of a given part never make rows of another part vanish.
+//! Invariants: every row that was read is either kept or counted under one reason; a row's id is its place among all rows
+//! of all files by name, so it does not depend on what was dropped; the label map does not depend on the order of rows.
 
-mod calm;
 mod columns;
 mod config;
+mod equal;
 mod files;
 mod labels;
 mod nearest;
+#[cfg(test)]
+mod properties;
 mod read;
-mod repeats;
 mod report;
 mod rows;
 mod settings;
-mod steps;
 #[cfg(test)]
 mod tests;
 
-use firebrand_dataset::{LabelMap, write_examples};
+use std::collections::{BTreeMap, HashMap};
+
+use firebrand_dataset::{Example, LabelMap, write_examples};
 use firebrand_pipeline::{Result, Slot, Stage, StageIo};
 
 pub use config::Config;
 
+use report::{Outcome, Reason, Report};
+use rows::Row;
 use settings::Settings;
 
 /// The stage.
@@ -40,20 +44,64 @@ impl Stage for Clean {
     type Config = Config;
 
     fn check(config: &Config) -> Result<()> {
-        Settings::new(config).map(|_| ())
+        Settings::new(config).map(drop)
     }
 
     fn run(config: &Config, io: &StageIo) -> Result<()> {
         let settings = Settings::new(config)?;
-        let (loaded, report) = steps::run(&io.input(Slot::Fetch, "raw")?, &settings, io)?;
-        let labels = LabelMap::new(report.labels.iter().map(|label| label.name.clone()).collect())?;
-        write_examples(&io.output("examples.parquet"), &steps::examples(loaded.rows, &labels))?;
-        labels.write(&io.output("labels.json"))?;
-        settings.text.write(&io.output("text.json"))?;
-        io.write_json("report.json", &report)?;
-        for line in report.summary() {
-            io.log(line);
+        let found = files::find(&io.input(Slot::Fetch, "raw")?, &settings)?;
+        let mut report = Report::default();
+        found.warnings.into_iter().for_each(|warning| report.warn(warning));
+        let mut rows = rows::read(&found.files, &settings, &mut report, io)?;
+        labels::rename(&mut rows, &settings, &mut report);
+        let mut rows = clean_texts(rows, &settings, &mut report, io);
+        labels::similar(&mut rows, &settings, &mut report)?;
+        let rows = equal::settle(rows, &found.files, &settings, &mut report)?;
+        let labels = labels::counted(&rows);
+        labels::check(&labels, &settings, &report)?;
+        let map = LabelMap::new(labels.iter().map(|(name, _)| name.clone()).collect())?;
+        let mut parts = BTreeMap::new();
+        for part in rows.iter().filter_map(|row| row.part) {
+            *parts.entry(part.name()).or_insert(0) += 1;
         }
-        Ok(())
+        write_examples(&io.output("examples.parquet"), &examples(rows, &map))?;
+        map.write(&io.output("labels.json"))?;
+        settings.text.write(&io.output("text.json"))?;
+        report.log(found.files.len(), &labels, io);
+        io.write_json("report.json", &report.json(&found.files, &found.ignored, &Outcome { labels, parts }))
     }
+}
+
+/// Cleans the texts and leaves out those that are too short afterwards.
+fn clean_texts(rows: Vec<Row>, settings: &Settings, report: &mut Report, io: &StageIo) -> Vec<Row> {
+    let progress = io.progress("clean texts", rows.len() as u64);
+    let mut kept = Vec::with_capacity(rows.len());
+    for mut row in rows {
+        row.text = settings.text.clean(&row.text);
+        let characters = row.text.chars().count();
+        // A text of nothing but space has no characters worth the name, wherever spaces are not collapsed.
+        if characters < settings.min_characters || row.text.trim().is_empty() {
+            report.drop(Reason::TooShort, row.id, row.place, || {
+                format!("{} after cleaning", nearest::counted(characters, "character"))
+            });
+        } else {
+            kept.push(row);
+        }
+        progress.inc(1);
+    }
+    progress.finish();
+    kept
+}
+
+fn examples(rows: Vec<Row>, map: &LabelMap) -> Vec<Example> {
+    let indices: HashMap<&str, u32> = (0..).zip(map.names()).map(|(index, name)| (name.as_str(), index)).collect();
+    let example = |row: Row| Example {
+        id: row.id,
+        labels: indices.get(row.label.as_str()).copied().into_iter().collect(),
+        text: row.text,
+        group: row.group,
+        weight: 1.0,
+        part: row.part,
+    };
+    rows.into_iter().map(example).collect()
 }

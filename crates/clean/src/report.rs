@@ -1,138 +1,202 @@
-//! `report.json`: what became of every row that was read.
+//! What became of every row.
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use firebrand_pipeline::StageIo;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use crate::nearest::{count, counted, short};
-use crate::rows::{Loaded, Row, Source};
+use crate::files::SourceFile;
+use crate::nearest::{count, counted, listed};
+use crate::rows::Place;
 
-/// Rows listed for each reason.
-const EXAMPLES: usize = 5;
-
-/// Why a row was dropped, in the order of the steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+/// Why a row is left out, in the order of the steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Reason {
     Filter,
     MissingText,
     MissingLabel,
-    EmptyText,
     TooShort,
     Duplicate,
     Conflict,
 }
 
 impl Reason {
-    /// In a sentence about what was dropped.
-    pub(crate) const fn why(self) -> &'static str {
+    const ALL: [Self; 6] =
+        [Self::Filter, Self::MissingText, Self::MissingLabel, Self::TooShort, Self::Duplicate, Self::Conflict];
+
+    /// The name in the report.
+    const fn name(self) -> &'static str {
         match self {
-            Self::Filter => "not what `filter` asks for",
-            Self::MissingText => "without a text",
-            Self::MissingLabel => "without a label",
-            Self::EmptyText => "with nothing left of the text after cleaning",
-            Self::TooShort => "with fewer than `min_characters` characters",
-            Self::Duplicate => "with the text and label of an earlier row",
-            Self::Conflict => "with a text that has several labels",
+            Self::Filter => "filter",
+            Self::MissingText => "missing_text",
+            Self::MissingLabel => "missing_label",
+            Self::TooShort => "too_short",
+            Self::Duplicate => "duplicate",
+            Self::Conflict => "conflict",
+        }
+    }
+
+    /// The reason in words.
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Filter => "other than the filter asks for",
+            Self::MissingText => "without text",
+            Self::MissingLabel => "without label",
+            Self::TooShort => "too short",
+            Self::Duplicate => "there before",
+            Self::Conflict => "with another label elsewhere",
         }
     }
 }
 
-/// Dropped rows of one reason.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Dropped {
-    pub(crate) rows: usize,
-    why: &'static str,
-    examples: Vec<Example>,
-}
+/// Rows named per reason: enough to look at, few enough to read.
+const SHOWN: usize = 5;
 
-#[derive(Debug, Clone, Serialize)]
-struct Example {
-    id: u64,
-    place: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    text: String,
-}
-
-/// The report as it is built up, and as it is written.
-#[derive(Debug, Default, Serialize)]
+/// Counts, and a few rows for each of them.
+#[derive(Debug, Default)]
 pub(crate) struct Report {
-    pub(crate) read: usize,
-    pub(crate) kept: usize,
-    pub(crate) dropped: BTreeMap<Reason, Dropped>,
-    /// Rows by label, in the order of the label map.
-    pub(crate) labels: Vec<LabelRows>,
-    /// Rows that each rename touched.
-    pub(crate) renamed: BTreeMap<String, usize>,
-    /// Spellings that were made one label.
-    pub(crate) merged_labels: BTreeMap<String, String>,
-    /// Texts with several labels in one part, whatever was done about them.
-    pub(crate) conflicting_texts: usize,
-    /// Texts that stand in several given parts; the split stage takes them out.
-    pub(crate) texts_in_several_parts: usize,
-    /// Documents that are not UTF-8 and were taken for windows-1252.
-    pub(crate) decoded_as_windows_1252: Vec<String>,
-    pub(crate) ignored_files: Vec<String>,
-    pub(crate) warnings: Vec<String>,
-    /// Which ids are whose: ids count the rows of these, one after the other.
-    pub(crate) sources: Vec<Source>,
+    read: u64,
+    dropped: BTreeMap<Reason, Dropped>,
+    columns: Vec<Value>,
+    guessed: u64,
+    pub(crate) renamed: u64,
+    /// Spelling, name it was merged into, rows.
+    pub(crate) merged: Vec<(String, String, u64)>,
+    pub(crate) conflicting_texts: u64,
+    warnings: Vec<String>,
 }
 
-/// Rows of a label.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct LabelRows {
-    pub(crate) name: String,
-    pub(crate) rows: usize,
+#[derive(Debug, Default)]
+struct Dropped {
+    rows: u64,
+    examples: Vec<(u64, Place, String)>,
 }
 
 impl Report {
-    /// Keeps the rows that `keep` says, and notes the others.
-    pub(crate) fn retain(&mut self, loaded: &mut Loaded, reason: Reason, mut keep: impl FnMut(&Row) -> bool) {
-        let rows = std::mem::take(&mut loaded.rows);
-        let (kept, gone): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| keep(row));
-        loaded.rows = kept;
-        for row in gone {
-            let dropped = self.dropped.entry(reason).or_insert_with(|| Dropped {
-                rows: 0,
-                why: reason.why(),
-                examples: Vec::new(),
-            });
-            dropped.rows += 1;
-            if dropped.examples.len() < EXAMPLES {
-                let text = short(row.text(), 60);
-                dropped.examples.push(Example { id: row.id, place: loaded.place(&row), text });
-            }
+    /// Counts a row that was read; its id.
+    pub(crate) fn read_one(&mut self) -> u64 {
+        self.read += 1;
+        self.read - 1
+    }
+
+    /// Counts a row that is left out.
+    pub(crate) fn drop(&mut self, reason: Reason, id: u64, place: Place, why: impl FnOnce() -> String) {
+        let dropped = self.dropped.entry(reason).or_default();
+        dropped.rows += 1;
+        if dropped.examples.len() < SHOWN {
+            dropped.examples.push((id, place, why()));
         }
     }
 
-    /// What was dropped, in a sentence: `25,000 rows not what …; 8 rows with …`.
-    pub(crate) fn drops(&self) -> String {
-        let drops: Vec<_> =
-            self.dropped.values().map(|drop| format!("{} {}", counted(drop.rows, "row"), drop.why)).collect();
-        if drops.is_empty() { "nothing".to_owned() } else { drops.join("; ") }
+    /// Notes which columns were read; the same ones of many files are noted once.
+    pub(crate) fn columns(&mut self, text: String, label: String, group: Option<String>) {
+        let columns = json!({"text": text, "label": label, "group": group});
+        if !self.columns.contains(&columns) {
+            self.columns.push(columns);
+        }
     }
 
-    /// A few lines for people.
-    pub(crate) fn summary(&self) -> Vec<String> {
-        let labels: Vec<_> = self
-            .labels
+    /// Counts a document whose encoding was guessed.
+    pub(crate) fn guessed(&mut self, guessed: bool) {
+        self.guessed += u64::from(guessed);
+    }
+
+    /// Notes something that the user should know.
+    pub(crate) fn warn(&mut self, warning: String) {
+        self.warnings.push(warning);
+    }
+
+    /// How many rows were read, and how many left out for each reason, in words.
+    pub(crate) fn account(&self) -> String {
+        let dropped =
+            self.dropped.iter().map(|(reason, dropped)| format!("{} {}", amount(dropped.rows), reason.words()));
+        let dropped = dropped.collect::<Vec<_>>().join(", ");
+        let read = counted(usize::try_from(self.read).unwrap_or(usize::MAX), "row");
+        if dropped.is_empty() {
+            format!("{read} read, none dropped")
+        } else {
+            format!("{read} read, dropped: {dropped}")
+        }
+    }
+
+    /// Tells the user.
+    pub(crate) fn log(&self, files: usize, labels: &[(String, u64)], io: &StageIo) {
+        let kept: u64 = labels.iter().map(|(_, rows)| rows).sum();
+        io.log(format!("{}: {}; {} kept", counted(files, "file"), self.account(), amount(kept)));
+        let mut labels: Vec<_> = labels.iter().map(|(name, rows)| format!("{name} {}", amount(*rows))).collect();
+        let more = labels.len().saturating_sub(20);
+        labels.truncate(20);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        io.log(format!("labels: {}{more}", labels.join(", ")));
+        if self.guessed > 0 {
+            io.log(format!("{} not UTF-8, read as windows-1252", amount(self.guessed)));
+        }
+        for (from, to, rows) in &self.merged {
+            io.log(format!("label \"{from}\" of {} merged into \"{to}\"", counted_rows(*rows)));
+        }
+        for warning in &self.warnings {
+            io.log(format!("warning: {warning}"));
+        }
+    }
+
+    /// `report.json`.
+    pub(crate) fn json(&self, files: &[SourceFile], ignored: &[String], outcome: &Outcome) -> Value {
+        let dropped: BTreeMap<_, _> = self.dropped.iter().map(|(reason, dropped)| (*reason, dropped)).collect();
+        let counts: serde_json::Map<_, _> = Reason::ALL
             .iter()
-            .take(20)
-            .map(|label| format!("{} {}", short(&label.name, 40), count(label.rows)))
+            .map(|reason| (reason.name().to_owned(), json!(dropped.get(reason).map_or(0, |dropped| dropped.rows))))
             .collect();
-        let more =
-            if self.labels.len() > 20 { format!(", and {} more", self.labels.len() - 20) } else { String::new() };
-        let mut lines = vec![
-            format!("read {}, kept {}; dropped: {}", counted(self.read, "row"), count(self.kept), self.drops()),
-            format!("{}: {}{more}", counted(self.labels.len(), "label"), labels.join(", ")),
-        ];
-        if !self.decoded_as_windows_1252.is_empty() {
-            lines.push(format!(
-                "{} not UTF-8, read as windows-1252",
-                counted(self.decoded_as_windows_1252.len(), "document")
-            ));
-        }
-        lines.extend(self.warnings.iter().map(|warning| format!("warning: {warning}")));
-        lines
+        let examples: serde_json::Map<_, _> = dropped
+            .iter()
+            .map(|(reason, dropped)| {
+                let rows = dropped.examples.iter();
+                let rows = rows.map(|(id, place, why)| json!({"id": id, "place": place.name(files), "why": why}));
+                (reason.name().to_owned(), rows.collect())
+            })
+            .collect();
+        let merged = self.merged.iter().map(|(from, to, rows)| json!({"from": from, "to": to, "rows": rows}));
+        let labels: serde_json::Map<_, _> =
+            outcome.labels.iter().map(|(name, rows)| (name.clone(), json!(rows))).collect();
+        let kept: u64 = outcome.labels.iter().map(|(_, rows)| rows).sum();
+        json!({
+            "files": {"read": files.len(), "ignored": ignored, "not_utf8": self.guessed},
+            "columns": self.columns,
+            "rows": {"read": self.read, "kept": kept, "dropped": counts},
+            "dropped_examples": examples,
+            "labels": labels,
+            "given_parts": outcome.parts,
+            "labels_renamed": self.renamed,
+            "labels_merged": merged.collect::<Vec<_>>(),
+            "conflicting_texts": self.conflicting_texts,
+            "warnings": self.warnings,
+        })
     }
+}
+
+/// What is left.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// Labels in their order, with their rows.
+    pub(crate) labels: Vec<(String, u64)>,
+    /// Rows of each given part.
+    pub(crate) parts: BTreeMap<&'static str, u64>,
+}
+
+fn amount(rows: u64) -> String {
+    count(usize::try_from(rows).unwrap_or(usize::MAX))
+}
+
+fn counted_rows(rows: u64) -> String {
+    counted(usize::try_from(rows).unwrap_or(usize::MAX), "row")
+}
+
+/// Labels with their counts, for messages: `"sport" (3 rows)`.
+pub(crate) fn labels_listed<'a>(labels: impl IntoIterator<Item = (&'a str, u64)>) -> String {
+    let labels: Vec<_> = labels.into_iter().collect();
+    if labels.len() > 12 {
+        return format!("{} labels, among them {}", labels.len(), listed(labels.iter().take(6).map(|(name, _)| *name)));
+    }
+    labels.iter().map(|(name, rows)| format!("\"{name}\" ({})", counted_rows(*rows))).collect::<Vec<_>>().join(", ")
 }

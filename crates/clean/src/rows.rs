@@ -1,214 +1,162 @@
-//! All rows of all files, as they were read.
+//! The rows of all files, with the first steps done on the way: filter, and what is missing.
 
 use firebrand_dataset::Part;
 use firebrand_pipeline::{Error, Result, StageIo};
-use serde::Serialize;
 
 use crate::columns::Columns;
 use crate::files::{Kind, SourceFile, parent};
-use crate::read;
+use crate::nearest::listed;
+use crate::read::{Table, read_document, read_table, unit};
+use crate::report::{Reason, Report};
 use crate::settings::Settings;
 
-/// A row on its way through the steps.
-#[derive(Debug, Clone)]
+/// A row with both text and label.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Row {
-    /// The number of the source row, from 0, before anything is dropped.
+    /// The row's number among all rows of all files, from 0.
     pub(crate) id: u64,
-    /// The file, by its place among the sources.
-    file: usize,
-    /// Line or number in the file.
-    place: u64,
-    pub(crate) part: Option<Part>,
-    /// Missing is empty from the step that drops missing ones on.
-    pub(crate) text: Option<String>,
-    pub(crate) label: Option<String>,
+    /// Where it stands, for messages: `a.csv, line 3`.
+    pub(crate) place: Place,
+    pub(crate) text: String,
+    pub(crate) label: String,
     pub(crate) group: Option<String>,
-    pub(crate) weight: f32,
-    /// The first filter that the row does not pass, and its value.
-    pub(crate) filtered: Option<(usize, Option<String>)>,
-    /// How many rows it stands for, itself and dropped duplicates.
-    pub(crate) copies: usize,
+    pub(crate) part: Option<Part>,
 }
 
-impl Row {
-    pub(crate) fn text(&self) -> &str {
-        self.text.as_deref().unwrap_or_default()
-    }
+/// Where a row comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Index of the file.
+    pub(crate) file: usize,
+    /// Line or row in it, from 1.
+    pub(crate) number: u64,
+}
 
-    pub(crate) fn label(&self) -> &str {
-        self.label.as_deref().unwrap_or_default()
+impl Place {
+    /// The place in words.
+    pub(crate) fn name(self, files: &[SourceFile]) -> String {
+        match files.get(self.file) {
+            Some(file) if file.kind == Kind::Document => file.name.clone(),
+            Some(file) => format!("{}, {} {}", file.name, unit(file.kind), self.number),
+            None => format!("row {}", self.number),
+        }
     }
 }
 
-/// A file or a folder of documents, with the ids of its rows: for the report.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Source {
-    /// Path inside the fetched data.
-    path: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    part: Option<&'static str>,
-    first_id: u64,
-    rows: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text_column: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    label_column: Option<String>,
-    /// A folder's files, in the order of their ids.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    documents: Vec<String>,
+/// Reads all files.
+pub(crate) fn read(files: &[SourceFile], settings: &Settings, report: &mut Report, io: &StageIo) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    let progress = io.progress("read files", files.len() as u64);
+    for (index, file) in files.iter().enumerate() {
+        if file.kind == Kind::Document {
+            document(index, file, settings, report, &mut rows)?;
+        } else {
+            let table = read_table(file)?;
+            let columns = Columns::find(&file.name, table.names(), settings)?;
+            from_table(index, file, table.as_ref(), &columns, report, &mut rows)?;
+        }
+        progress.inc(1);
+    }
+    progress.finish();
+    Ok(rows)
 }
 
-/// Everything that was read.
-#[derive(Debug)]
-pub(crate) struct Loaded {
-    pub(crate) rows: Vec<Row>,
-    pub(crate) sources: Vec<Source>,
-    /// Documents that were taken for windows-1252.
-    pub(crate) windows_1252: Vec<String>,
-    files: Vec<SourceFile>,
-}
-
-impl Loaded {
-    /// Reads the files.
-    pub(crate) fn read(files: Vec<SourceFile>, settings: &Settings, io: &StageIo) -> Result<Self> {
-        let mut all = Self { rows: Vec::new(), sources: Vec::new(), windows_1252: Vec::new(), files };
-        let progress = io.progress("read", all.files.len() as u64);
-        for index in 0..all.files.len() {
-            let Some(file) = all.files.get(index).cloned() else { break };
-            match file.kind {
-                Kind::Document => all.document(index, &file, settings)?,
-                _ => all.table(index, &file, settings)?,
-            }
-            progress.inc(1);
-        }
-        progress.finish();
-        Ok(all)
-    }
-
-    /// Where a row comes from, for people.
-    pub(crate) fn place(&self, row: &Row) -> String {
-        self.files.get(row.file).map(|file| read::place(file, row.place)).unwrap_or_default()
-    }
-
-    fn next_id(&self) -> u64 {
-        self.rows.len() as u64
-    }
-
-    fn table(&mut self, index: usize, file: &SourceFile, settings: &Settings) -> Result<()> {
-        let first_id = self.next_id();
-        let mut chosen = None;
-        let rows = read::table(file, settings.quotes, &mut |names| {
-            let columns = Columns::choose(names, settings, &file.name)?;
-            let name = |place: usize| names.get(place).cloned();
-            let places = columns.places();
-            chosen = Some((name(columns.text), name(columns.label), columns));
-            Ok(places)
-        })?;
-        let Some((text_column, label_column, columns)) = chosen else { return Ok(()) };
-        for (id, row) in (first_id..).zip(rows) {
-            let mut cells = row.cells.into_iter();
-            let mut next = || cells.next().flatten();
-            let (text, label) = (next(), next());
-            let group = columns.group.and_then(|_| next());
-            let weight = match columns.weight.and_then(|_| next()) {
-                None => 1.0,
-                Some(text) => weight(&text, || read::place(file, row.place))?,
-            };
-            let values: Vec<_> = settings.filter.iter().map(|_| next()).collect();
-            let fails = settings
-                .filter
-                .iter()
-                .zip(values)
-                .enumerate()
-                .find(|(_, ((_, wanted), value))| value.as_ref() != Some(wanted));
-            let filtered = fails.map(|(index, (_, value))| (index, value));
-            self.rows.push(Row {
-                id,
-                file: index,
-                place: row.place,
-                part: file.part,
-                text,
-                label,
-                group,
-                weight,
-                filtered,
-                copies: 1,
-            });
-        }
-        let rows = self.next_id() - first_id;
-        let part = file.part.map(Part::name);
-        let path = file.name.clone();
-        self.sources.push(Source { path, part, first_id, rows, text_column, label_column, documents: Vec::new() });
-        Ok(())
-    }
-
-    fn document(&mut self, index: usize, file: &SourceFile, settings: &Settings) -> Result<()> {
-        refuse_columns(file, settings)?;
-        let label = parent(&file.name).ok_or_else(|| {
-            Error::data(format!("{} lies in no folder: its label would be the folder's name", file.name))
-                .hint("make the globs below [clean] narrower, such as \"*/*.txt\"")
-        })?;
-        let (text, guessed) = read::document(file)?;
-        if guessed {
-            self.windows_1252.push(file.name.clone());
-        }
-        let id = self.next_id();
-        let (folder, name) = file.name.rsplit_once('/').unwrap_or_default();
-        let part = file.part.map(Part::name);
-        match self.sources.last_mut() {
-            Some(last) if last.path == folder && last.part == part => {
-                last.rows += 1;
-                last.documents.push(name.to_owned());
-            }
-            _ => self.sources.push(Source {
-                path: folder.to_owned(),
-                part,
-                first_id: id,
-                rows: 1,
-                text_column: None,
-                label_column: None,
-                documents: vec![name.to_owned()],
-            }),
-        }
-        let (text, label) = (Some(text), Some(label.to_owned()));
-        self.rows.push(Row {
-            id,
-            file: index,
-            place: 1,
-            part: file.part,
-            text,
-            label,
-            group: None,
-            weight: 1.0,
-            filtered: None,
-            copies: 1,
+fn from_table(
+    index: usize,
+    file: &SourceFile,
+    table: &dyn Table,
+    columns: &Columns,
+    report: &mut Report,
+    rows: &mut Vec<Row>,
+) -> Result<()> {
+    let name = |place: usize| table.names().get(place).cloned().unwrap_or_default();
+    report.columns(name(columns.text), name(columns.label), columns.group.map(name));
+    let filters = columns.filter.iter().map(|(place, wanted)| Ok((name(*place), table.column(*place)?, wanted)));
+    let filters = filters.collect::<Result<Vec<_>>>()?;
+    let texts = table.column(columns.text)?;
+    let labels = table.column(columns.label)?;
+    let mut groups = columns.group.map(|place| table.column(place)).transpose()?;
+    for (row, (text, label)) in texts.into_iter().zip(labels).enumerate() {
+        let id = report.read_one();
+        let place = Place { file: index, number: table.place(row) };
+        let odd = filters.iter().find_map(|(name, values, wanted)| {
+            let found = values.get(row).and_then(Option::as_deref);
+            (found != Some(wanted.as_str())).then(|| match found {
+                Some(found) => format!("{name} is \"{}\"", crate::nearest::short(found, 40)),
+                None => format!("{name} is missing"),
+            })
         });
-        Ok(())
-    }
-}
-
-fn weight(text: &str, place: impl Fn() -> String) -> Result<f32> {
-    match text.trim().parse::<f32>() {
-        Ok(weight) if weight.is_finite() && weight >= 0.0 => Ok(weight),
-        _ => Err(Error::data(format!("{}: the weight \"{text}\" is not a number of at least 0", place()))
-            .hint("correct the value, or set `weight_column` below [clean] to another column")),
-    }
-}
-
-/// Documents have no columns, so a key that names one was meant for other data.
-fn refuse_columns(file: &SourceFile, settings: &Settings) -> Result<()> {
-    let columns = [
-        ("text_column", settings.text_column.is_some()),
-        ("label_column", settings.label_column.is_some()),
-        ("group_column", settings.group_column.is_some()),
-        ("weight_column", settings.weight_column.is_some()),
-        ("filter", !settings.filter.is_empty()),
-    ];
-    match columns.iter().find(|(_, set)| *set) {
-        Some((key, _)) => {
-            Err(Error::data(format!("`clean.{key}` is set, but {} is a document without columns", file.name))
-                .hint(format!("remove `{key}`: each file is a text, and its folder the label")))
+        if let Some(why) = odd {
+            report.drop(Reason::Filter, id, place, || why);
+            continue;
         }
-        None => Ok(()),
+        let Some(text) = present(text) else {
+            report.drop(Reason::MissingText, id, place, || format!("{} is empty", name(columns.text)));
+            continue;
+        };
+        let Some(label) = present(label) else {
+            report.drop(Reason::MissingLabel, id, place, || format!("{} is empty", name(columns.label)));
+            continue;
+        };
+        let group = groups.as_mut().and_then(|groups| groups.get_mut(row)).and_then(Option::take);
+        rows.push(Row { id, place, text, label, group: present(group), part: file.part });
     }
+    if let Some((column, values, wanted)) = filters.iter().find(|(_, values, wanted)| !occurs(values, wanted)) {
+        let mut seen: Vec<_> = values.iter().flatten().map(String::as_str).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        report.warn(format!(
+            "`filter.{column}` = \"{wanted}\" matches no row of {}; {column} is {}",
+            file.name,
+            listed(seen)
+        ));
+    }
+    Ok(())
+}
+
+fn occurs(values: &[Option<String>], wanted: &str) -> bool {
+    values.iter().any(|value| value.as_deref() == Some(wanted))
+}
+
+fn present(value: Option<String>) -> Option<String> {
+    value.filter(|value| !value.trim().is_empty())
+}
+
+fn document(
+    index: usize,
+    file: &SourceFile,
+    settings: &Settings,
+    report: &mut Report,
+    rows: &mut Vec<Row>,
+) -> Result<()> {
+    let columns = [
+        ("text_column", &settings.text_column),
+        ("label_column", &settings.label_column),
+        ("group_column", &settings.group_column),
+    ];
+    let column = columns.iter().find_map(|(key, value)| value.as_ref().map(|value| ((*key).to_owned(), value)));
+    let filter = || settings.filter.first().map(|(column, value)| (format!("filter.{column}"), value));
+    if let Some((key, value)) = column.or_else(filter) {
+        return Err(Error::data(format!(
+            "`{key}` = \"{value}\" asks for a column, but {} is a text without columns",
+            file.name
+        ))
+        .hint("texts in files of their own have the name of their folder as label; leave the key out")
+        .hint("tables are known by their ending: .csv, .tsv, .jsonl, .json, .parquet"));
+    }
+    let Some(label) = parent(&file.name) else {
+        return Err(Error::data(format!("{} lies in no label's folder", file.name))
+            .hint("data is a CSV, TSV, JSON Lines or Parquet file, or one folder per label with one text per file"));
+    };
+    let document = read_document(file)?;
+    let id = report.read_one();
+    report.guessed(document.guessed);
+    let place = Place { file: index, number: 1 };
+    match present(Some(document.text)) {
+        Some(text) => {
+            rows.push(Row { id, place, text, label: label.to_owned(), group: None, part: file.part });
+        }
+        None => report.drop(Reason::MissingText, id, place, || "the file is empty".to_owned()),
+    }
+    Ok(())
 }

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use firebrand_pipeline::{Error, Result};
 use serde_json::{Map, Value};
 
-use super::{Table, unit};
+use super::{Table, number, unit};
 use crate::files::Kind;
 use crate::nearest::short;
 
@@ -45,19 +45,15 @@ impl Table for Json {
         &self.names
     }
 
-    fn rows(&self) -> usize {
-        self.rows.len()
-    }
-
     fn column(&self, column: usize) -> Result<Vec<Option<String>>> {
         let Some(key) = self.names.get(column) else { return Ok(vec![None; self.rows.len()]) };
         let value = |(place, row): &(u64, Map<String, Value>)| match row.get(key) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
             Some(Value::Bool(value)) => Ok(Some(value.to_string())),
-            Some(Value::Number(number)) => Ok(Some(match number.as_f64() {
-                Some(float) if number.is_f64() => super::parquet::number(float),
-                _ => number.to_string(),
+            Some(Value::Number(value)) => Ok(Some(match value.as_f64() {
+                Some(float) if value.is_f64() => number(float),
+                _ => value.to_string(),
             })),
             Some(other @ (Value::Array(_) | Value::Object(_))) => Err(Error::data(format!(
                 "{}, {} {place}: `{key}` is {}: {}",
@@ -81,8 +77,8 @@ fn lines(name: &str, text: &str) -> Result<Vec<(u64, Map<String, Value>)>> {
     let parse = |(number, line): (u64, &str)| match serde_json::from_str(line) {
         Ok(Value::Object(row)) => Ok((number, row)),
         Ok(other) => Err(no_object(&format!("{name}, line {number}"), &other)),
-        Err(error) => Err(Error::data(format!("{name}, line {number} is not valid JSON: {}", short(line, 60)))
-            .hint(format!("it breaks at character {}: {}", error.column(), reason(&error)))
+        Err(error) => Err(reason(&error)
+            .context(format!("{name}, line {number} is not valid JSON: {}", short(line, 60)))
             .hint("JSON Lines has one object per line: {\"text\": \"…\", \"label\": \"…\"}")),
     };
     lines.map(parse).collect()
@@ -108,10 +104,11 @@ fn no_object(place: &str, found: &Value) -> Error {
         .hint("every row is an object: {\"text\": \"…\", \"label\": \"…\"}")
 }
 
-/// The parser's words without its own line and column: it saw one line only.
-fn reason(error: &serde_json::Error) -> String {
+/// The parser's words without its own line: it may have seen one line only.
+fn reason(error: &serde_json::Error) -> Error {
     let text = error.to_string();
-    text.split(" at line ").next().unwrap_or_default().to_owned()
+    let words = text.split(" at line ").next().unwrap_or_default();
+    Error::data(format!("{words}, at character {} of the line", error.column()))
 }
 
 #[cfg(test)]
@@ -138,8 +135,8 @@ mod tests {
     #[test]
     fn an_array_is_read_by_its_bracket() {
         let json = read(" [{\"text\": \"a\"},\n{\"text\": \"b\"}]", Kind::Json).unwrap();
-        assert_eq!((json.rows(), json.place(1)), (2, 2));
-        assert_eq!(read("{\"text\": \"a\"}\n{\"text\": \"b\"}", Kind::Json).unwrap().rows(), 2);
+        assert_eq!((json.rows.len(), json.place(1)), (2, 2));
+        assert_eq!(read("{\"text\": \"a\"}\n{\"text\": \"b\"}", Kind::Json).unwrap().rows.len(), 2);
     }
 
     #[test]

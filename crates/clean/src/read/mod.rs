@@ -11,16 +11,13 @@ use firebrand_pipeline::Result;
 
 use crate::files::{Kind, SourceFile};
 
-pub(crate) use document::{Document, read as read_document};
+pub(crate) use document::read as read_document;
 
 /// A file of rows with named columns. Columns are turned into texts only when they are asked for, so that odd ones that
 /// nobody needs do no harm.
 pub(crate) trait Table {
     /// The names of the columns, in the file's order.
     fn names(&self) -> &[String];
-
-    /// How many rows there are.
-    fn rows(&self) -> usize;
 
     /// The values of a column as texts; none where a value is missing. `column` is an index in [`Table::names`].
     ///
@@ -53,4 +50,9 @@ pub(crate) fn read_table(file: &SourceFile) -> Result<Box<dyn Table>> {
             Box::new(json::Json::new(&file.name, bytes::text(&file.name, &bytes)?, file.kind)?)
         }
     })
+}
+
+/// A number as a text; whole ones as integers, as some writers turn integers into floating point where values are missing.
+fn number(float: f64) -> String {
+    if float.fract() == 0.0 && float.abs() < 1e15 { format!("{float:.0}") } else { float.to_string() }
 }

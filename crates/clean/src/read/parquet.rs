@@ -5,8 +5,8 @@ use std::io::Cursor;
 use firebrand_pipeline::{Error, Result};
 use polars::prelude::{ArrowSchema, DataType, ParallelStrategy, ParquetReader, PolarsResult, SerReader};
 
-use super::Table;
 use super::calm::calmly;
+use super::{Table, number};
 
 const AGAIN: &str = "fetch it again: `cargo xtask stage fetch --force`";
 
@@ -47,10 +47,6 @@ impl Table for Parquet {
         &self.names
     }
 
-    fn rows(&self) -> usize {
-        self.rows
-    }
-
     fn column(&self, column: usize) -> Result<Vec<Option<String>>> {
         let Some(name) = self.names.get(column) else { return Ok(vec![None; self.rows]) };
         // One thread, so that `calmly` sees whatever happens.
@@ -87,11 +83,6 @@ impl Table for Parquet {
     fn place(&self, row: usize) -> u64 {
         row as u64 + 1
     }
-}
-
-/// A number as a text; whole ones as integers, as some writers turn integers into floating point where values are missing.
-pub(crate) fn number(float: f64) -> String {
-    if float.fract() == 0.0 && float.abs() < 1e15 { format!("{float:.0}") } else { float.to_string() }
 }
 
 /// Runs a step of the decoder; whatever goes wrong in it means that the file is damaged.
@@ -134,7 +125,7 @@ mod tests {
     #[test]
     fn columns_of_plain_types_are_texts() {
         let table = Parquet::new("a.parquet", sample()).unwrap();
-        assert_eq!((table.rows(), table.place(0)), (3, 1));
+        assert_eq!((table.rows, table.place(0)), (3, 1));
         assert_eq!(table.names(), ["text", "label", "flag", "float", "list"]);
         let some = |values: [&str; 3]| values.map(|value| (!value.is_empty()).then(|| value.to_owned()));
         assert_eq!(table.column(0).unwrap(), some(["a", "", "c"]));

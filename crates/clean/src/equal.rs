@@ -1,0 +1,95 @@
+//! Equal texts: the same one twice under one label, and under two.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use firebrand_dataset::Part;
+use firebrand_pipeline::{Error, Result};
+
+use crate::files::SourceFile;
+use crate::nearest::{counted, short};
+use crate::report::{Reason, Report};
+use crate::rows::Row;
+use crate::settings::{Conflicts, Duplicates, Settings};
+
+/// The rows of one text in one given part, by label. Parts are kept apart: a given test set is measured as it is given,
+/// and what stands on two sides is the business of the `split` stage.
+type Texts<'a> = HashMap<(Option<Part>, &'a str), BTreeMap<&'a str, Vec<usize>>>;
+
+/// Leaves out duplicates and conflicts, as the configuration says.
+pub(crate) fn settle(
+    rows: Vec<Row>,
+    files: &[SourceFile],
+    settings: &Settings,
+    report: &mut Report,
+) -> Result<Vec<Row>> {
+    let mut texts: Texts<'_> = HashMap::new();
+    for (index, row) in rows.iter().enumerate() {
+        let labels = texts.entry((row.part, row.text.as_str())).or_default();
+        labels.entry(row.label.as_str()).or_default().push(index);
+    }
+    // In the order of rows: that of a hash map is another one each time.
+    let mut texts: Vec<_> =
+        texts.into_values().filter(|labels| labels.values().map(Vec::len).sum::<usize>() > 1).collect();
+    texts.sort_unstable_by_key(|labels| labels.values().filter_map(|rows| rows.first()).min().copied());
+    let conflicts = texts.iter().filter(|labels| labels.len() > 1).count();
+    report.conflicting_texts = conflicts as u64;
+    if settings.conflicts == Conflicts::Error
+        && let Some(labels) = texts.iter().find(|labels| labels.len() > 1)
+    {
+        return Err(refused(conflicts, labels, &rows, files));
+    }
+    let mut out: BTreeMap<usize, (Reason, String)> = BTreeMap::new();
+    for labels in &texts {
+        if settings.duplicates == Duplicates::Drop {
+            for (first, more) in labels.values().filter_map(|rows| rows.split_first()) {
+                let id = rows.get(*first).map_or(0, |row| row.id);
+                out.extend(more.iter().map(|row| (*row, (Reason::Duplicate, format!("the same as row {id}")))));
+            }
+        }
+        let winner = match settings.conflicts {
+            Conflicts::Keep | Conflicts::Error => continue,
+            Conflicts::Drop => None,
+            Conflicts::Majority => majority(labels),
+        };
+        if labels.len() > 1 {
+            let names = labels.keys().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(" and ");
+            for (label, members) in labels.iter().filter(|(label, _)| Some(**label) != winner) {
+                let why = winner.map_or_else(
+                    || format!("the same text under {names}"),
+                    |winner| format!("\"{label}\", but most rows of this text are \"{winner}\""),
+                );
+                members.iter().for_each(|row| _ = out.entry(*row).or_insert_with(|| (Reason::Conflict, why.clone())));
+            }
+        }
+    }
+    let gone: BTreeSet<usize> = out.keys().copied().collect();
+    for (index, (reason, why)) in out {
+        if let Some(row) = rows.get(index) {
+            report.drop(reason, row.id, row.place, || why);
+        }
+    }
+    Ok(rows.into_iter().enumerate().filter(|(index, _)| !gone.contains(index)).map(|(_, row)| row).collect())
+}
+
+/// The label that most rows have; none where two have as many. Duplicates count: that a label was given twice is a reason
+/// to believe it.
+fn majority<'a>(labels: &BTreeMap<&'a str, Vec<usize>>) -> Option<&'a str> {
+    let most = labels.values().map(Vec::len).max()?;
+    let mut best = labels.iter().filter(|(_, rows)| rows.len() == most).map(|(label, _)| *label);
+    let winner = best.next();
+    if best.next().is_some() { None } else { winner }
+}
+
+fn refused(conflicts: usize, labels: &BTreeMap<&str, Vec<usize>>, rows: &[Row], files: &[SourceFile]) -> Error {
+    let first = labels.iter().filter_map(|(label, members)| Some((label, rows.get(*members.first()?)?)));
+    let first: Vec<_> = first.collect();
+    let text = first.first().map_or("", |(_, row)| row.text.as_str());
+    let places: Vec<_> = first.iter().map(|(label, row)| format!("\"{label}\" ({})", row.place.name(files))).collect();
+    Error::data(format!(
+        "{} under two or more labels; the first, \"{}\": {}",
+        if conflicts == 1 { "1 text stands".to_owned() } else { format!("{} stand", counted(conflicts, "text")) },
+        short(text, 60),
+        places.join(", ")
+    ))
+    .hint("`conflicts` below [clean] says what to do with them: \"drop\", \"majority\" or \"keep\"")
+}
