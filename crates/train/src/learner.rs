@@ -63,8 +63,7 @@ impl Learner {
         if !grad_norm.is_finite() {
             return Err(broke_down(step, learning_rate, &format!("the norm of the gradients is {grad_norm}")));
         }
-        let gradients =
-            if self.max_grad_norm > 0.0 { gradients.clipped(grad_norm, self.max_grad_norm) } else { gradients };
+        let gradients = if self.max_grad_norm > 0.0 { gradients.clipped(self.max_grad_norm) } else { gradients };
         let optimizer = &mut self.optimizer;
         self.classifier = self.classifier.map_network(|network| optimizer.step(network, gradients, learning_rate));
         Ok((self, StepFigures { loss: value, grad_norm }))

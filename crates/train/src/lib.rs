@@ -12,6 +12,7 @@ mod checkpoint;
 mod config;
 mod data;
 mod gradients;
+mod host;
 mod interrupt;
 mod learner;
 mod log;
