@@ -62,8 +62,9 @@ pub(crate) fn similar(rows: &mut [Row], settings: &Settings, report: &mut Report
         else {
             continue;
         };
+        let several = alike.len() > 1;
         for (from, rows) in alike {
-            if from.trim() != name {
+            if several && from != name {
                 report.merged.push((from.clone(), name.clone(), rows));
             }
             names.insert(from, name.clone());

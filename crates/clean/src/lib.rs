@@ -15,8 +15,6 @@ mod equal;
 mod files;
 mod labels;
 mod nearest;
-#[cfg(test)]
-mod properties;
 mod read;
 mod report;
 mod rows;
@@ -58,7 +56,7 @@ impl Stage for Clean {
         labels::similar(&mut rows, &settings, &mut report)?;
         let rows = equal::settle(rows, &found.files, &settings, &mut report)?;
         let labels = labels::counted(&rows);
-        labels::check(&labels, &settings, &report)?;
+        labels::check(&labels, &settings, &report).map_err(|error| report.explain(error))?;
         let map = LabelMap::new(labels.iter().map(|(name, _)| name.clone()).collect())?;
         let mut parts = BTreeMap::new();
         for part in rows.iter().filter_map(|row| row.part) {

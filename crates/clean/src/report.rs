@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use firebrand_pipeline::StageIo;
+use firebrand_pipeline::{Error, StageIo};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -106,6 +106,11 @@ impl Report {
     /// Notes something that the user should know.
     pub(crate) fn warn(&mut self, warning: String) {
         self.warnings.push(warning);
+    }
+
+    /// Adds what was noted to an error that it may explain.
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        self.warnings.iter().fold(error, |error, warning| error.hint(warning))
     }
 
     /// How many rows were read, and how many left out for each reason, in words.

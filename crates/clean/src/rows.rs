@@ -1,11 +1,13 @@
 //! The rows of all files, with the first steps done on the way: filter, and what is missing.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use firebrand_dataset::Part;
 use firebrand_pipeline::{Error, Result, StageIo};
 
 use crate::columns::Columns;
 use crate::files::{Kind, SourceFile, parent};
-use crate::nearest::listed;
+use crate::nearest::{listed, nearest, short};
 use crate::read::{Table, read_document, read_table, unit};
 use crate::report::{Reason, Report};
 use crate::settings::Settings;
@@ -46,6 +48,7 @@ impl Place {
 /// Reads all files.
 pub(crate) fn read(files: &[SourceFile], settings: &Settings, report: &mut Report, io: &StageIo) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
+    let mut seen = Seen::default();
     let progress = io.progress("read files", files.len() as u64);
     for (index, file) in files.iter().enumerate() {
         if file.kind == Kind::Document {
@@ -53,11 +56,12 @@ pub(crate) fn read(files: &[SourceFile], settings: &Settings, report: &mut Repor
         } else {
             let table = read_table(file)?;
             let columns = Columns::find(&file.name, table.names(), settings)?;
-            from_table(index, file, table.as_ref(), &columns, report, &mut rows)?;
+            from_table(index, file, table.as_ref(), &columns, report, &mut seen, &mut rows)?;
         }
         progress.inc(1);
     }
     progress.finish();
+    seen.warn(report);
     Ok(rows)
 }
 
@@ -67,6 +71,7 @@ fn from_table(
     table: &dyn Table,
     columns: &Columns,
     report: &mut Report,
+    seen: &mut Seen,
     rows: &mut Vec<Row>,
 ) -> Result<()> {
     let name = |place: usize| table.names().get(place).cloned().unwrap_or_default();
@@ -82,7 +87,7 @@ fn from_table(
         let odd = filters.iter().find_map(|(name, values, wanted)| {
             let found = values.get(row).and_then(Option::as_deref);
             (found != Some(wanted.as_str())).then(|| match found {
-                Some(found) => format!("{name} is \"{}\"", crate::nearest::short(found, 40)),
+                Some(found) => format!("{name} is \"{}\"", short(found, 40)),
                 None => format!("{name} is missing"),
             })
         });
@@ -101,21 +106,45 @@ fn from_table(
         let group = groups.as_mut().and_then(|groups| groups.get_mut(row)).and_then(Option::take);
         rows.push(Row { id, place, text, label, group: present(group), part: file.part });
     }
-    if let Some((column, values, wanted)) = filters.iter().find(|(_, values, wanted)| !occurs(values, wanted)) {
-        let mut seen: Vec<_> = values.iter().flatten().map(String::as_str).collect();
-        seen.sort_unstable();
-        seen.dedup();
-        report.warn(format!(
-            "`filter.{column}` = \"{wanted}\" matches no row of {}; {column} is {}",
-            file.name,
-            listed(seen)
-        ));
+    for (name, values, wanted) in &filters {
+        seen.note(name, wanted, values);
     }
     Ok(())
 }
 
-fn occurs(values: &[Option<String>], wanted: &str) -> bool {
-    values.iter().any(|value| value.as_deref() == Some(wanted))
+/// What was seen in the columns of `filter`, to explain one that nothing matches.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Per column: the wanted value, whether it occurs, and some of the others.
+    columns: BTreeMap<String, (String, bool, BTreeSet<String>)>,
+}
+
+impl Seen {
+    fn note(&mut self, column: &str, wanted: &str, values: &[Option<String>]) {
+        let entry = self.columns.entry(column.to_owned());
+        let (_, occurs, others) = entry.or_insert_with(|| (wanted.to_owned(), false, BTreeSet::new()));
+        for value in values.iter().flatten() {
+            *occurs |= value == wanted;
+            // Enough for a message; a column of texts must not be held twice.
+            if others.len() < 100 && !others.contains(value) {
+                others.insert(value.clone());
+            }
+        }
+    }
+
+    fn warn(self, report: &mut Report) {
+        for (column, (wanted, occurs, others)) in self.columns {
+            if !occurs {
+                let values = || others.iter().map(String::as_str);
+                let near =
+                    nearest(&wanted, values()).map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
+                report.warn(format!(
+                    "no row has the \"{wanted}\" that `filter.{column}` asks for; {column} is {}{near}",
+                    listed(values())
+                ));
+            }
+        }
+    }
 }
 
 fn present(value: Option<String>) -> Option<String> {

@@ -16,8 +16,22 @@ pub(crate) struct Document {
 /// and is right for most of what is no UTF-8.
 pub(crate) fn read(file: &SourceFile) -> Result<Document> {
     let bytes = std::fs::read(&file.path).map_err(|error| Error::io("read", &file.path, &error))?;
-    Ok(decode(&bytes))
+    match FORMATS.iter().find(|(start, _)| bytes.starts_with(start)) {
+        Some((_, what)) => Err(Error::data(format!("{} is not a text but {what}", file.name))
+            .hint("make texts of them first, or name the text files with `train_files`, as in [\"*/*.txt\"]")),
+        None => Ok(decode(&bytes)),
+    }
 }
+
+/// What people have in folders beside texts. Read as windows-1252 it would pass for one.
+const FORMATS: [(&[u8], &str); 6] = [
+    (b"%PDF", "a PDF"),
+    (b"PK\x03\x04", "a ZIP archive (as Word files are)"),
+    (b"\xd0\xcf\x11\xe0", "an old Word file"),
+    (b"\x1f\x8b", "compressed with gzip"),
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+];
 
 fn decode(bytes: &[u8]) -> Document {
     let encoding = encoding_rs::Encoding::for_bom(bytes).map_or(encoding_rs::UTF_8, |(encoding, _)| encoding);

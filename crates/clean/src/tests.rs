@@ -1,1 +1,0 @@
-//! The stage as a whole, in this process.

@@ -1,0 +1,127 @@
+//! The stage as a whole, in this process.
+
+mod labels;
+mod outputs;
+mod properties;
+mod refusals;
+mod repeats;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use firebrand_dataset::{Example, LabelMap, read_examples};
+use firebrand_pipeline::config::default_section;
+use firebrand_pipeline::{Error, Request, Slot, Stage, StageIo};
+use serde_json::Value;
+
+use crate::{Clean, Config};
+
+/// Fetched files, and a place for the outputs.
+pub(crate) struct Bench {
+    home: tempfile::TempDir,
+    pub(crate) config: Config,
+}
+
+impl Bench {
+    /// The defaults, but for labels with few rows, which tests have.
+    pub(crate) fn new(files: &[(&str, &[u8])]) -> Self {
+        let mut config: Config = default_section(Slot::Clean).unwrap();
+        config.min_rows_per_label = 1;
+        let bench = Self { home: tempfile::tempdir().unwrap(), config };
+        std::fs::create_dir_all(bench.path("fetch/raw")).unwrap();
+        std::fs::create_dir_all(bench.path("out")).unwrap();
+        for (name, content) in files {
+            let path = bench.path("fetch/raw").join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, content).unwrap();
+        }
+        bench
+    }
+
+    pub(crate) fn csv(text: &str) -> Self {
+        Self::new(&[("a.csv", text.as_bytes())])
+    }
+
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.home.path().join(path)
+    }
+
+    pub(crate) fn run(&self) -> Result<(), Error> {
+        Clean::run(
+            &self.config,
+            &StageIo::new(Request {
+                protocol: Request::PROTOCOL,
+                slot: Slot::Clean,
+                run: "test".to_owned(),
+                config: Value::Null,
+                origins: BTreeMap::new(),
+                inputs: BTreeMap::from([(Slot::Fetch, self.path("fetch"))]),
+                output: self.path("out"),
+                cache: self.path("cache"),
+                workspace: self.home.path().to_owned(),
+                resume: false,
+            }),
+        )
+    }
+
+    /// Runs, and checks what holds for every run: each row is accounted for.
+    pub(crate) fn done(self) -> Self {
+        if let Err(error) = self.run() {
+            panic!("{}", error.render());
+        }
+        let report = self.report();
+        let number = |value: &Value| value.as_u64().unwrap();
+        let dropped: u64 = report["rows"]["dropped"].as_object().unwrap().values().map(number).sum();
+        assert_eq!(number(&report["rows"]["read"]), number(&report["rows"]["kept"]) + dropped, "{report}");
+        assert_eq!(number(&report["rows"]["kept"]), self.examples().len() as u64);
+        assert_eq!(
+            number(&report["rows"]["kept"]),
+            report["labels"].as_object().unwrap().values().map(number).sum::<u64>()
+        );
+        self
+    }
+
+    pub(crate) fn refused(&self) -> String {
+        let error = self.run().expect_err("it should be refused");
+        assert_eq!(error.kind().exit_code(), 4, "{}", error.render());
+        assert!(!self.path("out/examples.parquet").exists());
+        error.render()
+    }
+
+    pub(crate) fn report(&self) -> Value {
+        firebrand_pipeline::read_json(&self.path("out/report.json")).unwrap()
+    }
+
+    pub(crate) fn dropped(&self, reason: &str) -> u64 {
+        self.report()["rows"]["dropped"][reason].as_u64().unwrap()
+    }
+
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        serde_json::from_value(self.report()["warnings"].clone()).unwrap()
+    }
+
+    pub(crate) fn examples(&self) -> Vec<Example> {
+        read_examples(&self.path("out/examples.parquet")).unwrap()
+    }
+
+    pub(crate) fn labels(&self) -> Vec<String> {
+        LabelMap::read(&self.path("out/labels.json")).unwrap().names().to_vec()
+    }
+
+    /// Id, text and label's name of every row.
+    pub(crate) fn rows(&self) -> Vec<(u64, String, String)> {
+        let names = self.labels();
+        let row = |row: Example| (row.id, row.text, names[row.labels[0] as usize].clone());
+        self.examples().into_iter().map(row).collect()
+    }
+
+    /// The ids of the rows that are left.
+    pub(crate) fn ids(&self) -> Vec<u64> {
+        self.examples().iter().map(|row| row.id).collect()
+    }
+}
