@@ -1,0 +1,146 @@
+//! A bundle as export leaves it, tiny: BERT of random weights, 120 tokens, 24 positions, labels alpha, beta, gamma.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+
+/// What the program answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Answer {
+    #[track_caller]
+    pub(crate) fn succeeded(self) -> Self {
+        self.failed(0)
+    }
+
+    #[track_caller]
+    pub(crate) fn failed(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Stdout's lines, each a JSON document.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Vec<Value> {
+        self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+pub(crate) struct Bundle {
+    directory: TempDir,
+}
+
+impl Bundle {
+    pub(crate) fn new() -> Self {
+        let bundle = Self { directory: tempfile::tempdir().unwrap() };
+        fs::create_dir(bundle.path("")).unwrap();
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/tests/golden/models/bert");
+        for name in ["config.json", "model.safetensors"] {
+            fs::copy(golden.join(name), bundle.path(name)).unwrap();
+        }
+        bundle.write("tokenizer.json", &tokenizer(0).to_string());
+        bundle.write("tokenizer_config.json", "{\"model_max_length\": 24}");
+        bundle.write(
+            "text.json",
+            &json!({ "strip_html": true, "unicode": "nfc", "strip_control": true, "collapse_whitespace": true,
+                "lowercase": true })
+            .to_string(),
+        );
+        bundle
+    }
+
+    /// A file of the bundle; the bundle itself has no name.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        let bundle = self.directory.path().join("bundle");
+        if name.is_empty() { bundle } else { bundle.join(name) }
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    /// Sets a key of the model's `config.json`.
+    pub(crate) fn configure(&self, key: &str, value: Value) {
+        let text = fs::read_to_string(self.path("config.json")).unwrap();
+        let mut config: Map<String, Value> = serde_json::from_str(&text).unwrap();
+        config.insert(key.to_owned(), value);
+        self.write("config.json", &Value::Object(config).to_string());
+    }
+
+    /// Gives the tokenizer a token of this id.
+    pub(crate) fn add_tokens(&self, id: usize) {
+        self.write("tokenizer.json", &tokenizer(id).to_string());
+    }
+
+    /// `firebrand-serve predict BUNDLE ARGUMENTS…`
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_firebrand-serve"));
+        command.arg("predict").arg(self.path("")).args(arguments);
+        command
+    }
+
+    /// Runs the program to its end.
+    pub(crate) fn predict(&self, arguments: &[&str], stdin: impl AsRef<[u8]>) -> Answer {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // A program that reads no stdin may have ended already.
+        let _ = child.stdin.take().unwrap().write_all(stdin.as_ref());
+        let output = child.wait_with_output().unwrap();
+        Answer {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// A WordPiece tokenizer of letters and digits: `a` is 5, `0` is 31, `##a` is 41. `extra` is one more token's id, if not 0.
+fn tokenizer(extra: usize) -> Value {
+    let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+    let letters = || ('a'..='z').chain('0'..='9').map(String::from);
+    let tokens = special.iter().map(|token| (*token).to_owned()).chain(letters());
+    let tokens = tokens.chain(letters().map(|letter| format!("##{letter}")));
+    let mut vocabulary: Map<String, Value> = tokens.enumerate().map(|(id, token)| (token, json!(id))).collect();
+    if extra > 0 {
+        vocabulary.insert("extra".to_owned(), json!(extra));
+    }
+    let added: Vec<Value> = (0..special.len())
+        .map(|id| {
+            json!({ "id": id, "content": special[id], "single_word": false, "lstrip": false, "rstrip": false,
+                "normalized": false, "special": true })
+        })
+        .collect();
+    let token = |name: &str, id: u32| json!({ "SpecialToken": { "id": name, "type_id": id } });
+    let sequence = |name: &str, id: u32| json!({ "Sequence": { "id": name, "type_id": id } });
+    json!({
+        "version": "1.0",
+        "truncation": null,
+        "padding": null,
+        "added_tokens": added,
+        "normalizer": { "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
+            "strip_accents": null, "lowercase": true },
+        "pre_tokenizer": { "type": "BertPreTokenizer" },
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": [token("[CLS]", 0), sequence("A", 0), token("[SEP]", 0)],
+            "pair": [token("[CLS]", 0), sequence("A", 0), token("[SEP]", 0), sequence("B", 1), token("[SEP]", 1)],
+            "special_tokens": {
+                "[CLS]": { "id": "[CLS]", "ids": [2], "tokens": ["[CLS]"] },
+                "[SEP]": { "id": "[SEP]", "ids": [3], "tokens": ["[SEP]"] },
+            },
+        },
+        "decoder": { "type": "WordPiece", "prefix": "##", "cleanup": true },
+        "model": { "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": 100, "vocab": vocabulary },
+    })
+}

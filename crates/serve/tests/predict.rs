@@ -1,0 +1,259 @@
+//! `firebrand-serve predict` as a process, on a tiny bundle.
+#![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
+
+mod common;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+
+use common::{Answer, Bundle};
+use serde_json::Value;
+
+const TEXTS: [&str; 4] = ["a good film", "dull", "", "9 of 10"];
+
+/// How far sums in another order may lead, as batches of another shape have them.
+const ROUNDING: f64 = 1e-5;
+
+#[track_caller]
+fn same_scores(one: &[Value], other: &[Value]) {
+    assert_eq!(one.len(), other.len());
+    for (one, other) in one.iter().zip(other) {
+        assert_eq!(one["text"], other["text"]);
+        assert_eq!(one["label"], other["label"]);
+        for (one, other) in one["scores"].as_array().unwrap().iter().zip(other["scores"].as_array().unwrap()) {
+            assert_eq!(one["label"], other["label"]);
+            let (one, other) = (one["score"].as_f64().unwrap(), other["score"].as_f64().unwrap());
+            assert!((one - other).abs() < ROUNDING, "{one} and {other}");
+        }
+    }
+}
+
+#[test]
+fn arguments_and_stdin_are_answered_alike() {
+    let bundle = Bundle::new();
+    let mut arguments = vec!["--"];
+    arguments.extend(TEXTS);
+    let by_arguments = bundle.predict(&arguments, "").succeeded();
+    let by_stdin = bundle.predict(&[], &TEXTS.join("\n")).succeeded();
+    let by_windows = bundle.predict(&[], &TEXTS.map(|text| format!("{text}\r\n")).concat()).succeeded();
+    assert_eq!(by_arguments.stdout, by_stdin.stdout);
+    assert_eq!(by_arguments.stdout, by_windows.stdout);
+
+    let lines: Vec<Vec<&str>> = by_stdin.stdout.lines().map(|line| line.split('\t').collect()).collect();
+    assert_eq!(lines.len(), TEXTS.len());
+    for (line, text) in lines.iter().zip(TEXTS) {
+        let [label, score, shown] = line[..] else { panic!("{line:?}") };
+        assert!(["alpha", "beta", "gamma"].contains(&label), "{label}");
+        assert!(score.len() == 6 && (1.0 / 3.0..=1.0).contains(&score.parse::<f64>().unwrap()), "{score}");
+        assert_eq!(shown, text);
+    }
+    assert_eq!(by_stdin.stderr, "");
+}
+
+#[test]
+fn an_answer_does_not_depend_on_the_texts_beside_it() {
+    let bundle = Bundle::new();
+    let texts: Vec<String> = (0..40).map(|n| "word ".repeat(n % 5) + &n.to_string()).collect();
+    let together = bundle.predict(&["--json"], &texts.join("\n")).succeeded().json();
+    let apart = bundle.predict(&["--json", "--batch-size", "1"], &texts.join("\n")).succeeded().json();
+    same_scores(&together, &apart);
+    let distinct: std::collections::BTreeSet<String> = together.iter().map(|line| line["scores"].to_string()).collect();
+    assert_eq!(distinct.len(), texts.len(), "these texts must not all look the same to the model");
+    for index in [0, 4, 39] {
+        same_scores(&bundle.predict(&["--json", "--", &texts[index]], "").succeeded().json(), &apart[index..=index]);
+    }
+}
+
+#[test]
+fn json_has_every_label_most_likely_first() {
+    let bundle = Bundle::new();
+    let lines = bundle.predict(&["--json", "a \"good\"\nfilm"], "").succeeded().json();
+    let [line] = &lines[..] else { panic!("{lines:?}") };
+    let keys: Vec<&String> = line.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["text", "label", "score", "scores"]);
+    assert_eq!(line["text"], "a \"good\"\nfilm");
+    let scores = line["scores"].as_array().unwrap();
+    let mut labels: Vec<&str> = scores.iter().map(|score| score["label"].as_str().unwrap()).collect();
+    labels.sort_unstable();
+    assert_eq!(labels, ["alpha", "beta", "gamma"]);
+    assert_eq!((&line["label"], &line["score"]), (&scores[0]["label"], &scores[0]["score"]));
+    let values: Vec<f64> = scores.iter().map(|score| score["score"].as_f64().unwrap()).collect();
+    assert!(values.is_sorted_by(|a, b| a >= b), "{values:?}");
+    assert!((values.iter().sum::<f64>() - 1.0).abs() < ROUNDING, "{values:?}");
+}
+
+/// The scores are those of the model: asked directly, with the ids that the text must become.
+#[test]
+fn scores_are_those_of_the_model() {
+    let bundle = Bundle::new();
+    let device = firebrand_model::device("flex").unwrap();
+    let classifier = firebrand_model::Classifier::load(&bundle.path(""), &device).unwrap();
+    // [CLS] a ##b 1 [SEP]
+    let ids = [2, 5, 5 + 36 + 1, 5 + 26 + 1, 3];
+    let tokens = firebrand_model::Tokens { ids: &ids, type_ids: &[0; 5] };
+    let logits = classifier.logits(&[tokens], 1, &mut |_| ()).unwrap().concat();
+    let expected: Vec<f64> = firebrand_model::softmax(&logits).into_iter().map(f64::from).collect();
+    let line = bundle.predict(&["--json", "AB <b>1</b>"], "").succeeded().json().remove(0);
+    for score in line["scores"].as_array().unwrap() {
+        let index = classifier.labels().iter().position(|label| score["label"] == **label).unwrap();
+        assert!((score["score"].as_f64().unwrap() - expected[index]).abs() < ROUNDING, "{score} {expected:?}");
+    }
+}
+
+#[test]
+fn top_k_limits_the_labels() {
+    let bundle = Bundle::new();
+    let line = bundle.predict(&["--json", "--top-k", "2", "film"], "").succeeded().json().remove(0);
+    assert_eq!(line["scores"].as_array().unwrap().len(), 2);
+    let columns = |count: &str| bundle.predict(&["--top-k", count, "film"], "").succeeded().stdout.split('\t').count();
+    assert_eq!((columns("1"), columns("2"), columns("99")), (3, 5, 7));
+}
+
+#[test]
+fn each_line_has_its_answer_empty_ones_too() {
+    let bundle = Bundle::new();
+    let answer = bundle.predict(&["--batch-size", "2"], "\n \na\n\n").succeeded();
+    let shown: Vec<&str> = answer.stdout.lines().map(|line| line.rsplit('\t').next().unwrap()).collect();
+    assert_eq!(shown, ["", " ", "a", ""]);
+    let empty: Vec<&str> = answer.stdout.lines().filter(|line| !line.ends_with('a')).map(str::trim_end).collect();
+    assert!(empty.iter().all(|line| line == &empty[0]), "{empty:?}");
+    assert_eq!(bundle.predict(&[], "").succeeded().stdout, "");
+}
+
+#[test]
+fn a_line_is_answered_before_the_next_is_written() {
+    let bundle = Bundle::new();
+    let mut child = bundle.command(&[]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    for text in ["first", "second"] {
+        writeln!(stdin, "{text}").unwrap();
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        assert!(line.ends_with(&format!("\t{text}\n")), "{line}");
+    }
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn broken_utf8_is_told_with_its_line_after_the_answers_before_it() {
+    let bundle = Bundle::new();
+    let answer = bundle.predict(&[], b"one\ntwo\ncaf\xe9\nfour\n").failed(4);
+    assert_eq!(answer.stdout.lines().count(), 2, "{}", answer.stdout);
+    assert!(answer.stderr.contains("line 3 of stdin is not UTF-8"), "{}", answer.stderr);
+    assert!(answer.stderr.contains("hint: "), "{}", answer.stderr);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_closed_pipe_ends_quietly() {
+    let bundle = Bundle::new();
+    let mut child = bundle
+        .command(&["--batch-size", "1"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    drop(child.stdout.take());
+    // The program may have ended before everything is written.
+    let _ = stdin.write_all("a text\n".repeat(100).as_bytes());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap()), (Some(0), String::new()));
+    drop(stdin);
+}
+
+#[test]
+fn a_text_that_is_cut_is_told_once() {
+    let bundle = Bundle::new();
+    // 30 tokens and two special ones, of which 24 are taken.
+    let long = "a ".repeat(30);
+    let answer = bundle.predict(&["--batch-size", "1"], &format!("short\n{long}\n{long}\n")).succeeded();
+    assert_eq!(answer.stdout.lines().count(), 3);
+    assert_eq!(answer.stderr.lines().count(), 1, "{}", answer.stderr);
+    assert!(answer.stderr.contains("text 2 ") && answer.stderr.contains(" 8 were cut off"), "{}", answer.stderr);
+}
+
+#[test]
+fn texts_are_cleaned_as_in_training() {
+    let bundle = Bundle::new();
+    let score = |answer: Answer| answer.succeeded().json()[0]["scores"].clone();
+    let (plain, marked) = ("good film", "<p>good   film</p>");
+    assert_eq!(score(bundle.predict(&["--json", plain], "")), score(bundle.predict(&["--json", marked], "")));
+
+    fs::remove_file(bundle.path("text.json")).unwrap();
+    let answer = bundle.predict(&["--json", marked], "").succeeded();
+    assert_eq!(answer.stderr.matches("text.json: texts are taken as they are").count(), 1, "{}", answer.stderr);
+    assert_ne!(score(bundle.predict(&["--json", plain], "")), score(answer));
+}
+
+#[test]
+fn what_is_wrong_with_a_bundle_is_told() {
+    let expect = |change: &dyn Fn(&Bundle), found: &str| {
+        let bundle = Bundle::new();
+        change(&bundle);
+        let answer = bundle.predict(&["text"], "").failed(4);
+        assert!(answer.stderr.contains(found), "expected `{found}` in\n{}", answer.stderr);
+        assert_eq!(answer.stdout, "");
+    };
+    let hinted = |change: &dyn Fn(&Bundle), found: &str| {
+        expect(change, found);
+        expect(change, "hint: ");
+    };
+    let remove = |name: &'static str| move |bundle: &Bundle| fs::remove_file(bundle.path(name)).unwrap();
+    hinted(&|bundle| fs::remove_dir_all(bundle.path("")).unwrap(), "there is no bundle ");
+    hinted(
+        &|bundle| {
+            fs::remove_dir_all(bundle.path("")).unwrap();
+            bundle.write("", "a file");
+        },
+        "is a file, not a bundle",
+    );
+    hinted(&remove("tokenizer.json"), "there is no tokenizer.json");
+    hinted(&remove("config.json"), "there is no config.json");
+    hinted(&remove("model.safetensors"), "there is no model.safetensors");
+    hinted(&|bundle| bundle.write("tokenizer.json", "{}"), "tokenizer.json is not a tokenizer's file");
+    hinted(&|bundle| bundle.write("model.safetensors", "short"), "model.safetensors");
+    hinted(&|bundle| bundle.write("config.json", "{"), "config.json");
+    expect(&|bundle| bundle.write("text.json", "{\"strip_html\": true}"), "text.json is not valid");
+    hinted(
+        &|bundle| bundle.write("tokenizer_config.json", "{\"model_max_length\": 25}"),
+        "the longest text: 25 in the tokenizer, 24 in the model",
+    );
+    hinted(&|bundle| bundle.add_tokens(120), "the number of tokens: 121 in the tokenizer, 120 in the model");
+    hinted(
+        &|bundle| bundle.configure("problem_type", "multi_label_classification".into()),
+        "gives a text several labels",
+    );
+    // The directory around a bundle: the message names the right one.
+    hinted(
+        &|bundle| {
+            fs::create_dir(bundle.path("bundle")).unwrap();
+            fs::remove_file(bundle.path("config.json")).unwrap();
+        },
+        "did you mean ",
+    );
+}
+
+#[test]
+fn an_unknown_device_is_told() {
+    let bundle = Bundle::new();
+    let answer = bundle.predict(&["--device", "gpu", "text"], "").failed(3);
+    assert!(answer.stderr.contains("`gpu` is not a device: use flex, ndarray, cuda"), "{}", answer.stderr);
+    assert!(answer.stderr.contains("hint: "), "{}", answer.stderr);
+}
+
+#[test]
+fn a_wrong_command_line_ends_with_2() {
+    let bundle = Bundle::new();
+    for arguments in [&["--top-k", "0", "text"][..], &["--batch-size", "0", "text"], &["--jsn", "text"]] {
+        assert!(bundle.predict(arguments, "").failed(2).stderr.contains("error: "), "{arguments:?}");
+    }
+    let help = bundle.predict(&["--help"], "").succeeded().stdout;
+    for word in ["--json", "--device", "--batch-size", "--top-k", "stdin", "Examples:"] {
+        assert!(help.contains(word), "no `{word}` in\n{help}");
+    }
+}
