@@ -4,9 +4,16 @@ use super::Report;
 use super::table::Table;
 use crate::html::{count, percent};
 
+/// More labels than this are shown on a click.
+const OPEN_LABELS: usize = 20;
+
 /// Rows of every part and label, and how long they are.
 pub(super) fn section(report: &Report<'_>) -> String {
-    let content = format!("<div class=\"pair\">{}{}</div>", rows(report), lengths(report));
+    let mut rows = rows(report);
+    if report.labels.len() > OPEN_LABELS {
+        rows = format!("<details><summary>Rows of all {} labels</summary>{rows}</details>", report.labels.len());
+    }
+    let content = format!("<div class=\"pair wide\">{rows}{}</div>", lengths(report));
     let note = "Shares are of the part. The training part is the one that the model saw, with augmented rows if there are any.";
     super::section("Data", note, &content)
 }

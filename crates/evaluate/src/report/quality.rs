@@ -71,9 +71,9 @@ pub(super) fn training(report: &Report<'_>) -> String {
     ];
     let accuracy = [Curve { name: "validation", points: &training.validation_accuracy, tone: Tone::Strong }];
     let mark = training.best_epoch.filter(|_| training.restored_best == Some(true));
-    let charts: Vec<String> = [("Loss (nats)", &loss[..]), ("Accuracy", &accuracy[..])]
+    let charts: Vec<String> = [("Loss (nats)", &loss[..], f64::INFINITY), ("Accuracy", &accuracy[..], 1.0)]
         .into_iter()
-        .filter_map(|(title, curves)| Chart { title, x_title: "epoch", curves, mark }.draw())
+        .filter_map(|(title, curves, most)| Chart { title, x_title: "epoch", curves, most, mark }.draw())
         .map(|chart| format!("<figure>{chart}</figure>"))
         .collect();
     if charts.is_empty() {

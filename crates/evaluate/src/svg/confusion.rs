@@ -20,7 +20,7 @@ pub(crate) fn confusion_inside(confusion: &ConfusionMatrix, labels: &[String]) -
 pub(crate) fn confusion_alone(confusion: &ConfusionMatrix, labels: &[String]) -> String {
     const NOTE: f64 = 34.0;
     let Drawing { width, height, content } = Drawing::new(confusion, labels);
-    let width = width.max(340.0);
+    let width = width.max(430.0);
     let note = text(
         14.0,
         height + 14.0,

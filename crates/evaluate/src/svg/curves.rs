@@ -36,6 +36,8 @@ pub(crate) struct Chart<'a> {
     pub(crate) title: &'a str,
     pub(crate) x_title: &'a str,
     pub(crate) curves: &'a [Curve<'a>],
+    /// The highest value that there can be: the axis does not go beyond.
+    pub(crate) most: f64,
     /// The point to mark: the epoch that was kept.
     pub(crate) mark: Option<f64>,
 }
@@ -50,7 +52,9 @@ impl Chart<'_> {
         };
         let (_, last) = bounds(&mut all().map(|(x, _)| x));
         let (low, high) = bounds(&mut all().map(|(_, y)| y));
-        let y_ticks = ticks(low, high, 4);
+        // A single value stands in the middle of a little room.
+        let room = if low < high { 0.0 } else { low.abs().max(0.1) / 20.0 };
+        let y_ticks = ticks(low - room, (high + room).min(self.most.max(high)), 4);
         let x_ticks = ticks(0.0, last, 5);
         let (bottom, top) = (first(&y_ticks), end(&y_ticks));
         let x = |value: f64| LEFT + value / last.max(f64::MIN_POSITIVE) * (WIDTH - LEFT - RIGHT);
@@ -153,7 +157,7 @@ mod tests {
             Curve { name: "loss", points, tone: Tone::Pale },
             Curve { name: "empty", points: &[], tone: Tone::Strong },
         ];
-        Chart { title: "Loss", x_title: "epoch", curves: &curves, mark: Some(1.0) }.draw()
+        Chart { title: "Loss", x_title: "epoch", curves: &curves, most: 1.0, mark: Some(1.0) }.draw()
     }
 
     #[test]
@@ -164,6 +168,15 @@ mod tests {
             assert_balanced(&drawn);
             assert!(!drawn.contains("NaN") && !drawn.contains("inf"), "{drawn}");
             assert!(!drawn.contains(">empty<"));
+        }
+    }
+
+    #[test]
+    fn the_axis_ends_where_values_do() {
+        for value in [1.0, 0.99, 0.9] {
+            let drawn = draw(&[(1.0, value)]).unwrap();
+            assert!(drawn.contains(">1.0") || drawn.contains(">0.9"), "{drawn}");
+            assert!([">1.05", ">1.1", ">1.2", ">1.5", ">2"].iter().all(|tick| !drawn.contains(tick)), "{drawn}");
         }
     }
 

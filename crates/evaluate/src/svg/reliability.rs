@@ -7,7 +7,7 @@ use crate::html::{escape, percent, rows};
 
 const LEFT: f64 = 52.0;
 const TOP: f64 = 12.0;
-const SIDE: f64 = 280.0;
+const SIDE: f64 = 330.0;
 /// Where the histogram of the rows stands.
 const ROWS_TOP: f64 = TOP + SIDE + 14.0;
 const ROWS_HEIGHT: f64 = 54.0;
