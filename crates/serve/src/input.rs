@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     fn lines(bytes: &'static [u8]) -> Lines {
-        Lines::read(|| Box::new(Cursor::new(bytes)))
+        Lines::read(move || Box::new(Cursor::new(bytes)))
     }
 
     fn all(lines: &mut Lines) -> Result<Vec<String>> {
