@@ -77,14 +77,15 @@ fn ended(status: ExitStatus, program: &Program, slot: Slot, verb: &str) -> Resul
     if status.success() {
         return Ok(());
     }
-    if interrupt::asked() {
+    // Whoever asked: this process was, or the stage was by itself.
+    if interrupt::asked() || status.code() == Some(i32::from(ErrorKind::Interrupted.exit_code())) {
         return Err(interrupt::error());
     }
     let what = if verb == "check" { "refused its configuration" } else { "failed" };
     let Some(code) = status.code() else {
         return Err(killed(status, program, slot));
     };
-    let kind = [ErrorKind::Usage, ErrorKind::Config, ErrorKind::Data, ErrorKind::Gate, ErrorKind::Interrupted];
+    let kind = [ErrorKind::Usage, ErrorKind::Config, ErrorKind::Data, ErrorKind::Gate];
     let kind = kind.into_iter().find(|kind| i32::from(kind.exit_code()) == code).unwrap_or(ErrorKind::Other);
     Err(Error::new(kind, format!("the `{slot}` stage ({}) {what} (exit code {code}): see above", program.words())))
 }
