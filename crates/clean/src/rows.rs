@@ -86,7 +86,7 @@ fn from_table(
         let place = Place { file: index, number: table.place(row) };
         let odd = filters.iter().find_map(|(name, values, wanted)| {
             let found = values.get(row).and_then(Option::as_deref);
-            (found != Some(wanted.as_str())).then(|| match found {
+            (found.unwrap_or_default() != wanted.as_str()).then(|| match found {
                 Some(found) => format!("{name} is \"{}\"", short(found, 40)),
                 None => format!("{name} is missing"),
             })
@@ -123,6 +123,8 @@ impl Seen {
     fn note(&mut self, column: &str, wanted: &str, values: &[Option<String>]) {
         let entry = self.columns.entry(column.to_owned());
         let (_, occurs, others) = entry.or_insert_with(|| (wanted.to_owned(), false, BTreeSet::new()));
+        // An empty value asks for rows that have none.
+        *occurs |= wanted.is_empty() && values.contains(&None);
         for value in values.iter().flatten() {
             *occurs |= value == wanted;
             // Enough for a message; a column of texts must not be held twice.

@@ -1,7 +1,6 @@
 //! JSON Lines, and arrays of objects.
 //!
-//! Read here and not by polars, which guesses one type per column from the first rows and does not say in which line it
-//! stopped.
+//! Every line is parsed by itself, so that an error has its line, and a label may be 1 in one row and "1" in the next.
 
 use std::collections::HashSet;
 

@@ -146,3 +146,10 @@ fn the_same_input_is_the_same_bytes() {
     let [first, second] = [0, 1].map(bytes);
     assert_eq!(first, second);
 }
+
+#[test]
+fn a_filter_may_ask_for_rows_without_a_value() {
+    let bench = Bench::csv("text,label,flag\na,x,\nb,y,bad\nc,y,\n");
+    let bench = bench.with(|config| _ = config.filter.insert("flag".to_owned(), json!(""))).done();
+    assert_eq!((bench.ids(), bench.warnings()), (vec![0, 2], vec![]));
+}
