@@ -22,7 +22,7 @@ pub(crate) fn predict(arguments: &Predict) -> Result<()> {
         if stdin().is_terminal() {
             progress::log("one text a line, please; Ctrl-D ends");
         }
-        let mut lines = Lines::read(|| Box::new(stdin().lock()));
+        let mut lines = Lines::of_stdin();
         loop {
             let batch = lines.next_batch(arguments.batch_size.get())?;
             let batch: Vec<&str> = batch.iter().map(String::as_str).collect();

@@ -1,6 +1,6 @@
 //! Texts from stdin, one a line, in batches as they come.
 
-use std::io::BufRead;
+use std::io::{BufRead, stdin};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
@@ -14,26 +14,36 @@ const AHEAD: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Lines {
     receiver: Receiver<Result<String>>,
+    /// Whether a batch waits until it is full.
+    full: bool,
     /// Found behind lines that are to be answered first.
     failed: Option<Error>,
 }
 
 impl Lines {
-    /// Starts to read.
-    pub(crate) fn read(open: impl FnOnce() -> Box<dyn BufRead> + Send + 'static) -> Self {
-        let (sender, receiver) = sync_channel(AHEAD);
-        thread::spawn(move || send_lines(open(), &sender));
-        Self { receiver, failed: None }
+    /// Starts to read stdin.
+    ///
+    /// Sums in a batch of another shape may differ in the last digit. So batches of a file, for which no one waits, are
+    /// filled up: every run then computes the same ones, and prints the same bytes.
+    pub(crate) fn of_stdin() -> Self {
+        Self::read(is_file(), || Box::new(stdin().lock()))
     }
 
-    /// Waits for a line, and returns it with those that are there already, `most` in all. Nothing: the end.
+    fn read(full: bool, open: impl FnOnce() -> Box<dyn BufRead> + Send + 'static) -> Self {
+        let (sender, receiver) = sync_channel(AHEAD);
+        thread::spawn(move || send_lines(open(), &sender));
+        Self { receiver, full, failed: None }
+    }
+
+    /// Waits for a line, and returns it with those that are there already, no more than `most` in all. Nothing: the end.
     ///
     /// # Errors
     /// When a line is not UTF-8, or reading fails. The lines before it have been returned.
     pub(crate) fn next_batch(&mut self, most: usize) -> Result<Vec<String>> {
         let mut lines = Vec::new();
         while lines.len() < most && self.failed.is_none() {
-            let next = if lines.is_empty() { self.receiver.recv().ok() } else { self.receiver.try_recv().ok() };
+            let wait = self.full || lines.is_empty();
+            let next = if wait { self.receiver.recv().ok() } else { self.receiver.try_recv().ok() };
             match next {
                 Some(Ok(line)) => lines.push(line),
                 Some(Err(error)) => self.failed = Some(error),
@@ -48,6 +58,22 @@ impl Lines {
             }
         }
     }
+}
+
+/// Whether stdin is a file rather than a pipe or a terminal.
+#[cfg(unix)]
+fn is_file() -> bool {
+    use std::fs::File;
+    use std::os::fd::AsFd;
+
+    let copy = stdin().as_fd().try_clone_to_owned();
+    copy.and_then(|copy| File::from(copy).metadata()).is_ok_and(|found| found.is_file())
+}
+
+/// Elsewhere every line is answered as soon as may be.
+#[cfg(not(unix))]
+fn is_file() -> bool {
+    false
 }
 
 fn send_lines(mut input: impl BufRead, sender: &SyncSender<Result<String>>) {
@@ -95,7 +121,7 @@ mod tests {
     use super::*;
 
     fn lines(bytes: &'static [u8]) -> Lines {
-        Lines::read(move || Box::new(Cursor::new(bytes)))
+        Lines::read(false, move || Box::new(Cursor::new(bytes)))
     }
 
     fn all(lines: &mut Lines) -> Result<Vec<String>> {
@@ -116,6 +142,13 @@ mod tests {
         assert_eq!(found, ["one ", "", "\u{feff}two\r"]);
         assert_eq!(all(&mut lines(b"")).unwrap(), [""; 0]);
         assert_eq!(all(&mut lines(b"\n")).unwrap(), [""]);
+    }
+
+    #[test]
+    fn batches_of_a_file_are_full() {
+        let mut lines = Lines::read(true, || Box::new(Cursor::new("a\n".repeat(7))));
+        let sizes: Vec<usize> = (0..4).map(|_| lines.next_batch(3).unwrap().len()).collect();
+        assert_eq!(sizes, [3, 3, 1, 0]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! model. The program around it ([`main`]) reads texts from its arguments or from stdin and prints an answer per line.
 //!
 //! Invariants: a bundle is all that is needed, nothing of the run that made it; what a text is answered does not depend on
-//! the texts beside it.
+//! the texts beside it (but for the last digits of a score: sums of floats in batches of different shapes).
 
 mod bundle;
 mod cli;

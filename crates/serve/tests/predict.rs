@@ -65,6 +65,20 @@ fn an_answer_does_not_depend_on_the_texts_beside_it() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_file_is_answered_the_same_to_the_last_byte() {
+    let bundle = Bundle::new();
+    let lines: String = (0..50).map(|n| "word ".repeat(n % 5) + &n.to_string() + "\n").collect();
+    bundle.write("texts", &lines);
+    let runs = [(); 3].map(|()| {
+        let stdin = fs::File::open(bundle.path("texts")).unwrap();
+        bundle.command(&["--json", "--batch-size", "8"]).stdin(stdin).output().unwrap().stdout
+    });
+    assert_eq!(runs[0].iter().filter(|&&byte| byte == b'\n').count(), 50);
+    assert!(runs.iter().all(|run| *run == runs[0]));
+}
+
 #[test]
 fn json_has_every_label_most_likely_first() {
     let bundle = Bundle::new();
