@@ -66,7 +66,20 @@ pub(crate) fn rows(number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::well_formed::assert_balanced;
+
+    proptest! {
+        #[test]
+        fn any_text_is_safe_in_a_tag_and_in_an_attribute(text in "(\\PC|[<>&\"'\u{0}-\u{1f}]){0,40}", limit in 0_usize..40) {
+            let safe = escape(&shorten(&text, limit));
+            assert_balanced(&format!("<p title=\"{safe}\">{safe}</p>"));
+            prop_assert!(!safe.chars().any(|character| character.is_control() && !"\n\t".contains(character)));
+            prop_assert!(shorten(&text, limit).chars().count() <= limit.max(1));
+        }
+    }
 
     #[test]
     fn nothing_hostile_passes() {

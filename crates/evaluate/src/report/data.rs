@@ -13,7 +13,7 @@ pub(super) fn section(report: &Report<'_>) -> String {
     if report.labels.len() > OPEN_LABELS {
         rows = format!("<details><summary>Rows of all {} labels</summary>{rows}</details>", report.labels.len());
     }
-    let content = format!("<div class=\"pair wide\">{rows}{}</div>", lengths(report));
+    let content = format!("<div class=\"pair\">{rows}{}</div>", lengths(report));
     let note = "Shares are of the part. The training part is the one that the model saw, with augmented rows if there are any.";
     super::section("Data", note, &content)
 }

@@ -15,7 +15,7 @@ pub(crate) struct Bar<'a> {
     pub(crate) main: bool,
 }
 
-const WIDTH: f64 = 780.0;
+const WIDTH: f64 = 660.0;
 const ROW: f64 = 42.0;
 const THICK: f64 = 22.0;
 const SIZE: f64 = 13.0;
