@@ -1,13 +1,14 @@
 //! The main figures and the confusion matrix as lines for a terminal.
 
 use firebrand_metrics::{ConfusionMatrix, Figures};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::baseline::Baselines;
-use crate::html::{count, percent, shorten};
+use crate::html::{count, percent};
 
 /// More classes than this do not fit side by side: the worst pairs are listed instead.
 const MOST_COLUMNS: usize = 12;
-/// The longest name beside a row, and above a column.
+/// The widest name beside a row, and above a column.
 const ROW_NAME: usize = 20;
 const COLUMN_NAME: usize = 12;
 /// How many pairs are listed.
@@ -39,26 +40,26 @@ pub(crate) fn confusion(confusion: &ConfusionMatrix, labels: &[String]) -> Vec<S
 }
 
 fn matrix(confusion: &ConfusionMatrix, labels: &[String]) -> Vec<String> {
-    let plain = |name: &String, limit| shorten(&visible(name), limit);
-    let beside: Vec<String> = labels.iter().map(|name| plain(name, ROW_NAME)).collect();
-    let above: Vec<String> = labels.iter().map(|name| plain(name, COLUMN_NAME)).collect();
-    let left = beside.iter().map(|name| name.chars().count()).max().unwrap_or_default().max("true \\ predicted".len());
+    const CORNER: &str = "true \\ predicted";
+    let beside: Vec<String> = labels.iter().map(|name| visible(name, ROW_NAME)).collect();
+    let above: Vec<String> = labels.iter().map(|name| visible(name, COLUMN_NAME)).collect();
+    let left = beside.iter().map(|name| name.width()).max().unwrap_or_default().max(CORNER.len());
     let width = |column: usize| {
         let widest = (0..confusion.classes()).map(|row| confusion.count(row, column).to_string().len()).max();
-        widest.unwrap_or_default().max(above[column].chars().count())
+        widest.unwrap_or_default().max(above[column].width())
     };
     let widths: Vec<usize> = (0..confusion.classes()).map(width).collect();
     let mut lines = vec![
         above
             .iter()
             .zip(&widths)
-            .fold(format!("{:<left$}", "true \\ predicted"), |line, (name, width)| format!("{line}  {name:>width$}")),
+            .fold(format!("{CORNER:<left$}"), |line, (name, width)| format!("{line}  {}{name}", gap(name, *width))),
     ];
     for (row, name) in confusion.rows().iter().zip(&beside) {
         let line = row
             .iter()
             .zip(&widths)
-            .fold(format!("{name:<left$}"), |line, (cell, width)| format!("{line}  {cell:>width$}"));
+            .fold(format!("{name}{}", gap(name, left)), |line, (cell, width)| format!("{line}  {cell:>width$}"));
         lines.push(line);
     }
     lines
@@ -73,7 +74,7 @@ fn pairs(confusion: &ConfusionMatrix, labels: &[String]) -> Vec<String> {
     for (truth, predicted) in pairs.into_iter().take(PAIRS) {
         let rows = confusion.count(truth, predicted);
         let share = percent(rows as f64 / confusion.support(truth) as f64);
-        let [truth, predicted] = [truth, predicted].map(|label| shorten(&visible(&labels[label]), ROW_NAME));
+        let [truth, predicted] = [truth, predicted].map(|label| visible(&labels[label], ROW_NAME));
         lines.push(format!("{:>7}  {truth} → {predicted} ({share})", count(rows)));
     }
     lines
@@ -89,9 +90,26 @@ pub(crate) fn worst_pairs(confusion: &ConfusionMatrix) -> Vec<(usize, usize)> {
     pairs
 }
 
-/// A name that cannot move a terminal's cursor.
-fn visible(name: &str) -> String {
-    name.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+/// A name that can neither move a terminal's cursor nor turn its direction of writing, at most `limit` columns wide.
+fn visible(name: &str, limit: usize) -> String {
+    let moves = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let name: String = name.chars().map(|c| if moves(c) { '\u{fffd}' } else { c }).collect();
+    if name.width() <= limit {
+        return name;
+    }
+    let mut width = 1;
+    let fits = |c: &char| {
+        width += c.width().unwrap_or_default();
+        width <= limit
+    };
+    name.chars().take_while(fits).chain(['…']).collect()
+}
+
+/// The spaces that make a name `width` columns wide: a Chinese character takes two of them, an accent none.
+fn gap(name: &str, width: usize) -> String {
+    " ".repeat(width.saturating_sub(name.width()))
 }
 
 #[cfg(test)]
@@ -130,7 +148,17 @@ mod tests {
     #[test]
     fn a_name_cannot_send_commands_to_the_terminal() {
         let matrix = ConfusionMatrix::new(&[0, 1], &[0, 1], 2).unwrap();
-        let lines = confusion(&matrix, &["\u{1b}[2J".to_owned(), "b\n".to_owned()]);
-        assert!(lines.iter().all(|line| !line.chars().any(char::is_control)), "{lines:?}");
+        let lines = confusion(&matrix, &["\u{1b}[2J\u{202e}".to_owned(), "b\n".to_owned()]);
+        assert!(lines.iter().all(|line| !line.chars().any(|c| c.is_control() || c == '\u{202e}')), "{lines:?}");
+    }
+
+    #[test]
+    fn columns_are_straight_in_any_script() {
+        let matrix = ConfusionMatrix::new(&[0, 1, 2], &[0, 1, 0], 3).unwrap();
+        let names = ["体育新闻和评论体育新闻和评论", "cafe\u{301}", "спорт"].map(str::to_owned);
+        let lines = confusion(&matrix, &names);
+        assert!(lines[1].starts_with("体育新闻和评论体育…  "), "{lines:?}");
+        let widths: Vec<usize> = lines.iter().map(|line| line.width()).collect();
+        assert_eq!(widths, [widths[0]; 4], "{lines:?}");
     }
 }

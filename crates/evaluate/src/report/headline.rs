@@ -45,7 +45,9 @@ fn verdict(report: &Report<'_>) -> String {
     let (tone, text) = if classic.accuracy < model.accuracy_interval_95.low {
         (
             "good",
-            format!("The model is {points:.1} points above TF-IDF with logistic regression, beyond its 95 % interval."),
+            format!(
+                "The model is {points:.1} points above TF-IDF with logistic regression, which lies below its 95 % interval."
+            ),
         )
     } else if classic.accuracy > model.accuracy_interval_95.high {
         (

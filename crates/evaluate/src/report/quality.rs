@@ -103,8 +103,9 @@ pub(super) fn calibration(report: &Report<'_>) -> String {
         "<div class=\"text\"><p>The mean confidence is {}, the accuracy {}. {tendency}</p>\n\
          <p>The expected calibration error, the mean distance between confidence and accuracy over {} bins, is <strong>{}</strong>; \
          the largest of a bin is {}.</p>\n<p class=\"note\">A bar is the share of right answers among the rows of that confidence; \
-         where it ends on the dashed diagonal, the confidence is what it says. The \
-         <span class=\"key gap\"></span>shaded part is the distance to the mean confidence of the bin.</p></div>",
+         where it ends on the dashed diagonal, the confidence is what it says. The pale part is the distance to the mean \
+         confidence of the bin: <span class=\"key gap\"></span>too sure, <span class=\"key spare\"></span>not sure \
+         enough.</p></div>",
         percent(confidence),
         percent(figures.accuracy),
         calibration.bins.len(),

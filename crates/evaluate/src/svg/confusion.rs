@@ -5,6 +5,8 @@ use firebrand_metrics::ConfusionMatrix;
 use super::{STYLE, number, picture, text, text_width};
 use crate::html::{count, escape, percent, rows, shorten};
 
+/// Up to so many labels every cell has room for its number.
+const NUMBERED: usize = 60;
 /// More labels than this get no names along the sides; the cells' tooltips have them.
 const NAMED: usize = 100;
 /// Longer names are shortened; the tooltips have them whole.
@@ -58,7 +60,7 @@ struct Layout {
 
 impl Layout {
     fn new(classes: usize, labels: &[String]) -> Self {
-        let cell = (460.0 / classes as f64).clamp(12.0, 112.0);
+        let cell = (460.0 / classes as f64).clamp(if classes > NUMBERED { 12.0 } else { 17.0 }, 132.0);
         let name_size = (cell * 0.72).clamp(8.0, 13.0);
         let shown = if classes > NAMED { &[] } else { labels };
         let names: Vec<String> = shown.iter().map(|name| shorten(name, LONGEST_NAME)).collect();
@@ -134,7 +136,7 @@ fn cell(layout: &Layout, confusion: &ConfusionMatrix, labels: &[String], truth: 
     let ink = if opacity > 0.55 { "on" } else { "" };
     let middle = x + size / 2.0;
     let number = count(counted);
-    let font = (size * 0.30).clamp(8.0, 22.0).min((size - 4.0) / (text_width(&number, 1.0)));
+    let font = (size * 0.30).clamp(8.0, 22.0).min((size - 2.0) / text_width(&number, 1.0));
     if size >= 64.0 {
         drawn += &text(middle, y + size * 0.5 + 2.0, font, "middle", &format!("strong {ink}"), &number);
         drawn += &text(middle, y + size * 0.5 + 19.0, 11.5, "middle", ink, &percent(share));

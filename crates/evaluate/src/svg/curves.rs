@@ -87,11 +87,12 @@ impl Chart<'_> {
         let mut right = WIDTH - RIGHT;
         let mut drawn = String::new();
         for curve in self.curves.iter().filter(|curve| !curve.points.is_empty()).rev() {
-            drawn += &text(right, 15.0, 11.5, "end", "muted", curve.name);
-            right -= text_width(curve.name, 11.5) + 8.0;
-            let (from, to) = (number(right - 16.0), number(right));
+            // The text starts at its line: widths are estimates, and a gap is better at the end.
+            right -= text_width(curve.name, 11.5);
+            drawn += &text(right, 15.0, 11.5, "start", "muted", curve.name);
+            let (from, to) = (number(right - 22.0), number(right - 6.0));
             drawn += &format!(r#"<path class="curve {}" d="M{from} 11H{to}"/>"#, tone(curve.tone));
-            right -= 30.0;
+            right -= 36.0;
         }
         drawn
     }

@@ -11,7 +11,8 @@ const SIDE: f64 = 330.0;
 /// Where the histogram of the rows stands.
 const ROWS_TOP: f64 = TOP + SIDE + 14.0;
 const ROWS_HEIGHT: f64 = 54.0;
-const WIDTH: f64 = LEFT + SIDE + 16.0;
+/// Room at the right for half of the last tick.
+const WIDTH: f64 = LEFT + SIDE + 26.0;
 const HEIGHT: f64 = ROWS_TOP + ROWS_HEIGHT + 44.0;
 
 /// Draws the bins: above, the accuracy of each; below, how many rows it has.
@@ -45,8 +46,9 @@ pub(crate) fn reliability(calibration: &Calibration) -> String {
         };
         let (low, high) = (bin.accuracy.min(bin.confidence), bin.accuracy.max(bin.confidence));
         content += &format!("<g><title>{}</title>", escape(&title));
-        content += &rect("right", y(bin.accuracy), bin.accuracy * SIDE);
-        content += &rect("gap", y(high), (high - low) * SIDE);
+        let tone = if bin.accuracy < bin.confidence { "gap" } else { "spare" };
+        content += &rect("right", y(low), low * SIDE);
+        content += &rect(tone, y(high), (high - low) * SIDE);
         content += &rect("other", ROWS_TOP + (1.0 - share) * ROWS_HEIGHT, share * ROWS_HEIGHT);
         content += "</g>";
     }
@@ -73,6 +75,9 @@ mod tests {
         let drawn = reliability(&calibration);
         assert_balanced(&drawn);
         assert_eq!(drawn.matches(r#"class="right""#).count(), 2);
+        // Two rows at 0.9 are both right, one at 0.55 is wrong.
+        assert_eq!(drawn.matches(r#"class="spare""#).count(), 1);
+        assert_eq!(drawn.matches(r#"class="gap""#).count(), 1);
         assert!(drawn.contains("2 rows, mean confidence 90.0\u{a0}%, 100\u{a0}% right"), "{drawn}");
     }
 }
