@@ -14,7 +14,9 @@ use crate::workspace::Workspace;
 /// When cargo cannot be started.
 pub(crate) fn bench(arguments: &Bench, workspace: &Workspace) -> Result<ExitCode> {
     let mut command = cargo::command();
-    command.args(["bench", "--workspace", "--benches", "--manifest-path"]).arg(workspace.root().join("Cargo.toml"));
+    // In the profile that the stages run in: what is measured is what users have, and nothing is compiled twice.
+    command.args(["bench", "--profile", "dev", "--workspace", "--bench", "*", "--manifest-path"]);
+    command.arg(workspace.root().join("Cargo.toml"));
     if let Some(filter) = &arguments.filter {
         command.arg("--").arg(filter);
     }

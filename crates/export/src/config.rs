@@ -28,8 +28,8 @@ impl Config {
         if self.batch_size == 0 {
             return Err(Error::key("batch_size", "is 0, but it must be at least 1"));
         }
-        if !(-1.0..=1.0).contains(&self.max_accuracy_drop) {
-            let problem = format!("is {}, but a fall of accuracy is a share: at most 1", self.max_accuracy_drop);
+        if !(0.0..=1.0).contains(&self.max_accuracy_drop) {
+            let problem = format!("is {}, but a fall of accuracy is a share: from 0 to 1", self.max_accuracy_drop);
             return Err(Error::key("max_accuracy_drop", problem).hint("0.01 is one point"));
         }
         if !(0.0..=1.0).contains(&self.min_accuracy) {
@@ -62,6 +62,7 @@ mod tests {
             (Config { batch_size: 0, ..default() }, "`batch_size`"),
             (Config { device: "gpu".to_owned(), ..default() }, "`device`"),
             (Config { max_accuracy_drop: 1.5, ..default() }, "`max_accuracy_drop`"),
+            (Config { max_accuracy_drop: -0.1, ..default() }, "`max_accuracy_drop`"),
             (Config { max_accuracy_drop: f64::NAN, ..default() }, "`max_accuracy_drop`"),
             (Config { min_accuracy: 81.0, ..default() }, "`min_accuracy`"),
         ] {

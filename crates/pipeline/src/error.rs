@@ -99,6 +99,9 @@ impl Error {
             std::io::ErrorKind::StorageFull => {
                 made.hint("the disk is full: free some space, or set `run.dir` to a directory on another disk")
             }
+            std::io::ErrorKind::NotADirectory | std::io::ErrorKind::AlreadyExists => {
+                made.hint("a file stands where a directory should be: move it away, or choose another place")
+            }
             std::io::ErrorKind::PermissionDenied => made.hint("check the permissions of this path"),
             _ => made,
         }

@@ -83,14 +83,34 @@ fn dispatch<S: Stage>() -> Result<()> {
     }
     let section = S::SLOT.name();
     let config: S::Config = serde_json::from_value(request.config.clone())
-        .map_err(|error| Error::config(format!("[{section}] is not valid: {error}")))?;
+        .map_err(|error| not_understood(&error.to_string(), section, &request.origins))?;
+    let origins = request.origins.clone();
     S::check(&config)
         .and_then(|()| S::check_files(&config, &request.workspace))
-        .map_err(|error| locate(error, section, &request.origins))?;
-    if verb == "run" {
-        S::run(&config, &StageIo::new(request))?;
+        .and_then(|()| if verb == "run" { S::run(&config, &StageIo::new(request)) } else { Ok(()) })
+        .map_err(|error| locate(error, section, &origins))
+}
+
+/// An error for a section that its stage cannot read: a key inside a table that the runner does not know by name.
+fn not_understood(problem: &str, section: &str, origins: &BTreeMap<String, String>) -> Error {
+    let quoted = |text: &str| -> Vec<String> { text.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
+    let Some((unknown, known)) = problem.strip_prefix("unknown field ").and_then(|rest| rest.split_once(", expected"))
+    else {
+        return Error::config(format!("[{section}] is not valid: {problem}"));
+    };
+    let (unknown, known) = (quoted(unknown).join(""), quoted(known));
+    let is_it = |key: &str| key == unknown || key.ends_with(&format!(".{unknown}"));
+    let place = origins.iter().find(|(key, _)| is_it(key));
+    let (place, key) = match place {
+        Some((key, origin)) => (format!("{origin}: "), key.as_str()),
+        None => (String::new(), unknown.as_str()),
+    };
+    let error = Error::config(format!("{place}there is no key `{section}.{key}`"));
+    let nearest = known.iter().max_by(|a, b| strsim::jaro(a, &unknown).total_cmp(&strsim::jaro(b, &unknown)));
+    match nearest.filter(|nearest| strsim::jaro(nearest, &unknown) > 0.7) {
+        Some(nearest) => error.hint(format!("did you mean `{nearest}`?")),
+        None => error.hint(format!("the keys there are: {}", known.join(", "))),
     }
-    Ok(())
 }
 
 /// Completes `` `key` … `` with the section, and with the file and line that set the key.
@@ -104,4 +124,35 @@ fn locate(error: Error, section: &str, origins: &BTreeMap<String, String>) -> Er
     let place = origins.get(key).map(|origin| format!("{origin}: ")).unwrap_or_default();
     let message = format!("{place}`{section}.{key}`{rest}");
     error.with_message(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origins() -> BTreeMap<String, String> {
+        BTreeMap::from([
+            ("data.pahs".to_owned(), "my.toml:3".to_owned()),
+            ("epochs".to_owned(), "my.toml:9".to_owned()),
+        ])
+    }
+
+    #[test]
+    fn an_error_about_a_key_gets_its_section_and_place() {
+        let error = locate(Error::key("epochs", "is 0"), "train", &origins());
+        assert_eq!(error.message(), "my.toml:9: `train.epochs` is 0");
+        let error = locate(Error::data("`epochs` of rows"), "train", &origins());
+        assert_eq!(error.message(), "`epochs` of rows");
+    }
+
+    #[test]
+    fn an_unknown_key_inside_a_table_gets_its_place_and_the_nearest_name() {
+        let problem = "unknown field `pahs`, expected one of `path`, `url`, `hub`";
+        let error = not_understood(problem, "fetch", &origins());
+        assert_eq!(error.render(), "error: my.toml:3: there is no key `fetch.data.pahs`\n\nhint: did you mean `path`?");
+        let error = not_understood("unknown field `xyz`, expected `seed`", "split", &origins());
+        assert_eq!(error.render(), "error: there is no key `split.xyz`\n\nhint: the keys there are: seed");
+        let error = not_understood("missing field `seed`", "split", &origins());
+        assert_eq!(error.message(), "[split] is not valid: missing field `seed`");
+    }
 }

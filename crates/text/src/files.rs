@@ -115,7 +115,7 @@ pub(crate) fn read_config(directory: &Path) -> Result<Map<String, Value>> {
 pub(crate) fn model_max_length(config: &Map<String, Value>) -> Option<usize> {
     let length = config.get("model_max_length")?.as_f64()?;
     // The check makes the conversion exact.
-    (length >= 1.0 && length < SENTINEL).then_some(length as usize)
+    (1.0..SENTINEL).contains(&length).then_some(length as usize)
 }
 
 pub(crate) fn no_length(directory: &Path) -> Error {

@@ -1,0 +1,129 @@
+//! The whole pipeline, as a user runs it: on a small project of the test's own, and on the quickstart's real weights and
+//! reviews.
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a panic is a failed test")]
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::{Project, workspace};
+
+const ALL: [&str; 8] = ["fetch", "clean", "split", "augment", "tokenize", "train", "evaluate", "export"];
+
+#[test]
+fn what_is_fresh_is_kept_and_what_changed_is_made_again() {
+    let project = Project::new();
+    let first = project.xtask(&["pipeline", "CONFIG", "--json"]).succeeded();
+    assert_eq!(first.ran(), ALL);
+    let json = first.json();
+    assert!((0.0..=1.0).contains(&json["test"]["accuracy"].as_f64().unwrap()), "{json}");
+    assert!(json["test"]["macro_f1"].is_number(), "{json}");
+
+    assert!(project.xtask(&["pipeline", "CONFIG", "--json"]).succeeded().ran().is_empty());
+
+    let set = ["--set", "train.learning_rate=2e-3"];
+    let status = project.xtask(&[&["status", "CONFIG"][..], &set].concat()).succeeded();
+    assert!(status.stdout.contains("learning_rate"), "{}", status.stdout);
+    let third = project.xtask(&[&["pipeline", "CONFIG", "--json"][..], &set].concat()).succeeded();
+    assert_eq!(third.ran(), ["train", "evaluate", "export"]);
+
+    // Equal rows in other bytes: what follows the stage whose outputs did not change is kept.
+    project.write("reviews.csv", common::reviews(60) + "\n");
+    let fourth = project.xtask(&[&["pipeline", "CONFIG", "--json"][..], &set].concat()).succeeded();
+    assert_eq!(fourth.ran()[0], "fetch", "{}", fourth.stdout);
+}
+
+#[test]
+fn equal_runs_write_equal_bytes() {
+    let [first, second] = [Project::new(), Project::new()];
+    for project in [&first, &second] {
+        project.xtask(&["pipeline", "CONFIG"]).succeeded();
+    }
+    for (stage, file) in [
+        ("clean", "examples.parquet"),
+        ("split", "train.parquet"),
+        ("tokenize", "train.parquet"),
+        ("train", "model/model.safetensors"),
+        ("train", "metrics.jsonl"),
+        ("evaluate", "report.html"),
+        ("evaluate", "predictions.parquet"),
+        ("export", "bundle/README.md"),
+        ("export", "bundle/model.safetensors"),
+    ] {
+        let bytes = |project: &Project| fs::read(project.stage(stage).join(file)).unwrap();
+        assert!(bytes(&first) == bytes(&second), "{stage}/{file} differs");
+    }
+}
+
+#[test]
+fn a_bundle_answers() {
+    let project = Project::new();
+    project.xtask(&["pipeline", "CONFIG"]).succeeded();
+    let bundle = "[DIR]/data/runs/small/export/bundle";
+    let one = project.xtask(&["predict", bundle, "a good film", "a dull plot"]).succeeded();
+    assert_eq!(one.stdout.lines().count(), 2, "{}", one.stdout);
+    let json = project.xtask(&["predict", bundle, "--json", "a good film"]).succeeded();
+    assert!(["positive", "negative"].contains(&json.json()["label"].as_str().unwrap()), "{}", json.stdout);
+}
+
+/// The README's example: `clean` in Python, and one line of configuration.
+#[test]
+fn a_stage_in_python_takes_the_place_of_a_built_in_one() {
+    let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
+    let script = readme.split("```python\n# clean.py\n").nth(1).unwrap().split("```").next().unwrap();
+    let project = Project::new();
+    project.write("clean.py", script);
+    let python = python_with_pyarrow();
+    let command = format!(
+        "[clean]\ncommand = [\"{}\", \"{}\"]\n[tokenize]",
+        python.display(),
+        project.path("clean.py").display()
+    );
+    project.configure("[tokenize]", &command);
+    project.xtask(&["pipeline", "CONFIG"]).succeeded();
+    assert!(project.stage("export").join("bundle/config.json").exists());
+
+    // Without an output of its slot, the stage has failed, and the message names what is missing.
+    project.write("clean.py", script.replace("\"labels.json\"", "\"label.json\""));
+    let answer = project.xtask(&["pipeline", "CONFIG"]);
+    assert_ne!(answer.code, Some(0));
+    assert!(answer.stderr.contains("clean") && answer.stderr.contains("labels.json"), "{}", answer.stderr);
+}
+
+/// A Python with pyarrow, which the example writes Parquet with: the machine's, or one in the target directory.
+fn python_with_pyarrow() -> PathBuf {
+    let has_it = |python: &Path| {
+        Command::new(python).args(["-c", "import pyarrow"]).output().is_ok_and(|output| output.status.success())
+    };
+    let system = PathBuf::from("python3");
+    if has_it(&system) {
+        return system;
+    }
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python");
+    let python = directory.join("bin/python");
+    if !has_it(&python) {
+        let run = |program: &Path, arguments: &[&str]| {
+            let status = Command::new(program).args(arguments).status().unwrap();
+            assert!(status.success(), "{} {arguments:?}", program.display());
+        };
+        run(&system, &["-m", "venv", &directory.display().to_string()]);
+        run(&python, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "pyarrow"]);
+    }
+    python
+}
+
+/// The quickstart with one epoch instead of three: real weights, real reviews, minutes.
+#[test]
+fn the_quickstart_learns() {
+    let project = Project::new();
+    let set = ["--set", "run.name=quickstart-test", "--set", "train.epochs=1"];
+    let answer = project.xtask(&[&["pipeline", "configs/quickstart.toml", "--json"][..], &set].concat()).succeeded();
+    let json = answer.json();
+    let accuracy = json["test"]["accuracy"].as_f64().unwrap();
+    assert!(accuracy > 0.78, "{json}");
+    for file in ["report", "bundle"] {
+        assert!(workspace().join(json[file].as_str().unwrap()).exists(), "{json}");
+    }
+}
