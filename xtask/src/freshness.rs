@@ -241,7 +241,8 @@ mod tests {
             seconds: 0.0,
         };
         assert_eq!(recipe.differences(&manifest), []);
-        let changes: [(fn(&mut Recipe), &str); 5] = [
+        type Change = fn(&mut Recipe);
+        let changes: [(Change, &str); 5] = [
             (|recipe| recipe.executable = "other".to_owned(), "executable changed"),
             (|recipe| recipe.config = json!({ "seed": 2 }), "config changed (seed: 1 → 2)"),
             (|recipe| drop(recipe.files.insert("a.csv".to_owned(), "other".to_owned())), "file changed (a.csv)"),

@@ -35,8 +35,8 @@ fn arguments_and_stdin_are_answered_alike() {
     let mut arguments = vec!["--"];
     arguments.extend(TEXTS);
     let by_arguments = bundle.predict(&arguments, "").succeeded();
-    let by_stdin = bundle.predict(&[], &TEXTS.join("\n")).succeeded();
-    let by_windows = bundle.predict(&[], &TEXTS.map(|text| format!("{text}\r\n")).concat()).succeeded();
+    let by_stdin = bundle.predict(&[], TEXTS.join("\n")).succeeded();
+    let by_windows = bundle.predict(&[], TEXTS.map(|text| format!("{text}\r\n")).concat()).succeeded();
     assert_eq!(by_arguments.stdout, by_stdin.stdout);
     assert_eq!(by_arguments.stdout, by_windows.stdout);
 
@@ -55,8 +55,8 @@ fn arguments_and_stdin_are_answered_alike() {
 fn an_answer_does_not_depend_on_the_texts_beside_it() {
     let bundle = Bundle::new();
     let texts: Vec<String> = (0..40).map(|n| "word ".repeat(n % 5) + &n.to_string()).collect();
-    let together = bundle.predict(&["--json"], &texts.join("\n")).succeeded().json();
-    let apart = bundle.predict(&["--json", "--batch-size", "1"], &texts.join("\n")).succeeded().json();
+    let together = bundle.predict(&["--json"], texts.join("\n")).succeeded().json();
+    let apart = bundle.predict(&["--json", "--batch-size", "1"], texts.join("\n")).succeeded().json();
     same_scores(&together, &apart);
     let distinct: std::collections::BTreeSet<String> = together.iter().map(|line| line["scores"].to_string()).collect();
     assert_eq!(distinct.len(), texts.len(), "these texts must not all look the same to the model");
@@ -185,7 +185,7 @@ fn a_text_that_is_cut_is_told_once() {
     let bundle = Bundle::new();
     // 30 tokens and two special ones, of which 24 are taken.
     let long = "a ".repeat(30);
-    let answer = bundle.predict(&["--batch-size", "1"], &format!("short\n{long}\n{long}\n")).succeeded();
+    let answer = bundle.predict(&["--batch-size", "1"], format!("short\n{long}\n{long}\n")).succeeded();
     assert_eq!(answer.stdout.lines().count(), 3);
     assert_eq!(answer.stderr.lines().count(), 1, "{}", answer.stderr);
     assert!(answer.stderr.contains("text 2 ") && answer.stderr.contains(" 8 were cut off"), "{}", answer.stderr);

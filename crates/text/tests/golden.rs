@@ -3,7 +3,6 @@
 //! The fixtures come from tokenizers' Python package; `tests/golden/README.md` says how.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![expect(clippy::print_stderr, reason = "says which fixture was left out")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

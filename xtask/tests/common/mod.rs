@@ -50,13 +50,13 @@ impl Project {
     /// 60 reviews of two labels, and a model of random weights that takes 24 tokens.
     pub(crate) fn new() -> Self {
         let project = Self { directory: tempfile::tempdir().unwrap() };
-        project.write("reviews.csv", &reviews(60));
+        project.write("reviews.csv", reviews(60));
         fs::create_dir(project.path("model")).unwrap();
         for name in ["config.json", "model.safetensors"] {
             fs::copy(golden_bert().join(name), project.path("model").join(name)).unwrap();
         }
-        project.write("model/tokenizer.json", &tokenizer().to_string());
-        project.write("config.toml", &project.configuration());
+        project.write("model/tokenizer.json", tokenizer().to_string());
+        project.write("config.toml", project.configuration());
         project
     }
 

@@ -187,7 +187,9 @@ impl<'a> Records<'a> {
 mod tests {
     use super::*;
 
-    fn rows(text: &str) -> Result<(Vec<Vec<Option<String>>>, Vec<u64>), String> {
+    type Columns = Vec<Vec<Option<String>>>;
+
+    fn rows(text: &str) -> Result<(Columns, Vec<u64>), String> {
         let csv = Csv::new("a.csv", text, Kind::Csv).map_err(|error| error.message().to_owned())?;
         Ok(((0..csv.names.len()).map(|column| csv.column(column).unwrap()).collect(), csv.lines))
     }
