@@ -244,6 +244,15 @@ fn a_kill_at_any_moment_leaves_no_half_entry_and_the_next_run_completes() {
     page.pause = Duration::from_millis(2);
     server.page("/a.zip", page);
     let data = json!({ "url": server.url("/a.zip"), "sha256": sha256(&archive) });
+    // Killed once with a part of the download on disk, however slow the machine is: the next run must go on with it.
+    let part = || fs::read_dir(machine.path("cache/partial")).ok()?.flatten().next()?.metadata().ok();
+    let mut child = machine.start("run", "out", &data);
+    let started = std::time::Instant::now();
+    while part().is_none_or(|part| part.len() == 0) && started.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
     // The whole takes about 300 ms, most of it the download, which every run goes on with.
     for delay in [5, 20, 50, 80, 10, 60, 1, 40, 30, 15, 3, 8] {
         let mut child = machine.start("run", "out", &data);
