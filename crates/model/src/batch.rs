@@ -13,7 +13,7 @@ pub struct Tokens<'a> {
     pub type_ids: &'a [u32],
 }
 
-/// Rows padded on the right to the longest among them.
+/// Rows padded on the right to the longest among them, for every family: no answer depends on where the padding is.
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// `[rows, length]`.
@@ -23,11 +23,19 @@ pub struct Batch {
     /// Added to the attention scores: 0 at tokens, a large negative number at padding, `[rows, 1, 1, length]`. `None` when
     /// no row is padded.
     pub attention_bias: Option<Tensor<4>>,
+    /// Number of tokens of each row.
+    pub lengths: Vec<usize>,
+    /// Place of each row's last token whose id is not the padding's. A text may hold that id: GPT-2 has no padding token, and
+    /// the one that ends a text stands in for it.
+    pub last: Vec<usize>,
+    /// Place of each token when those with the padding's id are not counted, which stand at -1 themselves,
+    /// `[rows, length]`. `None` when no text holds one.
+    pub places_without_padding: Option<Tensor<2, Int>>,
 }
 
-/// What a score at padding gets added: finite, so that a query without any visible key makes no NaN, and so large that
-/// its exponential is exactly zero beside any score.
-const MASKED: f32 = -1e9;
+/// What a score that must not count gets added: finite, so that a query without any visible key makes no NaN, and so large
+/// that its exponential is exactly zero beside any score.
+pub(crate) const MASKED: f32 = -1e9;
 
 impl Batch {
     /// Pads rows with `pad_token_id`.
@@ -55,11 +63,53 @@ impl Batch {
         }
         let shape = [rows.len(), length];
         let padded = rows.iter().any(|row| row.ids.len() < length);
+        let places = rows.iter().any(|row| row.ids.contains(&pad_token_id)).then(|| {
+            let places = places_without_padding(&ids, length, i64::from(pad_token_id));
+            Tensor::from_data(TensorData::new(places, shape), device)
+        });
+        let last = |row: &Tokens<'_>| row.ids.iter().rposition(|&id| id != pad_token_id).unwrap_or(0);
         Ok(Self {
             ids: Tensor::from_data(TensorData::new(ids, shape), device),
             type_ids: Tensor::from_data(TensorData::new(type_ids, shape), device),
             attention_bias: padded
                 .then(|| Tensor::from_data(TensorData::new(bias, [rows.len(), 1, 1, length]), device)),
+            lengths: rows.iter().map(|row| row.ids.len()).collect(),
+            last: rows.iter().map(last).collect(),
+            places_without_padding: places,
         })
+    }
+
+    /// 1 at tokens and 0 at padding, `[rows, length, 1]`; `None` when no row is padded.
+    pub(crate) fn token_mask(&self) -> Option<Tensor<3>> {
+        let [rows, length] = self.ids.dims();
+        self.attention_bias.as_ref()?;
+        let mask: Vec<f32> = self
+            .lengths
+            .iter()
+            .flat_map(|&tokens| (0..length).map(move |place| if place < tokens { 1.0 } else { 0.0 }))
+            .collect();
+        Some(Tensor::from_data(TensorData::new(mask, [rows, length, 1]), &self.ids.device()))
+    }
+}
+
+fn places_without_padding(ids: &[i64], length: usize, pad: i64) -> Vec<i64> {
+    let mut places = Vec::with_capacity(ids.len());
+    for row in ids.chunks(length) {
+        let mut next = 0;
+        for &id in row {
+            places.push(if id == pad { -1 } else { next });
+            next += i64::from(id != pad);
+        }
+    }
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_skip_padding_wherever_it_is() {
+        assert_eq!(places_without_padding(&[5, 1, 6, 1, 7, 8, 9, 1], 4, 1), [0, -1, 1, -1, 0, 1, 2, -1]);
     }
 }

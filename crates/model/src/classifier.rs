@@ -4,9 +4,13 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use crate::checkpoint::{Int8File, NewHead, QuantizedTensor, Untrained, load_network, save_int8, save_network};
-use crate::{Batch, HubConfig, LoadReport, ModelConfig, ModelError, Network, ProblemType, SafetensorsFile, Tokens};
+use crate::checkpoint::{
+    Int8File, NewHead, QuantizedTensor, StoredOutput, Untrained, load_network, save_int8, save_network,
+};
+use crate::{Batch, Family, HubConfig, LoadReport, ModelConfig, ModelError, Network, ProblemType, Tokens, Weights};
 
 /// An encoder with a head for known labels.
 #[derive(Debug, Clone)]
@@ -22,6 +26,10 @@ pub struct Classifier {
 pub struct StartFrom {
     /// The labels' names, by index.
     pub labels: Vec<String>,
+    /// What becomes of a head that the model already has.
+    pub head: StartHead,
+    /// Classifies the mean of the hidden states, whatever the family does: for sentence models.
+    pub mean_pooling: bool,
     /// Decides the new head's first weights.
     pub seed: u64,
     /// Dropout after attention, feed-forward and embeddings; `None`: as the model's config says.
@@ -32,6 +40,67 @@ pub struct StartFrom {
     pub classifier_dropout: Option<f64>,
 }
 
+/// What becomes of a head that the model already has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StartHead {
+    /// Kept when it has the same labels by name, in whatever order; replaced otherwise.
+    #[default]
+    Auto,
+    /// Kept; other labels are an error.
+    Keep,
+    /// Replaced.
+    New,
+}
+
+impl StartFrom {
+    /// A new start for these labels, with everything else as the model has it.
+    pub fn new(labels: Vec<String>, seed: u64) -> Self {
+        Self {
+            labels,
+            head: StartHead::default(),
+            mean_pooling: false,
+            seed,
+            hidden_dropout: None,
+            attention_dropout: None,
+            classifier_dropout: None,
+        }
+    }
+
+    /// The hub's configuration with the dropout that is asked for.
+    fn with_dropout(&self, hub: &HubConfig) -> Result<HubConfig, ModelError> {
+        let mut hub = hub.clone();
+        let keys = Family::of(&hub)?.0.dropout_keys();
+        let asked = [
+            (keys.attention, self.attention_dropout),
+            (keys.hidden, self.hidden_dropout),
+            (keys.classifier, self.classifier_dropout),
+        ];
+        for (keys, dropout) in asked {
+            if let Some(dropout) = dropout {
+                keys.iter().for_each(|key| hub.set(key, json!(dropout)));
+            }
+        }
+        Ok(hub)
+    }
+
+    /// What becomes of the output map of a model with these labels.
+    fn output(&self, stored: Option<Vec<String>>) -> Result<StoredOutput, ModelError> {
+        let order = stored.as_ref().filter(|stored| stored.len() == self.labels.len()).and_then(|stored| {
+            self.labels.iter().map(|label| stored.iter().position(|other| other == label)).collect::<Option<Vec<_>>>()
+        });
+        match (self.head, order) {
+            (StartHead::Auto | StartHead::Keep, Some(order)) => Ok(StoredOutput::Keep(order)),
+            (StartHead::Auto | StartHead::New, _) => Ok(StoredOutput::Replace),
+            (StartHead::Keep, None) => Err(ModelError::Input(format!(
+                "the head cannot be kept: the model's labels are {:?}, the data's are {:?}",
+                stored.unwrap_or_default(),
+                self.labels
+            ))),
+        }
+    }
+}
+
 impl Classifier {
     /// Loads a fine-tuned classifier. Every tensor must have its place.
     ///
@@ -39,8 +108,8 @@ impl Classifier {
     /// When a file is missing or damaged, or the tensors do not fit the configuration.
     pub fn load(directory: &Path, device: &Device) -> Result<Self, ModelError> {
         let (hub, config) = read_config(directory)?;
-        let file = SafetensorsFile::read(&directory.join("model.safetensors"))?;
-        let (network, _) = load_network(&file, &config.family.rules(), &config.network, None, device)?;
+        let file = Weights::open(directory)?;
+        let (network, _) = load_network(&file, &config.rules(), &config.network, None, device)?;
         Ok(Self { network, config, hub })
     }
 
@@ -53,25 +122,22 @@ impl Classifier {
     /// When a file is missing or damaged, or the tensors do not fit the configuration.
     pub fn start(directory: &Path, from: &StartFrom, device: &Device) -> Result<(Self, LoadReport), ModelError> {
         let mut hub = HubConfig::read(directory)?;
-        let same_labels = hub.get("id2label").is_some() && hub.labels()? == from.labels;
-        let mut config = ModelConfig::new(&hub, Some(from.labels.clone()))?;
-        let encoder = &mut config.network.encoder;
-        if let Some(dropout) = from.hidden_dropout {
-            encoder.hidden_dropout = dropout;
-            encoder.embeddings.dropout = dropout;
+        let stored = if hub.get("id2label").is_some() { Some(hub.labels()?) } else { None };
+        let output = from.output(stored)?;
+        if from.mean_pooling {
+            hub.set(ModelConfig::POOLING, json!("mean"));
         }
-        if let Some(dropout) = from.attention_dropout {
-            encoder.attention_dropout = dropout;
-        }
-        if let Some(dropout) = from.classifier_dropout {
-            config.network.head.dropout = dropout;
-        }
-        config.problem = ProblemType::SingleLabelClassification;
-        hub.describe_classifier(config.family, &config.labels, config.problem);
+        hub.set("problem_type", json!(ProblemType::SingleLabelClassification));
+        let config = ModelConfig::new(&from.with_dropout(&hub)?, Some(from.labels.clone()))?;
+        hub.describe_classifier(&config);
 
-        let file = SafetensorsFile::read(&directory.join("model.safetensors"))?;
-        let new_head = NewHead { seed: from.seed, deviation: config.initializer_range, replace_output: !same_labels };
-        let (network, report) = load_network(&file, &config.family.rules(), &config.network, Some(new_head), device)?;
+        let file = Weights::open(directory)?;
+        let new_head = NewHead { seed: from.seed, deviation: config.initializer_range, output };
+        let (network, report) = load_network(&file, &config.rules(), &config.network, Some(new_head), device)?;
+        if from.head == StartHead::Keep && !report.new.is_empty() {
+            let problem = format!("the head cannot be kept: the file lacks {}", report.new.join(", "));
+            return Err(ModelError::Tensors { path: file.path().to_owned(), problem });
+        }
         Ok((Self { network, config, hub }, report))
     }
 
@@ -91,7 +157,7 @@ impl Classifier {
     /// When the system refuses.
     pub fn save(&self, directory: &Path) -> Result<(), ModelError> {
         std::fs::create_dir_all(directory).map_err(ModelError::io("create", directory))?;
-        save_network(&directory.join("model.safetensors"), &self.config.family.rules(), &self.network)?;
+        save_network(&directory.join("model.safetensors"), &self.config.rules(), &self.network)?;
         self.hub.write(directory)
     }
 
@@ -109,7 +175,7 @@ impl Classifier {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(ModelError::io("create", parent))?;
         }
-        save_int8(&path, &self.config.family.rules(), &self.network)
+        save_int8(&path, &self.config.rules(), &self.network)
     }
 
     /// Loads what [`save_int8`](Self::save_int8) wrote, with the `config.json` beside it. In memory the weights are float32
@@ -120,7 +186,7 @@ impl Classifier {
     pub fn load_int8(directory: &Path, device: &Device) -> Result<Self, ModelError> {
         let (hub, config) = read_config(directory)?;
         let file = Int8File::read(&directory.join(Self::INT8_FILE))?;
-        let (network, _) = load_network(&file, &config.family.rules(), &config.network, None, device)?;
+        let (network, _) = load_network(&file, &config.rules(), &config.network, None, device)?;
         Ok(Self { network, config, hub })
     }
 
@@ -152,8 +218,8 @@ impl Classifier {
         &self.config.labels
     }
 
-    /// The longest row, in tokens.
-    pub fn max_length(&self) -> usize {
+    /// The longest row, in tokens; `None` where there is no end.
+    pub fn max_length(&self) -> Option<usize> {
         self.config.max_length
     }
 
@@ -169,12 +235,12 @@ impl Classifier {
 
     /// The family's name as `config.json` has it.
     pub fn family(&self) -> &'static str {
-        self.config.family.model_type()
+        self.config.model_type
     }
 
     /// The name that the hub's files give the parameter of this path (`encoder.embeddings.token`).
     pub fn hub_name(&self, path: &str) -> Option<String> {
-        self.config.family.rules().hub(path).map(|tensor| tensor.name)
+        self.config.rules().hub(path).map(|tensor| tensor.name)
     }
 
     /// Number of parameters.
@@ -221,8 +287,8 @@ impl Classifier {
             if row.ids.is_empty() {
                 return problem("no tokens".to_owned());
             }
-            if row.ids.len() > self.max_length() {
-                return problem(format!("{} tokens, but the model takes {}", row.ids.len(), self.max_length()));
+            if let Some(most) = self.max_length().filter(|&most| row.ids.len() > most) {
+                return problem(format!("{} tokens, but the model takes {most}", row.ids.len()));
             }
             if let Some(id) = row.ids.iter().find(|&&id| id as usize >= self.vocab_size()) {
                 return problem(format!("token id {id}, but the vocabulary has {} entries", self.vocab_size()));
@@ -240,6 +306,6 @@ impl Classifier {
 fn read_config(directory: &Path) -> Result<(HubConfig, ModelConfig), ModelError> {
     let mut hub = HubConfig::read(directory)?;
     let config = ModelConfig::new(&hub, None)?;
-    hub.describe_classifier(config.family, &config.labels, config.problem);
+    hub.describe_classifier(&config);
     Ok((hub, config))
 }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::checkpoint::Rules;
+use crate::checkpoint::read_json;
 use crate::{Activation, Family, ModelError, NetworkConfig};
 
 /// A `config.json`: kept whole, so that what this project does not know survives a round trip.
@@ -30,6 +32,12 @@ pub enum ProblemType {
 pub struct ModelConfig {
     /// The architecture's family.
     pub family: Family,
+    /// The family's name in `config.json`: some go by several.
+    pub model_type: &'static str,
+    /// The name of its classifier in transformers.
+    pub architecture: &'static str,
+    /// Whether the mean of the hidden states is classified, where the family has another way.
+    pub mean_pooling: bool,
     /// The network's shape.
     pub network: NetworkConfig,
     /// The labels' names, by index.
@@ -38,8 +46,8 @@ pub struct ModelConfig {
     pub problem: ProblemType,
     /// The token that fills rows up.
     pub pad_token_id: u32,
-    /// The longest row, in tokens.
-    pub max_length: usize,
+    /// The longest row, in tokens; `None` where there is no end.
+    pub max_length: Option<usize>,
     /// Standard deviation of a new head's weights.
     pub initializer_range: f64,
 }
@@ -47,6 +55,9 @@ pub struct ModelConfig {
 impl HubConfig {
     /// The largest count that is believed: a hostile file cannot make later code loop or allocate without end.
     const LARGEST: u64 = 10_000_000;
+
+    /// Far more layers than any model has.
+    const MOST_LAYERS: usize = 10_000;
 
     /// A configuration that lies in no file: tests, benches, training from nothing.
     pub fn new(values: Map<String, Value>) -> Self {
@@ -59,13 +70,11 @@ impl HubConfig {
     /// When it is missing or is not a JSON object.
     pub fn read(directory: &Path) -> Result<Self, ModelError> {
         let path = directory.join("config.json");
-        let text = fs::read_to_string(&path).map_err(ModelError::io("read", &path))?;
-        match serde_json::from_str(&text) {
-            Ok(Value::Object(values)) => Ok(Self { path, values }),
-            Ok(other) => {
+        match read_json(&path)? {
+            Value::Object(values) => Ok(Self { path, values }),
+            other => {
                 Err(ModelError::Config { path, problem: format!("expected a JSON object, found {}", kind(&other)) })
             }
-            Err(error) => Err(ModelError::Config { path, problem: error.to_string() }),
         }
     }
 
@@ -102,6 +111,34 @@ impl HubConfig {
             Some(count @ 1..=Self::LARGEST) => Ok(count as usize),
             _ => Err(self.problem(format!("`{key}` is {value}: expected a whole number from 1 to {}", Self::LARGEST))),
         }
+    }
+
+    /// A positive count, or a default.
+    pub(crate) fn count_or(&self, key: &str, default: usize) -> Result<usize, ModelError> {
+        if self.get(key).is_some() { self.count(key) } else { Ok(default) }
+    }
+
+    /// A positive count; `None` where it is 0 or not there.
+    pub(crate) fn count_or_none(&self, key: &str) -> Result<Option<usize>, ModelError> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(value) if value.as_u64() == Some(0) => Ok(None),
+            Some(_) => self.count(key).map(Some),
+        }
+    }
+
+    /// A number of layers.
+    pub(crate) fn layers(&self, key: &str) -> Result<usize, ModelError> {
+        match self.count(key)? {
+            layers @ 1..=Self::MOST_LAYERS => Ok(layers),
+            layers => Err(self.problem(format!("`{key}` is {layers}: at most {} are believed", Self::MOST_LAYERS))),
+        }
+    }
+
+    /// True or false, or a default.
+    pub(crate) fn flag_or(&self, key: &str, default: bool) -> Result<bool, ModelError> {
+        let Some(value) = self.get(key) else { return Ok(default) };
+        value.as_bool().ok_or_else(|| self.problem(format!("`{key}` is {value}: expected true or false")))
     }
 
     /// A token id, or a default.
@@ -165,15 +202,19 @@ impl HubConfig {
     }
 
     /// Sets everything that says which labels there are and that this is a classifier of this family.
-    pub(crate) fn describe_classifier(&mut self, family: Family, labels: &[String], problem: ProblemType) {
+    pub(crate) fn describe_classifier(&mut self, config: &ModelConfig) {
+        let ModelConfig { architecture, labels, problem, pad_token_id, .. } = config;
         let by_index: Map<_, _> =
             labels.iter().enumerate().map(|(index, label)| (index.to_string(), json!(label))).collect();
         let by_label: Map<_, _> =
             labels.iter().enumerate().map(|(index, label)| (label.clone(), json!(index))).collect();
-        self.set("architectures", json!([family.architecture()]));
+        self.set("architectures", json!([architecture]));
         self.set("id2label", Value::Object(by_index));
         self.set("label2id", Value::Object(by_label));
         self.set("problem_type", json!(problem));
+        if self.get("pad_token_id").is_none() {
+            self.set("pad_token_id", json!(pad_token_id));
+        }
         // Newer files of the hub call it `dtype`; both say what the tensors hold.
         self.values.remove("torch_dtype");
         self.set("dtype", json!("float32"));
@@ -181,12 +222,21 @@ impl HubConfig {
 }
 
 impl ModelConfig {
+    /// The key that says which hidden state is classified: ModernBERT's own, and ours in other families' files.
+    pub(crate) const POOLING: &str = "classifier_pooling";
+
+    /// How the network's parameters are called in files.
+    pub(crate) fn rules(&self) -> Rules {
+        let rules = self.family.rules();
+        if self.mean_pooling { rules.mean_pooled() } else { rules }
+    }
+
     /// Reads what `config.json` says, for these labels or, without, for the labels it names.
     ///
     /// # Errors
     /// When the family is not known or a value is missing or cannot be.
     pub fn new(hub: &HubConfig, labels: Option<Vec<String>>) -> Result<Self, ModelError> {
-        let family = Family::of(hub)?;
+        let (family, model_type, architecture) = Family::of(hub)?;
         let labels = match labels {
             Some(labels) => labels,
             None => hub.labels()?,
@@ -199,9 +249,16 @@ impl ModelConfig {
         if labels.len() < 2 {
             return Err(hub.problem(format!("a classifier needs at least two labels, found {labels:?}")));
         }
-        let translation = family.translate(hub, labels.len())?;
+        let mut translation = family.translate(hub, labels.len())?;
+        let mean_pooling = family != Family::ModernBert && hub.text_or(Self::POOLING, "")? == "mean";
+        if mean_pooling {
+            translation.network.head = translation.network.head.mean_pooled();
+        }
         Ok(Self {
             family,
+            model_type,
+            architecture,
+            mean_pooling,
             network: translation.network,
             labels,
             problem,

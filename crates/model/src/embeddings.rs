@@ -4,25 +4,57 @@ use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, module::embedding};
 use serde::{Deserialize, Serialize};
 
-use crate::{Batch, Dropout, DropoutRng, LayerNorm, ModelError, ParameterSource};
+use crate::{Batch, Dropout, DropoutRng, LayerNorm, Linear, ModelError, NormConfig, ParameterSource};
 
 /// The shape of [`Embeddings`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EmbeddingsConfig {
     /// Rows of the token table.
     pub vocabulary: usize,
-    /// Rows of the learned position table; `None` where positions enter elsewhere.
-    pub positions: Option<usize>,
-    /// What the first token's position is: 0, or the padding id plus 1 in RoBERTa and its kin.
-    pub position_offset: usize,
+    /// The learned positions; `None` where positions enter elsewhere.
+    pub positions: Option<PositionsConfig>,
     /// Rows of the segment table; `None` where there is none.
     pub types: Option<usize>,
-    /// Width.
+    /// Width of the tables.
     pub size: usize,
-    /// Added to the variance in the norm.
-    pub norm_epsilon: f64,
+    /// After the sum; `None` where there is none.
+    pub norm: Option<EmbeddingsNorm>,
     /// Probability of dropout.
     pub dropout: f64,
+    /// Maps the tables' width to that of the hidden states; `None` where they are the same.
+    pub projection: Option<ProjectionConfig>,
+    /// Whether there is a vector for masked tokens beside the table (XLNet's pretraining; nothing here reads it).
+    pub mask_vector: bool,
+}
+
+/// A table of learned positions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PositionsConfig {
+    /// Its rows.
+    pub rows: usize,
+    /// The first token's position: 0, or the padding id plus 1 in RoBERTa and its kin.
+    pub first: usize,
+    /// Whether padding tokens in a text's midst stand at position `first - 1` and are not counted, as in RoBERTa and its
+    /// kin.
+    pub skip_padding: bool,
+}
+
+/// The norm of [`Embeddings`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct EmbeddingsNorm {
+    /// Its shape.
+    pub norm: NormConfig,
+    /// Whether it stands after the projection.
+    pub after_projection: bool,
+}
+
+/// The map from the tables' width to that of the hidden states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProjectionConfig {
+    /// Width of the hidden states.
+    pub hidden: usize,
+    /// Whether it has a bias.
+    pub bias: bool,
 }
 
 /// Token, position and segment embeddings, summed, normalised and dropped out.
@@ -34,12 +66,14 @@ pub struct Embeddings {
     pub position: Option<Param<Tensor<2>>>,
     /// `[types, size]`.
     pub token_type: Option<Param<Tensor<2>>>,
+    /// `[1, 1, size]`.
+    pub mask: Option<Param<Tensor<3>>>,
     /// After the sum.
-    pub norm: LayerNorm,
+    pub norm: Option<LayerNorm>,
+    /// `[size, hidden]`.
+    pub projection: Option<Linear>,
     #[module(skip)]
-    position_offset: usize,
-    #[module(skip)]
-    dropout: Dropout,
+    config: EmbeddingsConfig,
 }
 
 impl Embeddings {
@@ -48,34 +82,63 @@ impl Embeddings {
     /// # Errors
     /// When the source lacks a tensor or its shape differs.
     pub fn new(source: &mut dyn ParameterSource, config: &EmbeddingsConfig) -> Result<Self, ModelError> {
-        let mut table = |name: &str, rows: Option<usize>| {
-            rows.map(|rows| source.take(&format!("encoder.embeddings.{name}"), [rows, config.size])).transpose()
-        };
-        let position = table("position", config.positions)?;
-        let token_type = table("token_type", config.types)?;
+        let path = |name: &str| format!("encoder.embeddings.{name}");
+        let mut table = |name: &str, rows: usize| source.take(&path(name), [rows, config.size]);
+        let token = table("token", config.vocabulary)?;
+        let position = config.positions.map(|positions| table("position", positions.rows)).transpose()?;
+        let token_type = config.types.map(|rows| table("token_type", rows)).transpose()?;
+        let mask = config.mask_vector.then(|| source.take(&path("mask"), [1, 1, config.size])).transpose()?;
+        let hidden = config.projection.map_or(config.size, |projection| projection.hidden);
+        let norm = config.norm.map(|norm| {
+            let size = if norm.after_projection { hidden } else { config.size };
+            LayerNorm::new(source, &path("norm"), size, norm.norm)
+        });
+        let norm = norm.transpose()?;
+        let projection = config
+            .projection
+            .map(|projection| Linear::new(source, &path("projection"), config.size, hidden, projection.bias));
         Ok(Self {
-            token: source.take("encoder.embeddings.token", [config.vocabulary, config.size])?,
+            token,
             position,
             token_type,
-            norm: LayerNorm::new(source, "encoder.embeddings.norm", config.size, config.norm_epsilon)?,
-            position_offset: config.position_offset,
-            dropout: Dropout { probability: config.dropout },
+            mask,
+            norm,
+            projection: projection.transpose()?,
+            config: config.clone(),
         })
     }
 
     /// # Shapes
-    /// - output: `[rows, length, size]`
+    /// - output: `[rows, length, hidden]`
     pub fn forward(&self, batch: &Batch, rng: &mut Option<&mut DropoutRng>) -> Tensor<3> {
-        let [_, length] = batch.ids.dims();
         let mut x = embedding(self.token.val(), batch.ids.clone());
         if let Some(table) = &self.token_type {
             x = x + embedding(table.val(), batch.type_ids.clone());
         }
-        if let Some(table) = &self.position {
-            let first = self.position_offset as i64;
-            let positions = Tensor::<1, Int>::arange(first..first + length as i64, &x.device());
-            x = x + embedding(table.val(), positions.unsqueeze());
+        if let (Some(table), Some(config)) = (&self.position, self.config.positions) {
+            x = x + embedding(table.val(), positions(batch, config));
         }
-        self.dropout.forward(self.norm.forward(x), rng)
+        let project = |x: Tensor<3>| match &self.projection {
+            Some(projection) => projection.forward(x),
+            None => x,
+        };
+        let dropout = Dropout { probability: self.config.dropout };
+        match (&self.norm, self.config.norm) {
+            (Some(norm), Some(config)) if config.after_projection => dropout.forward(norm.forward(project(x)), rng),
+            (Some(norm), _) => project(dropout.forward(norm.forward(x), rng)),
+            (None, _) => project(dropout.forward(x, rng)),
+        }
+    }
+}
+
+/// Each token's row in the table of positions: `[1, length]`, the same for every row, wherever that is so.
+fn positions(batch: &Batch, config: PositionsConfig) -> Tensor<2, Int> {
+    let first = config.first as i64;
+    match &batch.places_without_padding {
+        Some(places) if config.skip_padding => places.clone().add_scalar(first),
+        _ => {
+            let [_, length] = batch.ids.dims();
+            Tensor::<1, Int>::arange(first..first + length as i64, &batch.ids.device()).unsqueeze()
+        }
     }
 }

@@ -1,12 +1,14 @@
 //! A stack of attention and feed-forward layers.
 
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use crate::attention::Context;
+use crate::layer::{EncoderLayer, LayerConfig};
 use crate::{
-    Activation, Attention, Batch, Dropout, DropoutRng, Embeddings, EmbeddingsConfig, LayerNorm, Mlp, ModelError,
-    ParameterSource,
+    AttentionConfig, Batch, Convolution, ConvolutionConfig, Dropout, DropoutRng, Embeddings, EmbeddingsConfig,
+    LayerNorm, ModelError, NormConfig, ParameterSource, Relative,
 };
 
 /// The shape of an [`Encoder`].
@@ -14,22 +16,20 @@ use crate::{
 pub struct EncoderConfig {
     /// The tables below the layers.
     pub embeddings: EmbeddingsConfig,
-    /// Number of layers.
-    pub layers: usize,
     /// Width of the hidden states.
     pub hidden: usize,
-    /// Attention heads; divides `hidden`.
-    pub heads: usize,
-    /// Width between the two feed-forward maps.
-    pub intermediate: usize,
-    /// Between the two feed-forward maps.
-    pub activation: Activation,
-    /// Added to the variance in the norms.
-    pub norm_epsilon: f64,
-    /// Probability of dropout after attention and feed-forward.
-    pub hidden_dropout: f64,
-    /// Probability of dropout of attention weights.
-    pub attention_dropout: f64,
+    /// Number of layers that a token passes.
+    pub layers: usize,
+    /// Layers with parameters of their own: `layers`, or fewer where neighbours share them.
+    pub distinct_layers: usize,
+    /// Each layer's shape.
+    pub layer: LayerConfig,
+    /// Beside the first layer; `None` where there is none.
+    pub convolution: Option<ConvolutionConfig>,
+    /// After the last layer; `None` where there is none.
+    pub final_norm: Option<NormConfig>,
+    /// Probability of dropout after the last layer.
+    pub final_dropout: f64,
 }
 
 /// Embeddings, then layers.
@@ -39,6 +39,23 @@ pub struct Encoder {
     pub embeddings: Embeddings,
     /// From the lowest to the highest.
     pub layers: Vec<EncoderLayer>,
+    /// What all layers compare with distances.
+    pub distances: Option<DistanceTable>,
+    /// Beside the first layer.
+    pub convolution: Option<Convolution>,
+    /// After the last layer.
+    pub final_norm: Option<LayerNorm>,
+    #[module(skip)]
+    config: EncoderConfig,
+}
+
+/// One row for each range of distances, shared by all layers.
+#[derive(Module, Debug)]
+pub struct DistanceTable {
+    /// `[ranges, hidden]`, or `[ranges, heads]`.
+    pub weight: Param<Tensor<2>>,
+    /// Of the rows.
+    pub norm: Option<LayerNorm>,
 }
 
 impl Encoder {
@@ -47,25 +64,42 @@ impl Encoder {
     /// # Errors
     /// When the source lacks a tensor or its shape differs.
     pub fn new(source: &mut dyn ParameterSource, config: &EncoderConfig) -> Result<Self, ModelError> {
+        let hidden = config.hidden;
         let embeddings = Embeddings::new(source, &config.embeddings)?;
-        // Not reserved in advance: a config may ask for any number of layers, and the first missing tensor ends it.
         let mut layers = Vec::new();
-        for index in 0..config.layers {
-            layers.push(EncoderLayer::new(source, &format!("encoder.layers.{index}"), config)?);
+        for index in 0..config.distinct_layers {
+            layers.push(EncoderLayer::new(source, index, hidden, &config.layer)?);
         }
-        Ok(Self { embeddings, layers })
+        let distances = DistanceTable::new(source, "encoder.distances", hidden, &config.layer.attention)?;
+        let convolution = config.convolution.as_ref();
+        let convolution =
+            convolution.map(|convolution| Convolution::new(source, "encoder.convolution", hidden, convolution));
+        let convolution = convolution.transpose()?;
+        let final_norm = config.final_norm.map(|norm| LayerNorm::new(source, "encoder.final_norm", hidden, norm));
+        Ok(Self {
+            embeddings,
+            layers,
+            distances,
+            convolution,
+            final_norm: final_norm.transpose()?,
+            config: config.clone(),
+        })
     }
 
-    /// The hidden states after the embeddings and after each layer.
+    /// Its shape.
+    pub fn config(&self) -> &EncoderConfig {
+        &self.config
+    }
+
+    /// The hidden states after the embeddings and after each layer; the last ones after the final norm, if there is one.
     ///
     /// # Shapes
     /// - each: `[rows, length, hidden]`
     pub fn hidden_states(&self, batch: &Batch) -> Vec<Tensor<3>> {
-        let mut states = vec![self.embeddings.forward(batch, &mut None)];
-        for layer in &self.layers {
-            let below = states[states.len() - 1].clone();
-            states.push(layer.forward(below, batch.attention_bias.as_ref(), &mut None));
-        }
+        let mut states = Vec::new();
+        let last = self.run(batch, &mut None, |state| states.push(state.clone()));
+        states.pop();
+        states.push(last);
         states
     }
 
@@ -74,51 +108,52 @@ impl Encoder {
     /// # Shapes
     /// - output: `[rows, length, hidden]`
     pub fn forward(&self, batch: &Batch, rng: &mut Option<&mut DropoutRng>) -> Tensor<3> {
+        self.run(batch, rng, |_| ())
+    }
+
+    fn run(&self, batch: &Batch, rng: &mut Option<&mut DropoutRng>, mut see: impl FnMut(&Tensor<3>)) -> Tensor<3> {
+        let EncoderConfig { layers, distinct_layers, layer: LayerConfig { ref attention, .. }, .. } = self.config;
+        let table = self.distances.as_ref().map(DistanceTable::rows);
         let mut x = self.embeddings.forward(batch, rng);
-        for layer in &self.layers {
-            x = layer.forward(x, batch.attention_bias.as_ref(), rng);
+        see(&x);
+        let context = Context::new(attention, self.config.hidden, table, batch, rng);
+        for index in 0..layers {
+            let below = x.clone();
+            // Neighbours share parameters where there are fewer of them than layers.
+            x = self.layers[index * distinct_layers / layers].forward(x, &context.layer(attention, index), rng);
+            if let Some(convolution) = self.convolution.as_ref().filter(|_| index == 0) {
+                x = convolution.forward(below, x, batch, rng);
+            }
+            see(&x);
         }
-        x
+        if let Some(norm) = &self.final_norm {
+            x = norm.forward(x);
+        }
+        Dropout { probability: self.config.final_dropout }.forward(x, rng)
     }
 }
 
-/// Attention and feed-forward, each followed by dropout, the residual sum and a norm ("post-norm").
-#[derive(Module, Debug)]
-pub struct EncoderLayer {
-    /// Tokens look at each other.
-    pub attention: Attention,
-    /// After attention and its residual sum.
-    pub attention_norm: LayerNorm,
-    /// Each token by itself.
-    pub mlp: Mlp,
-    /// After feed-forward and its residual sum.
-    pub mlp_norm: LayerNorm,
-    #[module(skip)]
-    dropout: Dropout,
-}
-
-impl EncoderLayer {
-    fn new(source: &mut dyn ParameterSource, path: &str, config: &EncoderConfig) -> Result<Self, ModelError> {
-        let EncoderConfig { hidden, norm_epsilon, .. } = *config;
-        Ok(Self {
-            attention: Attention::new(
-                source,
-                &format!("{path}.attention"),
-                hidden,
-                config.heads,
-                config.attention_dropout,
-            )?,
-            attention_norm: LayerNorm::new(source, &format!("{path}.attention_norm"), hidden, norm_epsilon)?,
-            mlp: Mlp::new(source, &format!("{path}.mlp"), hidden, config.intermediate, config.activation)?,
-            mlp_norm: LayerNorm::new(source, &format!("{path}.mlp_norm"), hidden, norm_epsilon)?,
-            dropout: Dropout { probability: config.hidden_dropout },
-        })
+impl DistanceTable {
+    fn new(
+        source: &mut dyn ParameterSource,
+        path: &str,
+        hidden: usize,
+        attention: &AttentionConfig,
+    ) -> Result<Option<Self>, ModelError> {
+        let (shape, norm) = match &attention.relative {
+            Relative::Bucketed { rows } => ([*rows, attention.heads], None),
+            Relative::Disentangled(config) => ([2 * config.span(), hidden], config.norm),
+            Relative::None | Relative::Rotary { .. } | Relative::TransformerXl { .. } => return Ok(None),
+        };
+        let weight = source.take(&format!("{path}.weight"), shape)?;
+        let norm = norm.map(|norm| LayerNorm::new(source, &format!("{path}.norm"), hidden, norm)).transpose()?;
+        Ok(Some(Self { weight, norm }))
     }
 
-    fn forward(&self, x: Tensor<3>, bias: Option<&Tensor<4>>, rng: &mut Option<&mut DropoutRng>) -> Tensor<3> {
-        let attended = self.attention.forward(x.clone(), bias, rng);
-        let x = self.attention_norm.forward(x + self.dropout.forward(attended, rng));
-        let fed = self.mlp.forward(x.clone());
-        self.mlp_norm.forward(x + self.dropout.forward(fed, rng))
+    fn rows(&self) -> Tensor<2> {
+        match &self.norm {
+            Some(norm) => norm.forward(self.weight.val()),
+            None => self.weight.val(),
+        }
     }
 }

@@ -1,10 +1,35 @@
 //! From hidden states to one score per label.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use crate::{Activation, Dropout, DropoutRng, Linear, ModelError, ParameterSource};
+use crate::{Activation, Batch, Dropout, DropoutRng, LayerNorm, Linear, ModelError, NormConfig, ParameterSource};
+
+/// Which hidden state stands for the whole row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pooling {
+    /// That of the first token.
+    First,
+    /// That of the last token that is not padding.
+    Last,
+    /// The mean over the tokens.
+    Mean,
+}
+
+/// The dense map of a [`Head`], between pooling and the output map.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct DenseConfig {
+    /// Probability of dropout before it.
+    pub dropout: f64,
+    /// Whether it has a bias.
+    pub bias: bool,
+    /// After it.
+    pub activation: Option<Activation>,
+    /// After the activation.
+    pub norm: Option<NormConfig>,
+}
 
 /// The shape of a [`Head`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -13,46 +38,94 @@ pub struct HeadConfig {
     pub hidden: usize,
     /// Number of labels.
     pub labels: usize,
-    /// After the dense map.
-    pub activation: Activation,
+    /// Which hidden state it reads.
+    pub pooling: Pooling,
+    /// The map before the output map; `None` where there is none.
+    pub dense: Option<DenseConfig>,
     /// Probability of dropout before the output map.
     pub dropout: f64,
+    /// Whether the output map has a bias.
+    pub output_bias: bool,
 }
 
-/// The first token's state, a dense map with activation, dropout, and the output map.
+impl HeadConfig {
+    /// A head for the mean of the hidden states in the place of this one: for sentence models, which were trained to have
+    /// the meaning there. What the family puts before the output map was made for another state, and is left out.
+    pub(crate) fn mean_pooled(self) -> Self {
+        Self { pooling: Pooling::Mean, dense: None, output_bias: true, ..self }
+    }
+}
+
+/// Pooling, a dense map, dropout, and the output map.
 #[derive(Module, Debug)]
 pub struct Head {
     /// `[hidden, hidden]`.
-    pub dense: Linear,
+    pub dense: Option<Linear>,
+    /// After the dense map's activation.
+    pub norm: Option<LayerNorm>,
     /// `[hidden, labels]`.
     pub output: Linear,
     #[module(skip)]
-    activation: Activation,
-    #[module(skip)]
-    dropout: Dropout,
+    config: HeadConfig,
 }
 
 impl Head {
-    /// Takes `head.dense` and `head.output` from the source.
+    /// Takes `head.dense`, `head.norm` and `head.output` from the source.
     ///
     /// # Errors
     /// When the source lacks a tensor or its shape differs.
     pub fn new(source: &mut dyn ParameterSource, config: &HeadConfig) -> Result<Self, ModelError> {
-        Ok(Self {
-            dense: Linear::new(source, "head.dense", config.hidden, config.hidden)?,
-            output: Linear::new(source, "head.output", config.hidden, config.labels)?,
-            activation: config.activation,
-            dropout: Dropout { probability: config.dropout },
-        })
+        let HeadConfig { hidden, labels, .. } = *config;
+        let dense = config.dense.map(|dense| Linear::new(source, "head.dense", hidden, hidden, dense.bias));
+        let dense = dense.transpose()?;
+        let norm = config.dense.and_then(|dense| dense.norm);
+        let norm = norm.map(|norm| LayerNorm::new(source, "head.norm", hidden, norm)).transpose()?;
+        let output = Linear::new(source, "head.output", hidden, labels, config.output_bias)?;
+        Ok(Self { dense, norm, output, config: config.clone() })
     }
 
     /// # Shapes
     /// - `x`: `[rows, length, hidden]`
     /// - output: `[rows, labels]`
-    pub fn forward(&self, x: Tensor<3>, rng: &mut Option<&mut DropoutRng>) -> Tensor<2> {
-        let [rows, _, hidden] = x.dims();
-        let first = x.slice([0..rows, 0..1, 0..hidden]).reshape([rows, hidden]);
-        let pooled = self.activation.forward(self.dense.forward(first));
-        self.output.forward(self.dropout.forward(pooled, rng))
+    pub fn forward(&self, x: Tensor<3>, batch: &Batch, rng: &mut Option<&mut DropoutRng>) -> Tensor<2> {
+        let mut pooled = self.config.pooling.forward(x, batch);
+        if let (Some(dense), Some(config)) = (&self.dense, &self.config.dense) {
+            let dropout = Dropout { probability: config.dropout };
+            pooled = dense.forward(dropout.forward(pooled, rng));
+            if let Some(activation) = config.activation {
+                pooled = activation.forward(pooled);
+            }
+            if let Some(norm) = &self.norm {
+                pooled = norm.forward(pooled);
+            }
+        }
+        let dropout = Dropout { probability: self.config.dropout };
+        self.output.forward(dropout.forward(pooled, rng))
+    }
+}
+
+impl Pooling {
+    /// # Shapes
+    /// - `x`: `[rows, length, hidden]`
+    /// - output: `[rows, hidden]`
+    fn forward(self, x: Tensor<3>, batch: &Batch) -> Tensor<2> {
+        let [rows, length, hidden] = x.dims();
+        match self {
+            Self::First => x.slice([0..rows, 0..1, 0..hidden]).reshape([rows, hidden]),
+            Self::Last => {
+                let places: Vec<i64> =
+                    batch.last.iter().enumerate().map(|(row, &last)| (row * length + last) as i64).collect();
+                let places = Tensor::<1, Int>::from_data(TensorData::new(places, [rows]), &x.device());
+                x.reshape([rows * length, hidden]).select(0, places)
+            }
+            Self::Mean => {
+                let mut shares = vec![0.0f32; rows * length];
+                for (row, &tokens) in shares.chunks_mut(length).zip(&batch.lengths) {
+                    row[..tokens].fill(1.0 / tokens as f32);
+                }
+                let shares = Tensor::<3>::from_data(TensorData::new(shares, [rows, 1, length]), &x.device());
+                shares.matmul(x).reshape([rows, hidden])
+            }
+        }
     }
 }

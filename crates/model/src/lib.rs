@@ -14,6 +14,7 @@ mod batch;
 mod checkpoint;
 mod classifier;
 mod config;
+mod convolution;
 mod device;
 mod dropout;
 mod embeddings;
@@ -21,6 +22,7 @@ mod encoder;
 mod error;
 mod family;
 mod head;
+mod layer;
 mod linear;
 mod loss;
 mod mlp;
@@ -30,23 +32,27 @@ mod quantize;
 mod random;
 
 pub use activation::Activation;
-pub use attention::Attention;
+pub use attention::{
+    Attention, AttentionConfig, Disentangled, DisentangledConfig, LocalAttention, Relative, TransformerXl,
+};
 pub use batch::{Batch, Tokens};
 pub use checkpoint::{
-    LoadReport, ParameterSource, QuantizedTensor, SafetensorsFile, named_parameters, write_safetensors,
+    LoadReport, ParameterSource, QuantizedTensor, SafetensorsFile, Weights, named_parameters, write_safetensors,
 };
-pub use classifier::{Classifier, StartFrom};
+pub use classifier::{Classifier, StartFrom, StartHead};
 pub use config::{HubConfig, ModelConfig, ProblemType};
+pub use convolution::{Convolution, ConvolutionConfig};
 pub use device::{device, keep_freed_memory};
 pub use dropout::{Dropout, DropoutRng};
-pub use embeddings::{Embeddings, EmbeddingsConfig};
-pub use encoder::{Encoder, EncoderConfig, EncoderLayer};
+pub use embeddings::{Embeddings, EmbeddingsConfig, EmbeddingsNorm, PositionsConfig, ProjectionConfig};
+pub use encoder::{DistanceTable, Encoder, EncoderConfig};
 pub use error::ModelError;
 pub use family::Family;
-pub use head::{Head, HeadConfig};
+pub use head::{DenseConfig, Head, HeadConfig, Pooling};
+pub use layer::{EncoderLayer, LayerConfig, NormPlacement};
 pub use linear::Linear;
 pub use loss::{cross_entropy, softmax};
-pub use mlp::Mlp;
+pub use mlp::{Mlp, MlpConfig};
 pub use network::{Network, NetworkConfig};
-pub use norm::LayerNorm;
+pub use norm::{LayerNorm, NormConfig};
 pub use quantize::Int8Matrix;

@@ -15,7 +15,7 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Takes `PATH.weight` (`[inputs, outputs]`) and `PATH.bias` (`[outputs]`) from the source.
+    /// Takes `PATH.weight` (`[inputs, outputs]`) and, where there is one, `PATH.bias` (`[outputs]`) from the source.
     ///
     /// # Errors
     /// When the source lacks them or their shapes differ.
@@ -24,10 +24,11 @@ impl Linear {
         path: &str,
         inputs: usize,
         outputs: usize,
+        bias: bool,
     ) -> Result<Self, ModelError> {
         Ok(Self {
             weight: source.take(&format!("{path}.weight"), [inputs, outputs])?,
-            bias: Some(source.take(&format!("{path}.bias"), [outputs])?),
+            bias: bias.then(|| source.take(&format!("{path}.bias"), [outputs])).transpose()?,
         })
     }
 

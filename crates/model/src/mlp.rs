@@ -2,22 +2,42 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
 
-use crate::{Activation, Linear, ModelError, ParameterSource};
+use crate::{Activation, Dropout, DropoutRng, Linear, ModelError, ParameterSource};
+
+/// The shape of an [`Mlp`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MlpConfig {
+    /// Width between the two maps.
+    pub intermediate: usize,
+    /// Between the two maps.
+    pub activation: Activation,
+    /// Whether a third map's answer is multiplied in after the activation ([arXiv 2002.05202](https://arxiv.org/abs/2002.05202)).
+    pub gated: bool,
+    /// Whether the maps have biases.
+    pub bias: bool,
+    /// Probability of dropout before the second map.
+    pub dropout: f64,
+}
 
 /// Up, activation, down.
 #[derive(Module, Debug)]
 pub struct Mlp {
     /// `[hidden, intermediate]`.
     pub up: Linear,
+    /// `[hidden, intermediate]`, where there is a gate.
+    pub gate: Option<Linear>,
     /// `[intermediate, hidden]`.
     pub down: Linear,
     #[module(skip)]
     activation: Activation,
+    #[module(skip)]
+    dropout: Dropout,
 }
 
 impl Mlp {
-    /// Takes `PATH.up` and `PATH.down` from the source.
+    /// Takes `PATH.up`, `PATH.gate` and `PATH.down` from the source.
     ///
     /// # Errors
     /// When the source lacks a tensor or its shape differs.
@@ -25,19 +45,27 @@ impl Mlp {
         source: &mut dyn ParameterSource,
         path: &str,
         hidden: usize,
-        intermediate: usize,
-        activation: Activation,
+        config: &MlpConfig,
     ) -> Result<Self, ModelError> {
+        let mut linear =
+            |name: &str, inputs, outputs| Linear::new(source, &format!("{path}.{name}"), inputs, outputs, config.bias);
         Ok(Self {
-            up: Linear::new(source, &format!("{path}.up"), hidden, intermediate)?,
-            down: Linear::new(source, &format!("{path}.down"), intermediate, hidden)?,
-            activation,
+            up: linear("up", hidden, config.intermediate)?,
+            gate: config.gated.then(|| linear("gate", hidden, config.intermediate)).transpose()?,
+            down: linear("down", config.intermediate, hidden)?,
+            activation: config.activation,
+            dropout: Dropout { probability: config.dropout },
         })
     }
 
     /// # Shapes
     /// - `x` and output: `[rows, length, hidden]`
-    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        self.down.forward(self.activation.forward(self.up.forward(x)))
+    pub fn forward(&self, x: Tensor<3>, rng: &mut Option<&mut DropoutRng>) -> Tensor<3> {
+        let gate = self.gate.as_ref().map(|gate| gate.forward(x.clone()));
+        let mut inner = self.activation.forward(self.up.forward(x));
+        if let Some(gate) = gate {
+            inner = inner * gate;
+        }
+        self.down.forward(self.dropout.forward(inner, rng))
     }
 }

@@ -39,6 +39,6 @@ impl Network {
     /// - output: `[rows, labels]`
     pub fn forward(&self, batch: &Batch, mut rng: Option<&mut DropoutRng>) -> Tensor<2> {
         let x = self.encoder.forward(batch, &mut rng);
-        self.head.forward(x, &mut rng)
+        self.head.forward(x, batch, &mut rng)
     }
 }

@@ -2,8 +2,18 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, module::layer_norm};
+use serde::{Deserialize, Serialize};
 
 use crate::{ModelError, ParameterSource};
+
+/// The shape of a [`LayerNorm`], but for its size.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct NormConfig {
+    /// Added to the variance.
+    pub epsilon: f64,
+    /// Whether it shifts as well as scales.
+    pub bias: bool,
+}
 
 /// Layer normalisation over the last dimension ([arXiv 1607.06450](https://arxiv.org/abs/1607.06450)).
 #[derive(Module, Debug)]
@@ -18,15 +28,20 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
-    /// Takes `PATH.weight` and `PATH.bias` (`[size]`) from the source.
+    /// Takes `PATH.weight` and, where there is one, `PATH.bias` (`[size]`) from the source.
     ///
     /// # Errors
     /// When the source lacks them or their shapes differ.
-    pub fn new(source: &mut dyn ParameterSource, path: &str, size: usize, epsilon: f64) -> Result<Self, ModelError> {
+    pub fn new(
+        source: &mut dyn ParameterSource,
+        path: &str,
+        size: usize,
+        config: NormConfig,
+    ) -> Result<Self, ModelError> {
         Ok(Self {
             weight: source.take(&format!("{path}.weight"), [size])?,
-            bias: Some(source.take(&format!("{path}.bias"), [size])?),
-            epsilon,
+            bias: config.bias.then(|| source.take(&format!("{path}.bias"), [size])).transpose()?,
+            epsilon: config.epsilon,
         })
     }
 

@@ -88,7 +88,7 @@ fn the_same_model_makes_the_same_bytes() {
 fn the_layout_is_the_documented_one() {
     let (directory, _) = saved();
     let file = SafetensorsFile::read(&directory.path().join(Classifier::INT8_FILE)).unwrap();
-    assert_eq!(file.strings()["format"], "firebrand-int8-rows-1");
+    assert_eq!(file.strings()["format"], "firebrand-int8-1");
     let shapes = file.shapes();
     // As the hub has it: outputs first.
     assert_eq!(shapes["bert.encoder.layer.0.intermediate.dense.weight"], [64, 32]);
@@ -107,7 +107,7 @@ fn refused(tensors: &[(&str, TensorData)], format: &str) -> String {
 
 #[test]
 fn files_that_are_not_whole_are_refused() {
-    let format = "firebrand-int8-rows-1";
+    let format = "firebrand-int8-1";
     let matrix = || TensorData::new(vec![1i8, 2, 3, 4], [2, 2]);
     let scales = |values: Vec<f32>| {
         let length = values.len();

@@ -25,13 +25,7 @@ fn minilm_equals_the_reference() {
     let rows = Rows::new(&expected["inputs"]);
     let rows = rows.tokens();
     let classes = 5;
-    let from = StartFrom {
-        labels: (0..classes).map(|index| format!("LABEL_{index}")).collect(),
-        seed: 0,
-        hidden_dropout: None,
-        attention_dropout: None,
-        classifier_dropout: None,
-    };
+    let from = StartFrom::new((0..classes).map(|index| format!("LABEL_{index}")).collect(), 0);
     let device = device("flex").unwrap();
     let (mut classifier, report) = Classifier::start(&directory, &from, &device).unwrap();
     assert_eq!(report.new, ["classifier.weight", "classifier.bias"]);

@@ -1,9 +1,76 @@
-//! Attention with several heads.
+//! Attention with several heads, and the ways in which positions enter it.
+
+mod context;
+mod disentangled;
+mod distances;
+mod rotary;
+mod transformer_xl;
 
 use burn::module::Module;
 use burn::tensor::{Tensor, activation::softmax};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use context::{Context, LayerContext};
+pub use disentangled::{Disentangled, DisentangledConfig};
+pub(crate) use distances::Distances;
+pub use transformer_xl::TransformerXl;
 
 use crate::{Dropout, DropoutRng, Linear, ModelError, ParameterSource};
+
+/// The shape of an [`Attention`], and what it may look at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AttentionConfig {
+    /// Number of heads; divides the width of the hidden states.
+    pub heads: usize,
+    /// Whether the four maps have biases.
+    pub bias: bool,
+    /// Whether a token sees only itself and those before it.
+    pub causal: bool,
+    /// How the distance between two tokens enters the scores.
+    pub relative: Relative,
+    /// Layers that see only near tokens.
+    pub local: Option<LocalAttention>,
+    /// Probability of dropout of attention weights.
+    pub dropout: f64,
+}
+
+/// How the distance between two tokens enters the scores.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Relative {
+    /// Not at all.
+    None,
+    /// Queries and keys are rotated by their positions ([arXiv 2104.09864](https://arxiv.org/abs/2104.09864)).
+    Rotary {
+        /// Base of the wavelengths.
+        theta: f64,
+    },
+    /// A learned number for each head and range of distances ([arXiv 1910.10683](https://arxiv.org/abs/1910.10683)).
+    Bucketed {
+        /// Rows of the table; the distances fall into the first 32.
+        rows: usize,
+    },
+    /// A learned vector for each range of distances, compared with queries and keys
+    /// ([arXiv 2006.03654](https://arxiv.org/abs/2006.03654)).
+    Disentangled(DisentangledConfig),
+    /// A fixed wave for each distance, mapped and compared with queries ([arXiv 1901.02860](https://arxiv.org/abs/1901.02860)).
+    TransformerXl {
+        /// Distances beyond this are taken for this one.
+        furthest: Option<usize>,
+        /// Probability of dropout of the waves.
+        dropout: f64,
+    },
+}
+
+/// Layers that see only near tokens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LocalAttention {
+    /// For each layer from the lowest, whether it is one of them.
+    pub layers: Vec<bool>,
+    /// The furthest distance that they see.
+    pub reach: usize,
+    /// Base of the wavelengths of their rotary positions.
+    pub theta: f64,
+}
 
 /// Scaled dot-product attention with several heads ([arXiv 1706.03762](https://arxiv.org/abs/1706.03762)).
 #[derive(Module, Debug)]
@@ -16,14 +83,20 @@ pub struct Attention {
     pub value: Linear,
     /// `[hidden, hidden]`, over the heads' concatenated answers.
     pub output: Linear,
+    /// DeBERTa's comparison with distances.
+    pub disentangled: Option<Disentangled>,
+    /// XLNet's comparison with distances and segments.
+    pub transformer_xl: Option<TransformerXl>,
     #[module(skip)]
     heads: usize,
+    #[module(skip)]
+    scale: f64,
     #[module(skip)]
     dropout: Dropout,
 }
 
 impl Attention {
-    /// Takes `PATH.query`, `.key`, `.value` and `.output` from the source. `heads` divides `hidden`.
+    /// Takes `PATH.query`, `.key`, `.value`, `.output` and what the way of positions needs from the source.
     ///
     /// # Errors
     /// When the source lacks a tensor or its shape differs.
@@ -31,38 +104,78 @@ impl Attention {
         source: &mut dyn ParameterSource,
         path: &str,
         hidden: usize,
-        heads: usize,
-        dropout: f64,
+        config: &AttentionConfig,
     ) -> Result<Self, ModelError> {
-        let mut linear = |name: &str| Linear::new(source, &format!("{path}.{name}"), hidden, hidden);
+        let heads = config.heads;
+        let mut linear = |name: &str| Linear::new(source, &format!("{path}.{name}"), hidden, hidden, config.bias);
+        let [query, key, value, output] = [linear("query")?, linear("key")?, linear("value")?, linear("output")?];
+        let mut disentangled = None;
+        let mut transformer_xl = None;
+        let mut terms = 1;
+        match &config.relative {
+            Relative::Disentangled(relative) => {
+                disentangled =
+                    Some(Disentangled::new(source, &format!("{path}.disentangled"), hidden, heads, relative)?);
+                terms += usize::from(relative.content_to_position) + usize::from(relative.position_to_content);
+            }
+            Relative::TransformerXl { .. } => {
+                transformer_xl = Some(TransformerXl::new(source, &format!("{path}.transformer_xl"), hidden, heads)?);
+            }
+            Relative::None | Relative::Rotary { .. } | Relative::Bucketed { .. } => (),
+        }
         Ok(Self {
-            query: linear("query")?,
-            key: linear("key")?,
-            value: linear("value")?,
-            output: linear("output")?,
+            query,
+            key,
+            value,
+            output,
+            disentangled,
+            transformer_xl,
             heads,
-            dropout: Dropout { probability: dropout },
+            scale: 1.0 / ((hidden / heads * terms) as f64).sqrt(),
+            dropout: Dropout { probability: config.dropout },
         })
     }
 
     /// # Shapes
     /// - `x` and output: `[rows, length, hidden]`
-    /// - `bias`: broadcast to `[rows, heads, length, length]`, added to the scores
-    pub fn forward(&self, x: Tensor<3>, bias: Option<&Tensor<4>>, rng: &mut Option<&mut DropoutRng>) -> Tensor<3> {
+    pub(crate) fn forward(
+        &self,
+        x: Tensor<3>,
+        context: &LayerContext<'_>,
+        rng: &mut Option<&mut DropoutRng>,
+    ) -> Tensor<3> {
         let [rows, length, hidden] = x.dims();
-        let size = hidden / self.heads;
-        let split = |x: Tensor<3>| x.reshape([rows, length, self.heads, size]).swap_dims(1, 2);
-        let query = split(self.query.forward(x.clone()));
-        let key = split(self.key.forward(x.clone()));
-        let value = split(self.value.forward(x));
-
-        let scale = 1.0 / (size as f64).sqrt();
-        let mut scores = query.mul_scalar(scale).matmul(key.transpose());
-        if let Some(bias) = bias {
+        let mut query = split_heads(self.query.forward(x.clone()), self.heads);
+        let mut key = split_heads(self.key.forward(x.clone()), self.heads);
+        let value = split_heads(self.value.forward(x), self.heads);
+        if let Some(rotation) = context.rotation {
+            query = rotation.rotate(query);
+            key = rotation.rotate(key);
+        }
+        let mut scores = match (&self.transformer_xl, &self.disentangled, context.distances) {
+            (Some(part), _, Some(distances)) => part.scores(query, key, distances, context.other_segment),
+            (None, Some(part), Some(distances)) => {
+                let relative = part.scores(query.clone(), key.clone(), [&self.query, &self.key], distances, rng);
+                let content = query.matmul(key.transpose());
+                match relative {
+                    Some(relative) => content + relative,
+                    None => content,
+                }
+            }
+            _ => query.matmul(key.transpose()),
+        };
+        scores = scores.mul_scalar(self.scale);
+        if let Some(bias) = context.bias {
             scores = scores + bias.clone();
         }
         let weights = self.dropout.forward(softmax(scores, 3), rng);
         let answer = weights.matmul(value).swap_dims(1, 2).reshape([rows, length, hidden]);
         self.output.forward(answer)
     }
+}
+
+/// `[rows, length, hidden]` → `[rows, heads, length, hidden / heads]`.
+fn split_heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
+    let [rows, length, hidden] = x.dims();
+    x.reshape([rows, length, heads, hidden / heads]).swap_dims(1, 2)
 }

@@ -1,11 +1,11 @@
 //! Networks from and into `model.safetensors` as the hub has it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use burn::tensor::{Device, TensorData};
 
-use super::rules::HubTensor;
+use super::layout::Layout;
 use super::source::expected_parameters;
 use super::{ParameterSource, Rules, SafetensorsFile, named_parameters, write_safetensors};
 use crate::random::normal;
@@ -23,13 +23,22 @@ pub struct LoadReport {
 }
 
 /// How to make the head's parameters that the file does not hold.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct NewHead {
     pub(crate) seed: u64,
     /// Standard deviation of the weights; biases start at zero.
     pub(crate) deviation: f64,
-    /// Makes the output map anew even if the file has one.
-    pub(crate) replace_output: bool,
+    /// What becomes of an output map that the file has.
+    pub(crate) output: StoredOutput,
+}
+
+/// What becomes of an output map that the file has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum StoredOutput {
+    /// It is made anew.
+    Replace,
+    /// It is kept: for each label, which of the file's labels it is.
+    Keep(Vec<usize>),
 }
 
 /// Tensors by their names in the hub's layout, however the file stores them.
@@ -60,7 +69,8 @@ impl TensorFile for SafetensorsFile {
 
 /// Builds a network from a file. Every tensor is accounted for, in the file and in the network.
 ///
-/// With `new_head`, parameters below `head` that the file lacks are made anew; without, they are an error.
+/// With `new_head`, parameters below `head` that the file lacks are made anew, and those of another head are left out; without,
+/// both are an error.
 pub(crate) fn load_network(
     file: &dyn TensorFile,
     rules: &Rules,
@@ -68,39 +78,45 @@ pub(crate) fn load_network(
     new_head: Option<NewHead>,
     device: &Device,
 ) -> Result<(Network, LoadReport), ModelError> {
-    let mut left: BTreeMap<String, Vec<usize>> = file.shapes();
+    let stored = file.shapes();
+    let mut used = BTreeSet::new();
     let mut places = HashMap::new();
     let mut report = LoadReport::default();
     let mut problems = Vec::new();
+    let heads = config.encoder.layer.attention.heads;
     for (path, shape) in expected_parameters(config, device)? {
         // An invariant that the golden tests of each family rule out: a parameter without a line in the table.
         let Some(hub) = rules.hub(&path) else {
             problems.push(format!("`{path}` has no name in this family's table"));
             continue;
         };
-        let found = rules.spellings(&hub.name).into_iter().find(|name| left.contains_key(name));
-        let renew = new_head.filter(|_| path.starts_with("head."));
-        let replace = renew.is_some_and(|new| new.replace_output) && path.starts_with("head.output.");
-        match found.and_then(|name| left.remove_entry(&name)) {
-            Some((name, _)) if replace => {
-                report.unneeded.push(name);
+        let found = rules.spellings(&hub.name).into_iter().find(|name| stored.contains_key(name));
+        let renew = new_head.as_ref().filter(|_| path.starts_with("head."));
+        let replace =
+            path.starts_with("head.output.") && renew.is_some_and(|new| matches!(new.output, StoredOutput::Replace));
+        match found {
+            Some(name) if replace => {
+                report.unneeded.push(name.clone());
+                used.insert(name);
                 report.new.push(hub.name);
             }
-            Some((name, stored)) => {
-                let mut expected = shape;
-                if hub.transposed {
-                    expected.reverse();
-                }
-                if stored != expected {
+            Some(name) => {
+                let expected = hub.layout.stored_shape(&shape, heads);
+                let stored = &stored[&name];
+                // Each part of a tensor would say the same of it.
+                if *stored != expected && !used.contains(&name) {
                     problems.push(format!("`{name}` has shape {stored:?}, the configuration asks for {expected:?}"));
                 }
-                places.insert(path, (name, hub.transposed));
+                used.insert(name.clone());
+                places.insert(path, (name, hub.layout));
             }
             None if renew.is_some() => report.new.push(hub.name),
             None => problems.push(format!("`{}` is missing", hub.name)),
         }
     }
-    let (unneeded, unknown): (Vec<_>, Vec<_>) = left.into_keys().partition(|name| rules.is_unneeded(name));
+    let left = stored.into_keys().filter(|name| !used.contains(name));
+    let (unneeded, unknown): (Vec<_>, Vec<_>) =
+        left.partition(|name| rules.is_unneeded(name) || new_head.is_some() && rules.is_of_head(name));
     problems.extend(unknown.iter().map(|name| format!("`{name}` has no place in the network")));
     report.unneeded.extend(unneeded);
     report.loaded = places.len();
@@ -127,8 +143,8 @@ fn summary(problems: &[String]) -> String {
 
 struct HubSource<'a> {
     file: &'a dyn TensorFile,
-    /// Path → name in the file, and whether it lies transposed there.
-    places: HashMap<String, (String, bool)>,
+    /// Path → name in the file, and how it lies there.
+    places: HashMap<String, (String, Layout)>,
     new_head: Option<NewHead>,
     /// Parameters made anew so far: each has its own random sequence.
     made: u32,
@@ -137,11 +153,19 @@ struct HubSource<'a> {
 
 impl ParameterSource for HubSource<'_> {
     fn data(&mut self, path: &str, shape: &[usize]) -> Result<TensorData, ModelError> {
-        if let Some((name, transposed)) = self.places.get(path) {
-            let data = self.file.floats(name)?;
-            return Ok(if *transposed { transpose(data) } else { data });
+        if let Some((name, layout)) = self.places.get(path) {
+            let stored = self.file.floats(name)?;
+            // `floats` makes it float32.
+            let values = layout.take(stored.as_slice::<f32>().unwrap_or_default(), shape);
+            let values = match &self.new_head {
+                Some(NewHead { output: StoredOutput::Keep(order), .. }) if path.starts_with("head.output.") => {
+                    reorder(&values, order)
+                }
+                _ => values,
+            };
+            return Ok(TensorData::new(values, shape.to_vec()));
         }
-        let Some(new) = self.new_head else {
+        let Some(new) = &self.new_head else {
             // `load_network` refuses a file that lacks a parameter before it comes to this.
             return Err(ModelError::Tensors {
                 path: self.file.path().to_owned(),
@@ -151,6 +175,8 @@ impl ParameterSource for HubSource<'_> {
         let length = shape.iter().product();
         let values = if path.ends_with(".bias") {
             vec![0.0; length]
+        } else if path.ends_with("norm.weight") {
+            vec![1.0; length]
         } else {
             self.made += 1;
             normal(new.seed, self.made, length, new.deviation)
@@ -163,41 +189,70 @@ impl ParameterSource for HubSource<'_> {
     }
 }
 
-/// `[rows, columns]` of float32 → `[columns, rows]`; other ranks as they are.
-fn transpose(data: TensorData) -> TensorData {
-    let &[rows, columns] = &data.shape()[..] else { return data };
-    let Ok(values) = data.as_slice::<f32>() else { return data };
-    let mut turned = Vec::with_capacity(values.len());
-    for column in 0..columns {
-        turned.extend((0..rows).map(|row| values[row * columns + column]));
-    }
-    TensorData::new(turned, [columns, rows])
+/// Rows of one number per label, in another order of the labels.
+fn reorder(values: &[f32], order: &[usize]) -> Vec<f32> {
+    values.chunks(order.len().max(1)).flat_map(|row| order.iter().map(|&label| row[label])).collect()
 }
 
-/// Every parameter with its path, its place in the family's files, and its values as they lie there. `path` is the file
-/// that an error names.
-pub(crate) fn hub_tensors(
-    path: &Path,
-    rules: &Rules,
-    network: &Network,
-) -> Result<Vec<(String, HubTensor, TensorData)>, ModelError> {
-    let placed = |(ours, data): (String, TensorData)| match rules.hub(&ours) {
-        Some(hub) => {
-            let data = if hub.transposed { transpose(data) } else { data };
-            Ok((ours, hub, data))
-        }
-        None => Err(ModelError::Tensors {
+/// One tensor of a family's file, with what it is made of.
+#[derive(Debug)]
+pub(crate) struct StoredTensor {
+    pub(crate) name: String,
+    /// As the file has it.
+    pub(crate) shape: Vec<usize>,
+    pub(crate) layout: Layout,
+    /// The parameters in it: path, shape and values, all of one shape.
+    pub(crate) parts: Vec<(String, Vec<usize>, Vec<f32>)>,
+}
+
+impl StoredTensor {
+    /// The values as the file has them.
+    pub(crate) fn values(self) -> TensorData {
+        let Some((_, ours, _)) = self.parts.first() else { return TensorData::new(Vec::<f32>::new(), [0]) };
+        let ours = ours.clone();
+        let given = |(_, ours, values): (String, Vec<usize>, Vec<f32>)| self.layout.give(values, &ours);
+        let parts: Vec<_> = self.parts.into_iter().map(given).collect();
+        TensorData::new(self.layout.join(&parts, &ours), self.shape)
+    }
+}
+
+/// Every tensor of a family's file for this network, in the network's order. `path` is the file that an error names.
+pub(crate) fn stored_tensors(path: &Path, rules: &Rules, network: &Network) -> Result<Vec<StoredTensor>, ModelError> {
+    let heads = network.encoder.config().layer.attention.heads;
+    let mut tensors: Vec<StoredTensor> = Vec::new();
+    let mut places = HashMap::new();
+    for (ours, data) in named_parameters(network) {
+        let hub = rules.hub(&ours).ok_or_else(|| ModelError::Tensors {
             path: path.to_owned(),
             problem: format!("`{ours}` has no name in this family's table"),
-        }),
-    };
-    named_parameters(network).into_iter().map(placed).collect()
+        })?;
+        let shape = data.shape().to_vec();
+        let place = *places.entry(hub.name.clone()).or_insert_with(|| {
+            tensors.push(StoredTensor {
+                name: hub.name,
+                shape: hub.layout.stored_shape(&shape, heads),
+                layout: hub.layout,
+                parts: Vec::new(),
+            });
+            tensors.len() - 1
+        });
+        // Parameters are float32 wherever they live.
+        let values = data.convert::<f32>().try_into_vec().unwrap_or_default();
+        tensors[place].parts.push((ours, shape, values));
+    }
+    // The network may list the parts of a tensor in another order than the file has them.
+    for tensor in &mut tensors {
+        tensor.parts.sort_by_key(|(ours, _, _)| rules.hub(ours).and_then(|hub| hub.layout.part));
+    }
+    Ok(tensors)
 }
 
 /// Writes a network as `model.safetensors` under the family's own names.
 pub(crate) fn save_network(path: &Path, rules: &Rules, network: &Network) -> Result<(), ModelError> {
-    let tensors: Vec<_> =
-        hub_tensors(path, rules, network)?.into_iter().map(|(_, hub, data)| (hub.name, data)).collect();
+    let tensors: Vec<_> = stored_tensors(path, rules, network)?
+        .into_iter()
+        .map(|tensor| (tensor.name.clone(), tensor.values()))
+        .collect();
     // What transformers looks for before it loads a file.
     write_safetensors(path, &tensors, HashMap::from([("format".to_owned(), "pt".to_owned())]))
 }

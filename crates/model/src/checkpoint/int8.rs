@@ -1,8 +1,10 @@
 //! `int8/model.safetensors`: a checkpoint whose large matrices are int8.
 //!
 //! Every tensor has the name, the shape and the orientation that it has in the family's `model.safetensors`. A matrix
-//! `NAME` that is quantised holds `I8`, and beside it stands `NAME_scale`, `F32`, with one number per row:
-//! `value = NAME[row][column] · NAME_scale[row]`. All others stay `F32`. The header's `format` is [`FORMAT`].
+//! `NAME` that is quantised holds `I8`, and beside it stands `NAME_scale`, `F32`. Of shape `[rows]` it has one number per row,
+//! `value = NAME[row][column] · NAME_scale[row]`; of shape `[1, columns]` one per column (GPT-2's and XLNet's maps lie with
+//! their outputs in columns; a tensor of three dimensions is read as its first by the others together). All others stay
+//! `F32`. The header's `format` is [`FORMAT`].
 //!
 //! transformers must not load this file: it looks neither at the format nor at the scales, and takes the integers for
 //! weights with no more than a warning (tried with 5.24). So the file lies in a directory without a `config.json`, which
@@ -13,16 +15,20 @@ use std::path::Path;
 
 use burn::tensor::TensorData;
 
-use super::hub::{TensorFile, hub_tensors};
+use super::hub::{TensorFile, stored_tensors};
+use super::layout::Layout;
 use super::{Rules, SafetensorsFile, write_safetensors};
 use crate::quantize::{Int8Matrix, relative_error};
 use crate::{ModelError, Network};
 
 /// The `format` in the header: the scheme and its version.
-const FORMAT: &str = "firebrand-int8-rows-1";
+const FORMAT: &str = "firebrand-int8-1";
 
 /// What a quantised matrix's name is followed by in the name of its scales.
 const SCALE: &str = "_scale";
+
+/// The path of the token table.
+const TOKENS: &str = "encoder.embeddings.token";
 
 /// What became of a matrix that was quantised.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,34 +43,45 @@ pub struct QuantizedTensor {
 
 /// Whether the parameter of this path is stored as int8: the linear maps' weights and the token table, which together are
 /// nearly all of a model. The output map stays float32: so small a matrix saves nothing worth an error.
-fn is_quantized(path: &str, linear: bool) -> bool {
-    (linear || path == "encoder.embeddings.token") && !path.starts_with("head.output.")
+fn is_quantized(path: &str, shape: &[usize]) -> bool {
+    let linear = path.ends_with(".weight") && path != "encoder.distances.weight" && !path.starts_with("head.output.");
+    shape.len() == 2 && (linear || path == TOKENS)
 }
 
 /// Writes a network with int8 matrices.
 pub(crate) fn save_int8(path: &Path, rules: &Rules, network: &Network) -> Result<Vec<QuantizedTensor>, ModelError> {
     let mut tensors = Vec::new();
     let mut report = Vec::new();
-    for (ours, tensor, data) in hub_tensors(path, rules, network)? {
-        let matrix = match (&data.shape()[..], data.as_slice::<f32>()) {
-            (&[rows, columns], Ok(values)) if is_quantized(&ours, tensor.transposed) => {
-                let matrix = Int8Matrix::quantize(values, columns);
-                report.push(QuantizedTensor {
-                    name: tensor.name.clone(),
-                    shape: vec![rows, columns],
-                    relative_error: relative_error(values, &matrix.dequantize()),
-                });
-                Some((matrix, [rows, columns]))
-            }
-            _ => None,
-        };
-        match matrix {
-            Some((matrix, shape)) => {
-                tensors.push((format!("{}{SCALE}", tensor.name), TensorData::new(matrix.scales, [shape[0]])));
-                tensors.push((tensor.name, TensorData::new(matrix.values, shape)));
-            }
-            None => tensors.push((tensor.name, data)),
+    for tensor in stored_tensors(path, rules, network)? {
+        if !tensor.parts.iter().all(|(ours, shape, _)| is_quantized(ours, shape)) {
+            tensors.push((tensor.name.clone(), tensor.values()));
+            continue;
         }
+        let layout = tensor.layout;
+        let (mut quantized, mut scales, mut exact, mut rough) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut ours = Vec::new();
+        let mut by_row = layout.transposed;
+        for (path, shape, values) in tensor.parts {
+            // One scale for each output of a map, which is a column of ours, and for each token, which is a row.
+            let by_column = path != TOKENS;
+            by_row |= !by_column;
+            let turn = Layout { transposed: by_column, ..Layout::default() };
+            let turned = turn.give(values.clone(), &shape);
+            let matrix = Int8Matrix::quantize(&turned, turned.len() / shape[usize::from(by_column)].max(1));
+            rough.extend(turn.take(&matrix.dequantize(), &shape));
+            quantized.push(layout.give(turn.take(&matrix.values, &shape), &shape));
+            exact.extend(values);
+            scales.extend(matrix.scales);
+            ours = shape;
+        }
+        report.push(QuantizedTensor {
+            name: tensor.name.clone(),
+            shape: tensor.shape.clone(),
+            relative_error: relative_error(&exact, &rough),
+        });
+        let shape = if by_row { vec![scales.len()] } else { vec![1, scales.len()] };
+        tensors.push((format!("{}{SCALE}", tensor.name), TensorData::new(scales, shape)));
+        tensors.push((tensor.name, TensorData::new(layout.join(&quantized, &ours), tensor.shape)));
     }
     // One string only: the order of several would differ from run to run.
     write_safetensors(path, &tensors, HashMap::from([("format".to_owned(), FORMAT.to_owned())]))?;
@@ -93,10 +110,12 @@ impl Int8File {
                 }
             } else if this.file.is_int8(&name) {
                 let scales = this.file.floats(&format!("{name}{SCALE}"))?;
-                if shape.len() != 2 || scales.shape()[..] != shape[..1] {
-                    let found = &scales.shape()[..];
+                let found = &scales.shape()[..];
+                let [rows, columns] = matrix(&shape);
+                if shape.len() < 2 || (found != [rows] && found != [1, columns]) {
                     return Err(this.problem(format!(
-                        "`{name}` has shape {shape:?} and its scales have {found:?}: expected a matrix, and one scale per row"
+                        "`{name}` has shape {shape:?} and its scales have {found:?}: expected a matrix, and one scale per row \
+                         ([{rows}]) or per column ([1, {columns}])"
                     )));
                 }
             }
@@ -124,12 +143,21 @@ impl TensorFile for Int8File {
         }
         let (values, shape) = self.file.int8(name)?;
         let scales = self.file.floats(&format!("{name}{SCALE}"))?;
+        let [_, columns] = matrix(&shape);
+        let by_row = scales.shape().len() == 1;
         // `floats` makes it float32.
-        let matrix = Int8Matrix { values, scales: scales.as_slice::<f32>().unwrap_or_default().to_vec() };
-        let values = matrix.dequantize();
+        let scales = scales.as_slice::<f32>().unwrap_or_default();
+        let scale = |place: usize| if by_row { scales[place / columns.max(1)] } else { scales[place % columns.max(1)] };
+        let values: Vec<f32> =
+            values.iter().enumerate().map(|(place, &value)| f32::from(value) * scale(place)).collect();
         if values.iter().any(|value| !value.is_finite()) {
             return Err(self.problem(format!("`{name}` times its scales is not finite")));
         }
         Ok(TensorData::new(values, shape))
     }
+}
+
+/// A shape as that of a matrix: the first dimension by the others together.
+fn matrix(shape: &[usize]) -> [usize; 2] {
+    [shape.first().copied().unwrap_or(0), shape.iter().skip(1).product()]
 }

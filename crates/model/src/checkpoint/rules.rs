@@ -1,37 +1,80 @@
 //! How our parameters are called, and how they lie, in a family's files.
 
+use super::layout::Layout;
+
 /// One line of a family's table of names. `{}` stands for a layer's number.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rule {
     ours: &'static str,
     hub: &'static str,
     kind: Kind,
+    layout: Layout,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// The tensor itself.
+    /// The tensor of this name.
     Tensor,
-    /// `.weight` and `.bias` of a norm.
-    Norm,
-    /// `.weight`, stored as `[outputs, inputs]` where ours is `[inputs, outputs]`, and `.bias`.
-    Linear,
+    /// `.weight` and `.bias`.
+    Pair,
 }
+
+const PLAIN: Layout = Layout { transposed: false, part: None, by_heads: false };
 
 impl Rule {
+    const fn new(ours: &'static str, hub: &'static str, kind: Kind, layout: Layout) -> Self {
+        Self { ours, hub, kind, layout }
+    }
+
     /// A tensor that only has another name.
     pub(crate) const fn tensor(ours: &'static str, hub: &'static str) -> Self {
-        Self { ours, hub, kind: Kind::Tensor }
+        Self::new(ours, hub, Kind::Tensor, PLAIN)
     }
 
-    /// A norm's weight and bias.
+    /// A norm's (or a convolution's) weight and bias.
     pub(crate) const fn norm(ours: &'static str, hub: &'static str) -> Self {
-        Self { ours, hub, kind: Kind::Norm }
+        Self::new(ours, hub, Kind::Pair, PLAIN)
     }
 
-    /// An affine map's weight, transposed, and bias.
+    /// An affine map's weight, stored as `[outputs, inputs]` where ours is `[inputs, outputs]`, and bias.
     pub(crate) const fn linear(ours: &'static str, hub: &'static str) -> Self {
-        Self { ours, hub, kind: Kind::Linear }
+        Self::new(ours, hub, Kind::Pair, Layout { transposed: true, ..PLAIN })
+    }
+
+    /// An affine map stored as ours is: GPT-2's `Conv1D`.
+    pub(crate) const fn untransposed(ours: &'static str, hub: &'static str) -> Self {
+        Self::norm(ours, hub)
+    }
+
+    /// A weight without a name of its own for the bias, stored as `[inputs, heads, size]`, or `[outputs, heads, size]` where
+    /// the inputs are the heads' answers.
+    pub(crate) const fn by_heads(ours: &'static str, hub: &'static str, transposed: bool) -> Self {
+        Self::new(ours, hub, Kind::Tensor, Layout { transposed, by_heads: true, ..PLAIN })
+    }
+
+    /// This one is stored beside others, as one tensor: it is part `index` of `count`, along the outputs.
+    pub(crate) const fn part(mut self, index: usize, count: usize) -> Self {
+        self.layout.part = Some((index, count));
+        self
+    }
+
+    /// The tensor in the file, for the path `pattern` in which `{}` stands for a layer's number.
+    fn place(&self, pattern: &str) -> Option<(String, Layout)> {
+        match self.kind {
+            Kind::Tensor => (pattern == self.ours).then(|| (self.hub.to_owned(), self.layout)),
+            Kind::Pair => {
+                let part = pattern.strip_prefix(self.ours)?.strip_prefix('.')?;
+                matches!(part, "weight" | "bias").then(|| (format!("{}.{part}", self.hub), self.layout))
+            }
+        }
+    }
+
+    /// Whether a file's tensor of this name, in which `{}` stands for a layer's number, is this rule's.
+    fn names(&self, pattern: &str) -> bool {
+        match self.kind {
+            Kind::Tensor => pattern == self.hub,
+            Kind::Pair => pattern.strip_prefix(self.hub).is_some_and(|part| matches!(part, ".weight" | ".bias")),
+        }
     }
 }
 
@@ -39,37 +82,49 @@ impl Rule {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HubTensor {
     pub(crate) name: String,
-    pub(crate) transposed: bool,
+    pub(crate) layout: Layout,
 }
 
 /// A family's table of names.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
-    /// One line per parameter or pair of parameters.
-    pub(crate) table: &'static [Rule],
     /// What a file of the bare encoder leaves out at the start of each name (`bert.`).
     pub(crate) prefix: &'static str,
+    /// The encoder's parameters; the prefix stands before each name.
+    pub(crate) encoder: &'static [&'static [Rule]],
+    /// The head's parameters, by their whole names.
+    pub(crate) head: &'static [Rule],
+    /// Another head that files of the family may have: parameters of it are known, but have no place.
+    pub(crate) other_head: &'static [Rule],
     /// Starts of names, without the prefix, that a file may hold and this project does not need: buffers and the heads of
-    /// pretraining.
+    /// pretraining. `{}` stands for a layer's number.
     pub(crate) unneeded: &'static [&'static str],
 }
 
+/// The head for mean pooling. transformers has none for most families, so the name is one that it does not know: it says
+/// that its own head is missing, where under a known name it would compute something else without a word.
+const MEAN_POOLED: &[Rule] = &[Rule::linear("head.output", "mean_pooling.classifier")];
+
 impl Rules {
+    /// The same family with a head for the mean of the hidden states.
+    pub(crate) const fn mean_pooled(self) -> Self {
+        Self { head: MEAN_POOLED, other_head: self.head, ..self }
+    }
+
     /// Where the parameter of this path lies in the family's files.
     pub(crate) fn hub(&self, path: &str) -> Option<HubTensor> {
         let (pattern, layer) = number_out(path);
-        let fill = |name: &str| match layer {
+        let fill = |name: String| match layer {
             Some(layer) => name.replace("{}", layer),
-            None => name.to_owned(),
+            None => name,
         };
-        self.table.iter().find_map(|rule| match rule.kind {
-            Kind::Tensor => (pattern == rule.ours).then(|| HubTensor { name: fill(rule.hub), transposed: false }),
-            Kind::Norm | Kind::Linear => {
-                let part = pattern.strip_prefix(rule.ours)?.strip_prefix('.')?;
-                let transposed = matches!(rule.kind, Kind::Linear) && part == "weight";
-                matches!(part, "weight" | "bias")
-                    .then(|| HubTensor { name: format!("{}.{part}", fill(rule.hub)), transposed })
-            }
+        let encoder = self.encoder.iter().copied().flatten().find_map(|rule| {
+            let (name, layout) = rule.place(&pattern)?;
+            Some(HubTensor { name: fill(format!("{}{name}", self.prefix)), layout })
+        });
+        encoder.or_else(|| {
+            let (name, layout) = self.head.iter().find_map(|rule| rule.place(&pattern))?;
+            Some(HubTensor { name: fill(name), layout })
         })
     }
 
@@ -92,18 +147,27 @@ impl Rules {
 
     /// Whether a file may hold this tensor although the network has no place for it.
     pub(crate) fn is_unneeded(&self, name: &str) -> bool {
-        let bare = name.strip_prefix(self.prefix).unwrap_or(name);
+        let (pattern, _) = number_out(name);
+        let bare = pattern.strip_prefix(self.prefix).unwrap_or(&pattern);
         self.unneeded.iter().any(|start| bare.starts_with(start))
+    }
+
+    /// Whether this tensor of a file belongs to a head of this family.
+    pub(crate) fn is_of_head(&self, name: &str) -> bool {
+        self.head.iter().chain(self.other_head).any(|rule| {
+            rule.names(name)
+                || rule.hub.strip_prefix(self.prefix).is_some_and(|bare| Rule { hub: bare, ..*rule }.names(name))
+        })
     }
 }
 
-/// `a.12.b` → (`a.{}.b`, `12`).
+/// `a.12.b` → (`a.{}.b`, `12`). Only the first number counts: a name has no second one that varies.
 fn number_out(path: &str) -> (String, Option<&str>) {
     let mut number = None;
     let parts: Vec<&str> = path
         .split('.')
         .map(|part| {
-            if part.bytes().all(|byte| byte.is_ascii_digit()) {
+            if number.is_none() && !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) {
                 number = Some(part);
                 "{}"
             } else {
@@ -112,4 +176,36 @@ fn number_out(path: &str) -> (String, Option<&str>) {
         })
         .collect();
     (parts.join("."), number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: Rules = Rules {
+        prefix: "m.",
+        encoder: &[&[Rule::linear("a.{}.query", "h.{}.qkv").part(0, 3), Rule::norm("a.{}.norm", "h.{}.LayerNorm")]],
+        head: &[Rule::linear("head.dense", "m.pooler.dense")],
+        other_head: &[],
+        unneeded: &["h.{}.mask"],
+    };
+
+    #[test]
+    fn names_are_found_with_their_layout() {
+        let found = RULES.hub("a.7.query.weight").unwrap();
+        assert_eq!(found.name, "m.h.7.qkv.weight");
+        assert_eq!(found.layout, Layout { transposed: true, part: Some((0, 3)), by_heads: false });
+        assert_eq!(RULES.hub("head.dense.bias").unwrap().name, "m.pooler.dense.bias");
+        assert!(RULES.hub("head.dense.other").is_none());
+        let names = RULES.spellings("m.h.0.LayerNorm.bias");
+        assert_eq!(names, ["m.h.0.LayerNorm.bias", "h.0.LayerNorm.bias", "m.h.0.LayerNorm.beta", "h.0.LayerNorm.beta"]);
+    }
+
+    #[test]
+    fn what_is_not_needed_is_known_with_and_without_the_prefix() {
+        assert!(RULES.is_unneeded("m.h.3.mask") && RULES.is_unneeded("h.12.mask.bias"));
+        assert!(!RULES.is_unneeded("h.3.qkv.weight"));
+        assert!(RULES.is_of_head("pooler.dense.weight") && RULES.is_of_head("m.pooler.dense.weight"));
+        assert!(!RULES.is_of_head("h.3.qkv.weight"));
+    }
 }

@@ -47,7 +47,8 @@ impl Fixture {
 
     /// The room that float32 needs, as measured by the reference against its own float64 copy.
     pub(crate) fn tolerance(&self) -> f64 {
-        (2.0 * self.expected["max_abs_float32_minus_float64"].as_f64().unwrap()).max(2e-5)
+        // The reference could not make a float64 copy of ModernBERT.
+        (2.0 * self.expected["max_abs_float32_minus_float64"].as_f64().unwrap_or(0.0)).max(2e-5)
     }
 
     /// One label per row.

@@ -1,0 +1,42 @@
+//! Positions as rotations of queries and keys ([arXiv 2104.09864](https://arxiv.org/abs/2104.09864)).
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// The rotation of each position, for heads of one size.
+#[derive(Debug, Clone)]
+pub(crate) struct Rotation {
+    /// `[1, 1, length, size]`.
+    cosine: Tensor<4>,
+    /// `[1, 1, length, size]`.
+    sine: Tensor<4>,
+}
+
+impl Rotation {
+    pub(super) fn new(length: usize, size: usize, theta: f64, device: &Device) -> Self {
+        let half = size / 2;
+        // In float32 throughout, as the reference: its rounding shows at far positions.
+        let frequency = |pair: usize| 1.0f32 / (theta as f32).powf((2 * pair) as f32 / size as f32);
+        let frequencies: Vec<f32> = (0..half).map(frequency).collect();
+        let table = |wave: fn(f32) -> f32| {
+            let values: Vec<f32> = (0..length)
+                .flat_map(|place| {
+                    let half = frequencies.iter().map(move |frequency| wave(place as f32 * frequency));
+                    half.clone().chain(half)
+                })
+                .collect();
+            Tensor::from_data(TensorData::new(values, [1, 1, length, 2 * half]), device)
+        };
+        Self { cosine: table(f32::cos), sine: table(f32::sin) }
+    }
+
+    /// Rotates each pair of numbers, of which one lies in the first half and one in the second.
+    ///
+    /// # Shapes
+    /// - `x` and output: `[rows, heads, length, size]`
+    pub(super) fn rotate(&self, x: Tensor<4>) -> Tensor<4> {
+        let [rows, heads, length, size] = x.dims();
+        let half = |range| x.clone().slice([0..rows, 0..heads, 0..length, range]);
+        let turned = Tensor::cat(vec![half(size / 2..size).neg(), half(0..size / 2)], 3);
+        x * self.cosine.clone() + turned * self.sine.clone()
+    }
+}

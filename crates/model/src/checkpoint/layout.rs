@@ -1,0 +1,128 @@
+//! How a parameter lies in a family's files: turned, as a part of a larger tensor, or with its columns split by heads.
+
+/// How a parameter lies in a file. Ours are `[inputs, outputs]`; what is said of columns holds for the rows of a turned
+/// matrix and for the elements of a vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Layout {
+    /// Stored as `[outputs, inputs]`.
+    pub(crate) transposed: bool,
+    /// Stored as one of several equal parts, side by side along the outputs: which one, of how many.
+    pub(crate) part: Option<(usize, usize)>,
+    /// Stored with the last dimension, of the heads' numbers one after the other, split into `[heads, size]`.
+    pub(crate) by_heads: bool,
+}
+
+impl Layout {
+    /// The shape of the whole stored tensor for a parameter of shape `ours`.
+    pub(crate) fn stored_shape(self, ours: &[usize], heads: usize) -> Vec<usize> {
+        let mut shape = ours.to_vec();
+        if self.transposed && shape.len() == 2 {
+            shape.reverse();
+        }
+        if let (Some((_, count)), Some(outputs)) = (self.part, shape.get_mut(self.axis(ours.len()))) {
+            *outputs *= count;
+        }
+        if self.by_heads
+            && let Some(columns) = shape.pop()
+        {
+            shape.extend([heads, columns / heads.max(1)]);
+        }
+        shape
+    }
+
+    /// The parameter of shape `ours` out of the whole stored tensor.
+    pub(crate) fn take<T: Copy>(self, stored: &[T], ours: &[usize]) -> Vec<T> {
+        let (rows, columns) = self.stored_part(ours);
+        let (index, count) = self.part.unwrap_or((0, 1));
+        let part: Vec<T> = if self.axis(ours.len()) == 0 {
+            let size = rows * columns;
+            stored[index * size..][..size].to_vec()
+        } else {
+            stored.chunks(columns * count).flat_map(|row| &row[index * columns..][..columns]).copied().collect()
+        };
+        if self.transposed && ours.len() == 2 { transpose(&part, rows, columns) } else { part }
+    }
+
+    /// A parameter of shape `ours` as its part of the stored tensor.
+    pub(crate) fn give<T: Copy>(self, values: Vec<T>, ours: &[usize]) -> Vec<T> {
+        match *ours {
+            [inputs, outputs] if self.transposed => transpose(&values, inputs, outputs),
+            _ => values,
+        }
+    }
+
+    /// The whole stored tensor of the parts that [`give`](Self::give) made, in order, for parameters of shape `ours`.
+    pub(crate) fn join<T: Copy>(self, parts: &[Vec<T>], ours: &[usize]) -> Vec<T> {
+        let (rows, columns) = self.stored_part(ours);
+        if self.axis(ours.len()) == 0 || parts.len() == 1 {
+            return parts.concat();
+        }
+        (0..rows)
+            .flat_map(|row| parts.iter().flat_map(move |part| &part[row * columns..][..columns]))
+            .copied()
+            .collect()
+    }
+
+    /// Rows and columns of a part of the stored tensor.
+    fn stored_part(self, ours: &[usize]) -> (usize, usize) {
+        match *ours {
+            [inputs, outputs] if self.transposed => (outputs, inputs),
+            [rows, columns] => (rows, columns),
+            _ => (ours.iter().product(), 1),
+        }
+    }
+
+    /// Along which parts lie side by side.
+    fn axis(self, rank: usize) -> usize {
+        usize::from(rank == 2 && !self.transposed)
+    }
+}
+
+/// `[rows, columns]` → `[columns, rows]`.
+fn transpose<T: Copy>(values: &[T], rows: usize, columns: usize) -> Vec<T> {
+    (0..columns).flat_map(|column| (0..rows).map(move |row| values[row * columns + column])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn parts_and_heads_have_the_documented_shapes() {
+        let whole = Layout { transposed: true, part: Some((2, 3)), by_heads: false };
+        assert_eq!(whole.stored_shape(&[4, 6], 2), [18, 4]);
+        assert_eq!(Layout { transposed: false, ..whole }.stored_shape(&[4, 6], 2), [4, 18]);
+        assert_eq!(whole.stored_shape(&[6], 2), [18]);
+        let heads = Layout { by_heads: true, ..Layout::default() };
+        assert_eq!(heads.stored_shape(&[4, 6], 2), [4, 2, 3]);
+    }
+
+    #[test]
+    fn a_part_is_found_along_the_outputs() {
+        let layout = Layout { part: Some((1, 2)), ..Layout::default() };
+        // Two inputs; the second part's two outputs stand on the right.
+        assert_eq!(layout.take(&[0, 1, 2, 3, 4, 5, 6, 7], &[2, 2]), [2, 3, 6, 7]);
+        let turned = Layout { transposed: true, ..layout };
+        assert_eq!(turned.take(&[0, 1, 2, 3, 4, 5, 6, 7], &[2, 2]), [4, 6, 5, 7]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_given_and_joined_is_taken_again(
+            (inputs, outputs, count) in (1usize..5, 1usize..5, 1usize..4), transposed: bool, vector: bool,
+        ) {
+            let ours = if vector { vec![outputs] } else { vec![inputs, outputs] };
+            let size: usize = ours.iter().product();
+            let parts: Vec<Vec<usize>> = (0..count).map(|part| (part * size..(part + 1) * size).collect()).collect();
+            let layout = |part| Layout { transposed, part: Some((part, count)), by_heads: false };
+            let given: Vec<_> = parts.iter().map(|values| layout(0).give(values.clone(), &ours)).collect();
+            let whole = layout(0).join(&given, &ours);
+            prop_assert_eq!(whole.len(), layout(0).stored_shape(&ours, 1).iter().product::<usize>());
+            for (part, values) in parts.iter().enumerate() {
+                prop_assert_eq!(&layout(part).take(&whole, &ours), values);
+            }
+        }
+    }
+}

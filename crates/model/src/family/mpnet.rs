@@ -1,0 +1,55 @@
+//! MPNet: BERT with positions that start after the padding token's id, and a learned bias for each range of distances.
+
+use super::common::{BERT_DEFAULTS, BERT_DROPOUT_KEYS, BERT_KEYS, DENSE_AND_OUT, EMBEDDINGS, FEED_FORWARD};
+use super::common::{encoder, first_token_head, positions_after_padding};
+use super::{FamilyFile, Translation};
+use crate::checkpoint::{Rule, Rules};
+use crate::{Activation, HubConfig, ModelError, NetworkConfig, Relative};
+
+pub(super) const FAMILY: FamilyFile = FamilyFile {
+    names: &[("mpnet", "MPNetForSequenceClassification")],
+    rules: Rules {
+        prefix: "mpnet.",
+        encoder: &[
+            EMBEDDINGS,
+            &[
+                Rule::linear("encoder.layers.{}.attention.query", "encoder.layer.{}.attention.attn.q"),
+                Rule::linear("encoder.layers.{}.attention.key", "encoder.layer.{}.attention.attn.k"),
+                Rule::linear("encoder.layers.{}.attention.value", "encoder.layer.{}.attention.attn.v"),
+                Rule::linear("encoder.layers.{}.attention.output", "encoder.layer.{}.attention.attn.o"),
+                Rule::norm("encoder.layers.{}.attention_norm", "encoder.layer.{}.attention.LayerNorm"),
+                Rule::tensor("encoder.distances.weight", "encoder.relative_attention_bias.weight"),
+            ],
+            FEED_FORWARD,
+        ],
+        head: DENSE_AND_OUT,
+        other_head: &[],
+        unneeded: &["embeddings.position_ids", "pooler.", "lm_head."],
+    },
+    dropout: BERT_DROPOUT_KEYS,
+    translate,
+};
+
+/// Ranges of distances, whatever the configuration says: the reference takes its own number for the table's rows only.
+const RANGES: usize = 32;
+
+fn translate(hub: &HubConfig, labels: usize) -> Result<Translation, ModelError> {
+    let mut encoder = encoder(hub, &BERT_KEYS, &BERT_DEFAULTS)?;
+    let padding = hub.id_or("pad_token_id", 1)?;
+    let positions = positions_after_padding(hub, padding)?;
+    encoder.embeddings.positions = Some(positions);
+    let rows = hub.count_or("relative_attention_num_buckets", RANGES)?;
+    if rows < RANGES {
+        return Err(hub.problem(format!(
+            "`relative_attention_num_buckets` is {rows}: distances fall into {RANGES} ranges, which need a row each"
+        )));
+    }
+    encoder.layer.attention.relative = Relative::Bucketed { rows };
+    let dropout = hub.dropout_or("classifier_dropout", encoder.embeddings.dropout)?;
+    let head = first_token_head(encoder.hidden, labels, Activation::Tanh, dropout, dropout);
+    Ok(Translation {
+        network: NetworkConfig { encoder, head },
+        pad_token_id: padding,
+        max_length: Some(positions.rows - positions.first),
+    })
+}

@@ -1,0 +1,42 @@
+//! RoBERTa: BERT with positions that start after the padding token's id. DistilRoBERTa is one; XLM-RoBERTa and CamemBERT
+//! differ in vocabulary only.
+
+use super::common::{
+    ATTENTION, ATTENTION_OUTPUT, BERT_DEFAULTS, BERT_DROPOUT_KEYS, BERT_KEYS, DENSE_AND_OUT, EMBEDDINGS, FEED_FORWARD,
+};
+use super::common::{encoder, first_token_head, positions_after_padding};
+use super::{FamilyFile, Translation};
+use crate::checkpoint::Rules;
+use crate::{Activation, HubConfig, ModelError, NetworkConfig};
+
+pub(super) const FAMILY: FamilyFile = FamilyFile {
+    names: &[
+        ("roberta", "RobertaForSequenceClassification"),
+        ("xlm-roberta", "XLMRobertaForSequenceClassification"),
+        ("camembert", "CamembertForSequenceClassification"),
+    ],
+    rules: Rules {
+        prefix: "roberta.",
+        encoder: &[EMBEDDINGS, ATTENTION, ATTENTION_OUTPUT, FEED_FORWARD],
+        head: DENSE_AND_OUT,
+        other_head: &[],
+        unneeded: &["embeddings.position_ids", "pooler.", "lm_head."],
+    },
+    dropout: BERT_DROPOUT_KEYS,
+    translate,
+};
+
+fn translate(hub: &HubConfig, labels: usize) -> Result<Translation, ModelError> {
+    let mut encoder = encoder(hub, &BERT_KEYS, &BERT_DEFAULTS)?;
+    let padding = hub.id_or("pad_token_id", 1)?;
+    let positions = positions_after_padding(hub, padding)?;
+    encoder.embeddings.positions = Some(positions);
+    encoder.embeddings.types = Some(hub.count("type_vocab_size")?);
+    let dropout = hub.dropout_or("classifier_dropout", encoder.embeddings.dropout)?;
+    let head = first_token_head(encoder.hidden, labels, Activation::Tanh, dropout, dropout);
+    Ok(Translation {
+        network: NetworkConfig { encoder, head },
+        pad_token_id: padding,
+        max_length: Some(positions.rows - positions.first),
+    })
+}
