@@ -21,6 +21,8 @@
 //! That is what the readers accept, so that a stage in any language can write these files; integers may have 32 or 64
 //! bits, with a sign or without, and other columns are ignored. What the writers write has every column, with the types of
 //! the structs.
+//!
+//! Damaged files end in errors: [`calmly`] is for whoever else asks polars to read what may be damaged.
 
 mod calm;
 mod examples;
@@ -37,6 +39,7 @@ mod tokens;
 mod values;
 mod write;
 
+pub use calm::calmly;
 pub use examples::{read_examples, write_examples};
 pub use label_map::LabelMap;
 pub use predictions::{read_predictions, write_predictions};

@@ -1,7 +1,6 @@
 //! The files of tables, each as rows of named values.
 
 mod bytes;
-mod calm;
 mod csv;
 mod document;
 mod json;

@@ -2,10 +2,10 @@
 
 use std::io::Cursor;
 
+use firebrand_dataset::calmly;
 use firebrand_pipeline::{Error, Result};
 use polars::prelude::{ArrowSchema, DataType, ParallelStrategy, ParquetReader, PolarsResult, SerReader};
 
-use super::calm::calmly;
 use super::{Table, number};
 
 const AGAIN: &str = "fetch it again: `cargo xtask stage fetch --force`";
