@@ -22,6 +22,8 @@ pub struct Classifier {
 pub struct StartFrom {
     /// The labels' names, by index.
     pub labels: Vec<String>,
+    /// What the labels of a row mean.
+    pub problem: ProblemType,
     /// Decides the new head's first weights.
     pub seed: u64,
     /// Dropout after attention, feed-forward and embeddings; `None`: as the model's config says.
@@ -66,7 +68,7 @@ impl Classifier {
         if let Some(dropout) = from.classifier_dropout {
             config.network.head.dropout = dropout;
         }
-        config.problem = ProblemType::SingleLabelClassification;
+        config.problem = from.problem;
         hub.describe_classifier(config.family, &config.labels, config.problem);
 
         let file = SafetensorsFile::read(&directory.join("model.safetensors"))?;

@@ -45,7 +45,7 @@ pub use error::ModelError;
 pub use family::Family;
 pub use head::{Head, HeadConfig};
 pub use linear::Linear;
-pub use loss::{cross_entropy, softmax};
+pub use loss::{binary_cross_entropy, cross_entropy, sigmoid, softmax};
 pub use mlp::Mlp;
 pub use network::{Network, NetworkConfig};
 pub use norm::LayerNorm;

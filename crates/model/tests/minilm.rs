@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use burn::module::Param;
 use burn::tensor::{Tensor, TensorData};
-use firebrand_model::{Batch, Classifier, StartFrom, device};
+use firebrand_model::{Batch, Classifier, ProblemType, StartFrom, device};
 use support::{Rows, flat, golden, near, read_json};
 
 #[test]
@@ -27,6 +27,7 @@ fn minilm_equals_the_reference() {
     let classes = 5;
     let from = StartFrom {
         labels: (0..classes).map(|index| format!("LABEL_{index}")).collect(),
+        problem: ProblemType::SingleLabelClassification,
         seed: 0,
         hidden_dropout: None,
         attention_dropout: None,
