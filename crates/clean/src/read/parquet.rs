@@ -16,6 +16,8 @@ pub(crate) struct Parquet {
     name: String,
     bytes: Vec<u8>,
     names: Vec<String>,
+    /// The columns' types, where polars has one for them.
+    types: Vec<Option<DataType>>,
     rows: usize,
 }
 
@@ -38,7 +40,8 @@ impl Parquet {
             return Err(Error::data(format!("{name} has no rows in it")));
         }
         let names = schema.iter_names().map(ToString::to_string).collect();
-        Ok(Self { name: name.to_owned(), bytes, names, rows })
+        let types = schema.iter_values().map(|field| calmly(|| DataType::from_arrow_field(field)).ok()).collect();
+        Ok(Self { name: name.to_owned(), bytes, names, types, rows })
     }
 }
 
@@ -49,6 +52,10 @@ impl Table for Parquet {
 
     fn column(&self, column: usize) -> Result<Vec<Option<String>>> {
         let Some(name) = self.names.get(column) else { return Ok(vec![None; self.rows]) };
+        let found = self.types.get(column).and_then(Option::as_ref);
+        let Some(found) = found.filter(|found| has_texts(found)) else {
+            return Err(wrong_type(&self.name, name, found));
+        };
         // One thread, so that `calmly` sees whatever happens.
         let values = decode(&self.name, || {
             ParquetReader::new(Cursor::new(self.bytes.as_slice()))
@@ -58,31 +65,44 @@ impl Table for Parquet {
                 .column(name)
                 .map(|column| column.as_materialized_series().clone())
         })?;
-        let found = values.dtype().clone();
-        let texts = decode(&self.name, || match &found {
-            DataType::Float32 | DataType::Float64 => {
-                let floats = values.cast(&DataType::Float64)?;
-                Ok(Some(floats.f64()?.iter().map(|value| value.filter(|float| !float.is_nan()).map(number)).collect()))
-            }
-            DataType::Boolean => {
-                Ok(Some(values.bool()?.iter().map(|value| value.map(|flag| flag.to_string())).collect()))
-            }
-            plain if plain.is_integer() || plain.is_string() || plain.is_categorical() || plain.is_enum() => {
-                let texts = values.cast(&DataType::String)?;
-                Ok(Some(texts.str()?.iter().map(|value| value.map(str::to_owned)).collect()))
-            }
-            DataType::Null => Ok(Some(vec![None; values.len()])),
-            _ => Ok(None),
-        })?;
-        texts.ok_or_else(|| {
-            Error::data(format!("{}: column `{name}` is {found}, not text, numbers or booleans", self.name))
-                .hint("a row has one text and one label; name other columns, or convert this one")
+        decode(&self.name, || {
+            Ok(match found {
+                DataType::Float32 | DataType::Float64 => {
+                    let floats = values.cast(&DataType::Float64)?;
+                    floats.f64()?.iter().map(|value| value.filter(|float| !float.is_nan()).map(number)).collect()
+                }
+                DataType::Boolean => values.bool()?.iter().map(|value| value.map(|flag| flag.to_string())).collect(),
+                DataType::Null => vec![None; values.len()],
+                _ => values.cast(&DataType::String)?.str()?.iter().map(|value| value.map(str::to_owned)).collect(),
+            })
         })
     }
 
     fn place(&self, row: usize) -> u64 {
         row as u64 + 1
     }
+}
+
+/// Whether a column's values can be texts.
+fn has_texts(found: &DataType) -> bool {
+    let number = found.is_float() || found.is_integer() && !is_narrow(found);
+    let text = found.is_string() || found.is_categorical() || found.is_enum();
+    number || text || matches!(found, DataType::Null | DataType::Boolean)
+}
+
+/// Integers that polars is not built to hold: it compiles a good deal slower with them, and few files have any.
+fn is_narrow(found: &DataType) -> bool {
+    matches!(found, DataType::Int8 | DataType::Int16 | DataType::UInt8 | DataType::UInt16)
+}
+
+fn wrong_type(file: &str, column: &str, found: Option<&DataType>) -> Error {
+    let kind = found.map_or_else(|| "of a type that is not known here".to_owned(), ToString::to_string);
+    if found.is_some_and(is_narrow) {
+        let problem = format!("{file}: column `{column}` is {kind}; integers of 8 or 16 bits cannot be read");
+        return Error::data(problem).hint("write the column as int32 or int64");
+    }
+    Error::data(format!("{file}: column `{column}` is {kind}, not text, numbers or booleans"))
+        .hint("a row has one text and one label; name other columns, or convert this one")
 }
 
 /// Runs a step of the decoder; whatever goes wrong in it means that the file is damaged.
@@ -134,6 +154,16 @@ mod tests {
         assert_eq!(table.column(3).unwrap(), some(["1", "", "0.5"]));
         let error = table.column(4).unwrap_err();
         assert!(error.message().starts_with("a.parquet: column `list` is list"), "{}", error.message());
+    }
+
+    #[test]
+    fn narrow_integers_are_refused_with_a_way_out() {
+        let bytes = include_bytes!("../../../dataset/tests/data/int8.parquet");
+        let table = Parquet::new("a.parquet", bytes.to_vec()).unwrap();
+        assert_eq!(table.column(0).unwrap().len(), 2);
+        let error = table.column(1).unwrap_err();
+        assert_eq!(error.message(), "a.parquet: column `label` is i8; integers of 8 or 16 bits cannot be read");
+        assert!(error.render().ends_with("hint: write the column as int32 or int64"));
     }
 
     #[test]
