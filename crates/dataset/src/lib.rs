@@ -8,6 +8,7 @@
 //! | all | `id` | integer | the row's number, from 0 |
 //! | all | `labels` | list of integers, or an integer (also called `label`) | an error |
 //! | examples | `text` | string | an error |
+//! | | `pair` | string, may be null | no second text |
 //! | | `group` | string or integer, may be null | no group |
 //! | | `weight` | floating point, at least 0 | 1.0 |
 //! | | `part` | `train`, `validation` or `test`, may be null | no given part |

@@ -23,6 +23,7 @@ fn rows_from_python_are_read_and_other_columns_ignored() {
     let row = |id, text: &str, label, group: Option<&str>| Example {
         id,
         text: text.to_owned(),
+        pair: None,
         labels: vec![label],
         group: group.map(str::to_owned),
         weight: 1.0,
