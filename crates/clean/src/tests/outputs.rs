@@ -87,7 +87,7 @@ fn steps_are_counted_with_ids_of_source_rows() {
     assert_eq!(groups, [Some("x".to_owned()), None]);
     let report = bench.report();
     let counts =
-        json!({"filter": 1, "missing_text": 1, "missing_label": 1, "too_short": 2, "duplicate": 0, "conflict": 0});
+        json!({"filter": 1, "missing_text": 1, "missing_label": 1, "too_short": 2, "duplicate": 0, "conflict": 0, "joined": 0});
     assert_eq!(report["rows"], json!({"read": 7, "kept": 2, "dropped": counts}));
     assert_eq!(
         report["dropped_examples"]["filter"],
