@@ -4,9 +4,11 @@ use std::io::Cursor;
 
 use firebrand_dataset::calmly;
 use firebrand_pipeline::{Error, Result};
-use polars::prelude::{ArrowSchema, DataType, ParallelStrategy, ParquetReader, PolarsResult, SerReader};
+use polars::prelude::{
+    ArrowSchema, ChunkExplode, DataType, ParallelStrategy, ParquetReader, PolarsResult, SerReader, Series,
+};
 
-use super::{Table, number};
+use super::{Table, number, parted};
 
 const AGAIN: &str = "fetch it again: `cargo xtask stage fetch --force`";
 
@@ -56,31 +58,64 @@ impl Table for Parquet {
         let Some(found) = found.filter(|found| has_texts(found)) else {
             return Err(wrong_type(&self.name, name, found));
         };
-        // One thread, so that `calmly` sees whatever happens.
-        let values = decode(&self.name, || {
-            ParquetReader::new(Cursor::new(self.bytes.as_slice()))
-                .with_columns(Some(vec![name.clone()]))
-                .read_parallel(ParallelStrategy::None)
-                .finish()?
-                .column(name)
-                .map(|column| column.as_materialized_series().clone())
-        })?;
+        let values = self.values(name)?;
+        decode(&self.name, || texts(&values, found))
+    }
+
+    fn lists(&self, column: usize, separator: Option<&str>) -> Result<Vec<Vec<String>>> {
+        let (name, found) = (self.names.get(column), self.types.get(column).and_then(Option::as_ref));
+        let (Some(name), Some(DataType::List(inner))) = (name, found) else {
+            return Ok(self.column(column)?.into_iter().map(|value| parted(value, separator)).collect());
+        };
+        if !has_texts(inner) {
+            return Err(wrong_type(&self.name, name, found));
+        }
+        let values = self.values(name)?;
         decode(&self.name, || {
-            Ok(match found {
-                DataType::Float32 | DataType::Float64 => {
-                    let floats = values.cast(&DataType::Float64)?;
-                    floats.f64()?.iter().map(|value| value.filter(|float| !float.is_nan()).map(number)).collect()
-                }
-                DataType::Boolean => values.bool()?.iter().map(|value| value.map(|flag| flag.to_string())).collect(),
-                DataType::Null => vec![None; values.len()],
-                _ => values.cast(&DataType::String)?.str()?.iter().map(|value| value.map(str::to_owned)).collect(),
-            })
+            let lists = values.list()?.rechunk();
+            let (values, offsets) = (texts(&lists.get_inner(), inner)?, lists.offsets()?);
+            let ends = offsets.iter().map(|&offset| usize::try_from(offset).unwrap_or(usize::MAX));
+            let ends: Vec<usize> = ends.collect();
+            // What a null may leave behind in the values is not its own.
+            let there: Vec<bool> = lists.is_not_null().iter().map(|there| there == Some(true)).collect();
+            let list = |(ends, there): (&[usize], bool)| {
+                let list = values.get(ends[0]..ends[1]).filter(|_| there).unwrap_or_default();
+                list.iter().flatten().cloned().collect()
+            };
+            Ok(ends.windows(2).zip(there).map(list).collect())
         })
     }
 
     fn place(&self, row: usize) -> u64 {
         row as u64 + 1
     }
+}
+
+impl Parquet {
+    fn values(&self, name: &str) -> Result<Series> {
+        // One thread, so that `calmly` sees whatever happens.
+        decode(&self.name, || {
+            ParquetReader::new(Cursor::new(self.bytes.as_slice()))
+                .with_columns(Some(vec![name.to_owned()]))
+                .read_parallel(ParallelStrategy::None)
+                .finish()?
+                .column(name)
+                .map(|column| column.as_materialized_series().clone())
+        })
+    }
+}
+
+/// Values of a type that [`has_texts`].
+fn texts(values: &Series, found: &DataType) -> PolarsResult<Vec<Option<String>>> {
+    Ok(match found {
+        DataType::Float32 | DataType::Float64 => {
+            let floats = values.cast(&DataType::Float64)?;
+            floats.f64()?.iter().map(|value| value.filter(|float| !float.is_nan()).map(number)).collect()
+        }
+        DataType::Boolean => values.bool()?.iter().map(|value| value.map(|flag| flag.to_string())).collect(),
+        DataType::Null => vec![None; values.len()],
+        _ => values.cast(&DataType::String)?.str()?.iter().map(|value| value.map(str::to_owned)).collect(),
+    })
 }
 
 /// Whether a column's values can be texts.
@@ -103,6 +138,7 @@ fn wrong_type(file: &str, column: &str, found: Option<&DataType>) -> Error {
     }
     Error::data(format!("{file}: column `{column}` is {kind}, not text, numbers or booleans"))
         .hint("a row has one text and one label; name other columns, or convert this one")
+        .hint("where rows have lists of labels: `multi_label = true` below [clean]")
 }
 
 /// Runs a step of the decoder; whatever goes wrong in it means that the file is damaged.
