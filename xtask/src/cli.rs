@@ -34,6 +34,9 @@ pub(crate) enum Command {
     /// Writes a crate that fills a slot of the pipeline, ready to be changed.
     NewStage(NewStage),
     /// Asks a bundle for the labels of texts.
+    ///
+    /// Prints a line for each text, in their order: LABEL, SCORE and TEXT with tabs between them; with `--top-k N`, N times
+    /// LABEL and SCORE before the TEXT. Scores are probabilities.
     Predict(Predict),
     /// Runs the benchmarks.
     Bench(Bench),
@@ -126,16 +129,16 @@ pub(crate) struct Predict {
     pub(crate) bundle: PathBuf,
     /// The texts; without any, they are read from stdin, one a line.
     pub(crate) texts: Vec<String>,
-    /// Prints one JSON object per text.
+    /// Prints one JSON object per text, on a line of its own: {"text", "label", "score", "scores": [{"label", "score"}, …]}.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Where the model runs: flex (CPU), ndarray, cuda.
+    /// Where the model runs: flex (CPU), ndarray (CPU), cuda, cuda:N [default: flex].
     #[arg(long)]
     pub(crate) device: Option<String>,
-    /// How many texts are answered together.
+    /// How many texts are answered together, at most [default: 32].
     #[arg(long, value_name = "N")]
     pub(crate) batch_size: Option<usize>,
-    /// How many labels are shown for a text, most likely first.
+    /// How many labels are shown for a text, most likely first [default: 1; with --json all].
     #[arg(long, value_name = "N")]
     pub(crate) top_k: Option<usize>,
     #[command(flatten)]

@@ -88,6 +88,7 @@ mod tests {
         let row = |id: u64| Example {
             id,
             text: format!("Größe {id} 🙂"),
+            pair: (id == 2).then(|| "second".to_owned()),
             labels: vec![id as u32 % 2],
             group: (id == 3).then(|| "g".to_owned()),
             weight: 0.25,

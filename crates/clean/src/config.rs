@@ -15,6 +15,11 @@ pub struct Config {
     pub text_column: String,
     /// The column with the labels; empty: inferred from the usual names.
     pub label_column: String,
+    /// Whether a row may have any number of labels, none included, rather than exactly one.
+    pub multi_label: bool,
+    /// What stands between the labels of a text such as `war,politics`; empty: a text is one label, and only a list (JSON,
+    /// Parquet) has several. Only with `multi_label`.
+    pub label_separator: String,
     /// The column whose equal values must stay on one side of the split; empty: none.
     pub group_column: String,
     /// Keeps only the rows whose columns have these values (texts, numbers or booleans), compared as texts.
@@ -39,7 +44,8 @@ pub struct Config {
     pub lowercase: bool,
     /// The same text twice with one label: `drop` or `keep`.
     pub duplicates: String,
-    /// The same text under two labels: `drop`, `majority`, `keep` or `error`.
+    /// The same text under two labels, or two sets of them: `drop`, `majority`, `keep`, `error`, or, with `multi_label`,
+    /// `union`.
     pub conflicts: String,
     /// Labels that differ only in case or surrounding space: `error` or `merge`.
     pub similar_labels: String,

@@ -11,13 +11,13 @@ use crate::report::{Reason, Report};
 use crate::rows::Row;
 use crate::settings::{Conflicts, Duplicates, Settings};
 
-/// The rows of one text in one given part, by label. Parts are kept apart: a given test set is measured as it is given,
+/// The rows of one text in one given part, by label, or by set of labels where rows may have several. Parts are kept apart: a given test set is measured as it is given,
 /// and what stands on two sides is the business of the `split` stage.
-type Texts<'a> = HashMap<(Option<Part>, &'a str), BTreeMap<&'a str, Vec<usize>>>;
+type Texts<'a> = HashMap<(Option<Part>, &'a str), BTreeMap<&'a [String], Vec<usize>>>;
 
 /// Leaves out duplicates and conflicts, as the configuration says.
 pub(crate) fn settle(
-    rows: Vec<Row>,
+    mut rows: Vec<Row>,
     files: &[SourceFile],
     settings: &Settings,
     report: &mut Report,
@@ -25,7 +25,7 @@ pub(crate) fn settle(
     let mut texts: Texts<'_> = HashMap::new();
     for (index, row) in rows.iter().enumerate() {
         let labels = texts.entry((row.part, row.text.as_str())).or_default();
-        labels.entry(row.label.as_str()).or_default().push(index);
+        labels.entry(row.labels.as_slice()).or_default().push(index);
     }
     // In the order of rows: that of a hash map is another one each time.
     let mut texts: Vec<_> =
@@ -39,7 +39,12 @@ pub(crate) fn settle(
         return Err(refused(conflicts, labels, &rows, files));
     }
     let mut out: BTreeMap<usize, (Reason, String)> = BTreeMap::new();
+    let mut joined: Vec<(usize, Vec<String>)> = Vec::new();
     for labels in &texts {
+        if settings.conflicts == Conflicts::Union && labels.len() > 1 {
+            joined.extend(union(labels, &rows, &mut out));
+            continue;
+        }
         if settings.duplicates == Duplicates::Drop {
             for (first, more) in labels.values().filter_map(|rows| rows.split_first()) {
                 let id = rows.get(*first).map_or(0, |row| row.id);
@@ -47,19 +52,24 @@ pub(crate) fn settle(
             }
         }
         let winner = match settings.conflicts {
-            Conflicts::Keep | Conflicts::Error => continue,
+            Conflicts::Keep | Conflicts::Union | Conflicts::Error => continue,
             Conflicts::Drop => None,
             Conflicts::Majority => majority(labels),
         };
         if labels.len() > 1 {
-            let names = labels.keys().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(" and ");
-            for (label, members) in labels.iter().filter(|(label, _)| Some(**label) != winner) {
+            let names = labels.keys().map(|set| words(set)).collect::<Vec<_>>().join(" and ");
+            for (set, members) in labels.iter().filter(|(set, _)| Some(**set) != winner) {
                 let why = winner.map_or_else(
                     || format!("the same text under {names}"),
-                    |winner| format!("\"{label}\", but most rows of this text are \"{winner}\""),
+                    |winner| format!("{}, but most rows of this text are {}", words(set), words(winner)),
                 );
                 members.iter().for_each(|row| _ = out.entry(*row).or_insert_with(|| (Reason::Conflict, why.clone())));
             }
+        }
+    }
+    for (index, labels) in joined {
+        if let Some(row) = rows.get_mut(index) {
+            row.labels = labels;
         }
     }
     let gone: BTreeSet<usize> = out.keys().copied().collect();
@@ -71,25 +81,48 @@ pub(crate) fn settle(
     Ok(rows.into_iter().enumerate().filter(|(index, _)| !gone.contains(index)).map(|(_, row)| row).collect())
 }
 
+/// The first row of a text with all labels that the others have too; the others go. That is what a table with a row for
+/// each text and label means.
+fn union(
+    labels: &BTreeMap<&[String], Vec<usize>>,
+    rows: &[Row],
+    out: &mut BTreeMap<usize, (Reason, String)>,
+) -> Option<(usize, Vec<String>)> {
+    let members: BTreeSet<usize> = labels.values().flatten().copied().collect();
+    let first = members.first().copied()?;
+    let id = rows.get(first).map_or(0, |row| row.id);
+    out.extend(members.iter().skip(1).map(|row| (*row, (Reason::Joined, format!("joined with row {id}")))));
+    let all: BTreeSet<&String> = labels.keys().copied().flatten().collect();
+    Some((first, all.into_iter().cloned().collect()))
+}
+
+/// A set of labels, for messages: `"sport", "news"`.
+fn words(set: &[String]) -> String {
+    if set.is_empty() {
+        return "no label".to_owned();
+    }
+    set.iter().map(|label| format!("\"{label}\"")).collect::<Vec<_>>().join(", ")
+}
+
 /// The label that most rows have; none where two have as many. Duplicates count: that a label was given twice is a reason
 /// to believe it.
-fn majority<'a>(labels: &BTreeMap<&'a str, Vec<usize>>) -> Option<&'a str> {
+fn majority<'a>(labels: &BTreeMap<&'a [String], Vec<usize>>) -> Option<&'a [String]> {
     let most = labels.values().map(Vec::len).max()?;
     let mut best = labels.iter().filter(|(_, rows)| rows.len() == most).map(|(label, _)| *label);
     let winner = best.next();
     if best.next().is_some() { None } else { winner }
 }
 
-fn refused(conflicts: usize, labels: &BTreeMap<&str, Vec<usize>>, rows: &[Row], files: &[SourceFile]) -> Error {
+fn refused(conflicts: usize, labels: &BTreeMap<&[String], Vec<usize>>, rows: &[Row], files: &[SourceFile]) -> Error {
     let first = labels.iter().filter_map(|(label, members)| Some((label, rows.get(*members.first()?)?)));
     let first: Vec<_> = first.collect();
     let text = first.first().map_or("", |(_, row)| row.text.as_str());
-    let places: Vec<_> = first.iter().map(|(label, row)| format!("\"{label}\" ({})", row.place.name(files))).collect();
+    let places: Vec<_> = first.iter().map(|(set, row)| format!("{} ({})", words(set), row.place.name(files))).collect();
     Error::data(format!(
         "{} under two or more labels; the first, \"{}\": {}",
         if conflicts == 1 { "1 text stands".to_owned() } else { format!("{} stand", counted(conflicts, "text")) },
         short(text, 60),
         places.join(", ")
     ))
-    .hint("`conflicts` below [clean] says what to do with them: \"drop\", \"majority\" or \"keep\"")
+    .hint("`conflicts` below [clean] says what to do with them: \"drop\", \"majority\", \"keep\" or, for several labels, \"union\"")
 }

@@ -15,14 +15,19 @@ pub(crate) fn rename(rows: &mut [Row], settings: &Settings, report: &mut Report)
     if settings.rename_labels.is_empty() {
         return;
     }
-    let seen: BTreeSet<String> = rows.iter().map(|row| row.label.clone()).collect();
+    let seen: BTreeSet<String> = rows.iter().flat_map(|row| &row.labels).cloned().collect();
     for row in rows {
-        // Space around a label is never meant.
-        let to = settings.rename_labels.get(&row.label).or_else(|| settings.rename_labels.get(row.label.trim()));
-        if let Some(to) = to {
-            report.renamed += u64::from(row.label != *to);
-            row.label.clone_from(to);
+        let mut renamed = false;
+        for label in &mut row.labels {
+            // Space around a label is never meant.
+            let to = settings.rename_labels.get(label).or_else(|| settings.rename_labels.get(label.trim()));
+            if let Some(to) = to {
+                renamed |= label != to;
+                label.clone_from(to);
+            }
         }
+        report.renamed += u64::from(renamed);
+        each_once(&mut row.labels);
     }
     for from in settings.rename_labels.keys() {
         if !seen.iter().any(|label| label == from || label.trim() == from) {
@@ -36,12 +41,18 @@ pub(crate) fn rename(rows: &mut [Row], settings: &Settings, report: &mut Report)
     }
 }
 
+/// Two names may have become one.
+fn each_once(labels: &mut Vec<String>) {
+    labels.sort_unstable();
+    labels.dedup();
+}
+
 /// Labels that differ only in case or surrounding space become one, or are refused. Surrounding space goes in any case.
 pub(crate) fn similar(rows: &mut [Row], settings: &Settings, report: &mut Report) -> Result<()> {
     let mut spellings: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
-    for row in rows.iter() {
-        let like = row.label.trim().to_lowercase();
-        *spellings.entry(like).or_default().entry(row.label.clone()).or_default() += 1;
+    for label in rows.iter().flat_map(|row| &row.labels) {
+        let like = label.trim().to_lowercase();
+        *spellings.entry(like).or_default().entry(label.clone()).or_default() += 1;
     }
     if settings.similar_labels == SimilarLabels::Error
         && let Some(alike) = spellings.values().find(|alike| alike.len() > 1)
@@ -71,9 +82,12 @@ pub(crate) fn similar(rows: &mut [Row], settings: &Settings, report: &mut Report
         }
     }
     for row in rows {
-        if let Some(name) = names.get(&row.label) {
-            row.label.clone_from(name);
+        for label in &mut row.labels {
+            if let Some(name) = names.get(label) {
+                label.clone_from(name);
+            }
         }
+        each_once(&mut row.labels);
     }
     Ok(())
 }
@@ -81,7 +95,7 @@ pub(crate) fn similar(rows: &mut [Row], settings: &Settings, report: &mut Report
 /// The labels in their order with their rows: integers by value, anything else by Unicode. The order of rows has no say.
 pub(crate) fn counted(rows: &[Row]) -> Vec<(String, u64)> {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    rows.iter().for_each(|row| *counts.entry(&row.label).or_default() += 1);
+    rows.iter().flat_map(|row| &row.labels).for_each(|label| *counts.entry(label).or_default() += 1);
     let mut labels: Vec<_> = counts.into_iter().map(|(name, rows)| (name.to_owned(), rows)).collect();
     let values: Option<Vec<i128>> = labels.iter().map(|(name, _)| name.parse().ok()).collect();
     if values.is_some() {

@@ -57,16 +57,20 @@ impl Stage for Clean {
         let rows = equal::settle(rows, &found.files, &settings, &mut report)?;
         let labels = labels::counted(&rows);
         labels::check(&labels, &settings, &report).map_err(|error| report.explain(error))?;
-        let map = LabelMap::new(labels.iter().map(|(name, _)| name.clone()).collect())?;
+        let map = LabelMap::new(labels.iter().map(|(name, _)| name.clone()).collect())?
+            .with_multi_label(settings.multi_label);
         let mut parts = BTreeMap::new();
         for part in rows.iter().filter_map(|row| row.part) {
             *parts.entry(part.name()).or_insert(0) += 1;
         }
+        let kept = rows.len() as u64;
+        let unlabelled = rows.iter().filter(|row| row.labels.is_empty()).count() as u64;
         write_examples(&io.output("examples.parquet"), &examples(rows, &map))?;
         map.write(&io.output("labels.json"))?;
         settings.text.write(&io.output("text.json"))?;
-        report.log(found.files.len(), &labels, io);
-        io.write_json("report.json", &report.json(&found.files, &found.ignored, &Outcome { labels, parts }))
+        let outcome = Outcome { kept, labels, multi_label: settings.multi_label, unlabelled, parts };
+        report.log(found.files.len(), &outcome, io);
+        io.write_json("report.json", &report.json(&found.files, &found.ignored, &outcome))
     }
 }
 
@@ -91,12 +95,20 @@ fn clean_texts(rows: Vec<Row>, settings: &Settings, report: &mut Report, io: &St
     kept
 }
 
+/// Indices in their own order, which is not that of the names where these are numbers.
+fn sorted(indices: impl Iterator<Item = u32>) -> Vec<u32> {
+    let mut indices: Vec<u32> = indices.collect();
+    indices.sort_unstable();
+    indices
+}
+
 fn examples(rows: Vec<Row>, map: &LabelMap) -> Vec<Example> {
     let indices: HashMap<&str, u32> = (0..).zip(map.names()).map(|(index, name)| (name.as_str(), index)).collect();
     let example = |row: Row| Example {
         id: row.id,
-        labels: indices.get(row.label.as_str()).copied().into_iter().collect(),
+        labels: sorted(row.labels.iter().filter_map(|label| indices.get(label.as_str()).copied())),
         text: row.text,
+        pair: None,
         group: row.group,
         weight: 1.0,
         part: row.part,

@@ -20,11 +20,19 @@ pub(crate) enum Reason {
     TooShort,
     Duplicate,
     Conflict,
+    Joined,
 }
 
 impl Reason {
-    const ALL: [Self; 6] =
-        [Self::Filter, Self::MissingText, Self::MissingLabel, Self::TooShort, Self::Duplicate, Self::Conflict];
+    const ALL: [Self; 7] = [
+        Self::Filter,
+        Self::MissingText,
+        Self::MissingLabel,
+        Self::TooShort,
+        Self::Duplicate,
+        Self::Conflict,
+        Self::Joined,
+    ];
 
     /// The name in the report.
     const fn name(self) -> &'static str {
@@ -35,6 +43,7 @@ impl Reason {
             Self::TooShort => "too_short",
             Self::Duplicate => "duplicate",
             Self::Conflict => "conflict",
+            Self::Joined => "joined",
         }
     }
 
@@ -47,6 +56,7 @@ impl Reason {
             Self::TooShort => "too short",
             Self::Duplicate => "there before",
             Self::Conflict => "with another label elsewhere",
+            Self::Joined => "joined with others of their text",
         }
     }
 }
@@ -127,14 +137,19 @@ impl Report {
     }
 
     /// Tells the user.
-    pub(crate) fn log(&self, files: usize, labels: &[(String, u64)], io: &StageIo) {
-        let kept: u64 = labels.iter().map(|(_, rows)| rows).sum();
-        io.log(format!("{}: {}; {} kept", counted(files, "file"), self.account(), amount(kept)));
-        let mut labels: Vec<_> = labels.iter().map(|(name, rows)| format!("{name} {}", amount(*rows))).collect();
+    pub(crate) fn log(&self, files: usize, outcome: &Outcome, io: &StageIo) {
+        io.log(format!("{}: {}; {} kept", counted(files, "file"), self.account(), amount(outcome.kept)));
+        let mut labels: Vec<_> =
+            outcome.labels.iter().map(|(name, rows)| format!("{name} {}", amount(*rows))).collect();
         let more = labels.len().saturating_sub(20);
         labels.truncate(20);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         io.log(format!("labels: {}{more}", labels.join(", ")));
+        if outcome.multi_label {
+            let given: u64 = outcome.labels.iter().map(|(_, rows)| rows).sum();
+            let mean = given as f64 / outcome.kept.max(1) as f64;
+            io.log(format!("{mean:.2} labels per row; {} have none", counted_rows(outcome.unlabelled)));
+        }
         if self.guessed > 0 {
             io.log(format!("{} not UTF-8, read as windows-1252", amount(self.guessed)));
         }
@@ -164,13 +179,14 @@ impl Report {
         let merged = self.merged.iter().map(|(from, to, rows)| json!({"from": from, "to": to, "rows": rows}));
         let labels: serde_json::Map<_, _> =
             outcome.labels.iter().map(|(name, rows)| (name.clone(), json!(rows))).collect();
-        let kept: u64 = outcome.labels.iter().map(|(_, rows)| rows).sum();
         json!({
             "files": {"read": files.len(), "ignored": ignored, "not_utf8": self.guessed},
             "columns": self.columns,
-            "rows": {"read": self.read, "kept": kept, "dropped": counts},
+            "rows": {"read": self.read, "kept": outcome.kept, "dropped": counts},
             "dropped_examples": examples,
             "labels": labels,
+            "multi_label": outcome.multi_label,
+            "rows_without_label": outcome.unlabelled,
             "given_parts": outcome.parts,
             "labels_renamed": self.renamed,
             "labels_merged": merged.collect::<Vec<_>>(),
@@ -183,8 +199,14 @@ impl Report {
 /// What is left.
 #[derive(Debug)]
 pub(crate) struct Outcome {
+    /// Rows.
+    pub(crate) kept: u64,
     /// Labels in their order, with their rows.
     pub(crate) labels: Vec<(String, u64)>,
+    /// Whether rows may have several of them, or none.
+    pub(crate) multi_label: bool,
+    /// Rows that have none.
+    pub(crate) unlabelled: u64,
     /// Rows of each given part.
     pub(crate) parts: BTreeMap<&'static str, u64>,
 }

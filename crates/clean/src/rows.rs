@@ -12,7 +12,7 @@ use crate::read::{Table, read_document, read_table, unit};
 use crate::report::{Reason, Report};
 use crate::settings::Settings;
 
-/// A row with both text and label.
+/// A row with both text and label: one, or where the settings say so any number of them.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Row {
     /// The row's number among all rows of all files, from 0.
@@ -20,7 +20,8 @@ pub(crate) struct Row {
     /// Where it stands, for messages: `a.csv, line 3`.
     pub(crate) place: Place,
     pub(crate) text: String,
-    pub(crate) label: String,
+    /// Sorted, each once.
+    pub(crate) labels: Vec<String>,
     pub(crate) group: Option<String>,
     pub(crate) part: Option<Part>,
 }
@@ -56,13 +57,32 @@ pub(crate) fn read(files: &[SourceFile], settings: &Settings, report: &mut Repor
         } else {
             let table = read_table(file)?;
             let columns = Columns::find(&file.name, table.names(), settings)?;
-            from_table(index, file, table.as_ref(), &columns, report, &mut seen, &mut rows)?;
+            let labels = labels_of(table.as_ref(), columns.label, settings)?;
+            from_table(index, file, table.as_ref(), &columns, labels, report, &mut seen, &mut rows)?;
         }
         progress.inc(1);
     }
     progress.finish();
     seen.warn(report);
+    if settings.multi_label && !rows.is_empty() && rows.iter().all(|row| row.labels.len() < 2) {
+        let why = if settings.label_separator.is_none() { "; is `label_separator` missing?" } else { "" };
+        report.warn(format!("`multi_label` is set, but no row has more than one label{why}"));
+    }
     Ok(rows)
+}
+
+/// The labels of every row; `None` where a row lacks the one that it must have.
+fn labels_of(table: &dyn Table, column: usize, settings: &Settings) -> Result<Vec<Option<Vec<String>>>> {
+    if !settings.multi_label {
+        return Ok(table.column(column)?.into_iter().map(|label| Some(vec![present(label)?])).collect());
+    }
+    let sorted = |mut labels: Vec<String>| {
+        labels.retain(|label| !label.trim().is_empty());
+        labels.sort_unstable();
+        labels.dedup();
+        Some(labels)
+    };
+    Ok(table.lists(column, settings.label_separator.as_deref())?.into_iter().map(sorted).collect())
 }
 
 fn from_table(
@@ -70,6 +90,7 @@ fn from_table(
     file: &SourceFile,
     table: &dyn Table,
     columns: &Columns,
+    labels: Vec<Option<Vec<String>>>,
     report: &mut Report,
     seen: &mut Seen,
     rows: &mut Vec<Row>,
@@ -79,9 +100,8 @@ fn from_table(
     let filters = columns.filter.iter().map(|(place, wanted)| Ok((name(*place), table.column(*place)?, wanted)));
     let filters = filters.collect::<Result<Vec<_>>>()?;
     let texts = table.column(columns.text)?;
-    let labels = table.column(columns.label)?;
     let mut groups = columns.group.map(|place| table.column(place)).transpose()?;
-    for (row, (text, label)) in texts.into_iter().zip(labels).enumerate() {
+    for (row, (text, labels)) in texts.into_iter().zip(labels).enumerate() {
         let id = report.read_one();
         let place = Place { file: index, number: table.place(row) };
         let odd = filters.iter().find_map(|(name, values, wanted)| {
@@ -99,12 +119,12 @@ fn from_table(
             report.drop(Reason::MissingText, id, place, || format!("{} is empty", name(columns.text)));
             continue;
         };
-        let Some(label) = present(label) else {
+        let Some(labels) = labels else {
             report.drop(Reason::MissingLabel, id, place, || format!("{} is empty", name(columns.label)));
             continue;
         };
         let group = groups.as_mut().and_then(|groups| groups.get_mut(row)).and_then(Option::take);
-        rows.push(Row { id, place, text, label, group: present(group), part: file.part });
+        rows.push(Row { id, place, text, labels, group: present(group), part: file.part });
     }
     for (name, values, wanted) in &filters {
         seen.note(name, wanted, values);
@@ -185,7 +205,7 @@ fn document(
     let place = Place { file: index, number: 1 };
     match present(Some(document.text)) {
         Some(text) => {
-            rows.push(Row { id, place, text, label: label.to_owned(), group: None, part: file.part });
+            rows.push(Row { id, place, text, labels: vec![label.to_owned()], group: None, part: file.part });
         }
         None => report.drop(Reason::MissingText, id, place, || "the file is empty".to_owned()),
     }

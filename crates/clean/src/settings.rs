@@ -33,6 +33,8 @@ pub(crate) enum Conflicts {
     Majority,
     /// Keep all.
     Keep,
+    /// Make one row with all the labels, where a row may have several.
+    Union,
     /// Refuse the data.
     Error,
 }
@@ -52,6 +54,10 @@ pub(crate) enum SimilarLabels {
 pub(crate) struct Settings {
     pub(crate) text_column: Option<String>,
     pub(crate) label_column: Option<String>,
+    /// Whether a row may have any number of labels.
+    pub(crate) multi_label: bool,
+    /// What stands between the labels of a text.
+    pub(crate) label_separator: Option<String>,
     pub(crate) group_column: Option<String>,
     /// Column and value.
     pub(crate) filter: Vec<(String, String)>,
@@ -71,6 +77,7 @@ impl Settings {
     /// Checks everything about the configuration that can be said without the data.
     pub(crate) fn new(config: &Config) -> Result<Self> {
         check_columns(config)?;
+        check_multi_label(config)?;
         for (key, value, why) in [
             ("min_characters", config.min_characters, "a text without characters says nothing about its label"),
             ("min_rows_per_label", config.min_rows_per_label, "a label without rows is not in the data"),
@@ -82,6 +89,8 @@ impl Settings {
         Ok(Self {
             text_column: some(&config.text_column),
             label_column: some(&config.label_column),
+            multi_label: config.multi_label,
+            label_separator: some(&config.label_separator),
             group_column: some(&config.group_column),
             filter: filter(&config.filter)?,
             rename_labels: rename_labels(&config.rename_labels)?,
@@ -96,7 +105,7 @@ impl Settings {
                 lowercase: config.lowercase,
             },
             duplicates: choice("duplicates", &config.duplicates, &["drop", "keep"])?,
-            conflicts: choice("conflicts", &config.conflicts, &["drop", "majority", "keep", "error"])?,
+            conflicts: choice("conflicts", &config.conflicts, &["drop", "majority", "keep", "union", "error"])?,
             similar_labels: choice("similar_labels", &config.similar_labels, &["error", "merge"])?,
             min_characters: config.min_characters,
             min_rows_per_label: config.min_rows_per_label,
@@ -124,6 +133,30 @@ fn check_columns(config: &Config) -> Result<()> {
         if let Some((other, _)) = columns.iter().take(index).find(|(_, other)| !name.is_empty() && other == name) {
             return Err(Error::key(key, format!("= \"{name}\" is what `{other}` names already"))
                 .hint("each of them is a column of its own"));
+        }
+    }
+    Ok(())
+}
+
+/// What makes sense only where a row may have several labels.
+fn check_multi_label(config: &Config) -> Result<()> {
+    let several = "set `multi_label = true` below [clean] if a row may have several labels";
+    if !config.multi_label && !config.label_separator.is_empty() {
+        return Err(Error::key(
+            "label_separator",
+            format!("= \"{}\", but a row has one label", config.label_separator),
+        )
+        .hint(several));
+    }
+    if !config.multi_label && config.conflicts == "union" {
+        return Err(Error::key("conflicts", "= \"union\", but a row has one label").hint(several));
+    }
+    if config.multi_label && !config.label_separator.is_empty() && config.label_separator.trim().is_empty() {
+        // Space around a label is never meant, so that it could not be told from one.
+        let blank = matches!(config.label_separator.as_str(), " " | "\t");
+        if !blank {
+            return Err(Error::key("label_separator", format!("= {:?} is blank", config.label_separator))
+                .hint("a single space or tab is the only blank separator"));
         }
     }
     Ok(())
@@ -194,7 +227,12 @@ mod tests {
     #[test]
     fn values_that_cannot_work_are_refused_by_key() {
         type Change = fn(&mut Config);
-        let changes: [(&str, Change); 15] = [
+        let changes: [(&str, Change); 18] = [
+            ("`label_separator` = \",\", but a row has one label", |c| c.label_separator = ",".to_owned()),
+            ("`conflicts` = \"union\", but a row has one label", |c| c.conflicts = "union".to_owned()),
+            ("`label_separator` = \"  \" is blank", |c| {
+                (c.multi_label, c.label_separator) = (true, "  ".to_owned());
+            }),
             ("`unicode` = \"nfd\" is none of \"nfc\", \"nfkc\", \"none\"", |c| c.unicode = "nfd".to_owned()),
             ("`duplicates` = \"dorp\"", |c| c.duplicates = "dorp".to_owned()),
             ("`conflicts` = \"\"", |c| c.conflicts = String::new()),

@@ -10,8 +10,12 @@ thread_local! {
 
 /// Runs `f`; a panic inside it comes back as its message, and nothing is printed.
 ///
-/// Parquet's readers trust what a file says about itself, and some damage makes them panic. `f` must stay on this thread.
-pub(crate) fn calmly<T>(f: impl FnOnce() -> T) -> Result<T, String> {
+/// Parquet's readers trust what a file says about itself, and some damage makes them panic. `f` must stay on this thread:
+/// a panic elsewhere is neither caught nor silenced.
+///
+/// # Errors
+/// When `f` panics: the panic's message.
+pub fn calmly<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let usual = take_hook();

@@ -6,22 +6,31 @@ use std::path::Path;
 use firebrand_pipeline::{Error, Result, ResultExt, hash, read_json};
 use serde::{Deserialize, Serialize};
 
-/// The names of the labels; the place in the list is the index. Made by `clean` once and for all later stages.
+/// The names of the labels; the place in the list is the index. Made by `clean` once and for all later stages, which also
+/// learn from it whether a row has exactly one of them or any number.
 ///
-/// As a file: `{"labels": ["negative", "positive"]}`.
+/// As a file: `{"labels": ["negative", "positive"]}`, or `{"labels": [...], "multi_label": true}`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LabelMap {
     names: Vec<String>,
+    multi_label: bool,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     labels: Vec<String>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    multi_label: bool,
+}
+
+/// What is the same as absent is not written.
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl LabelMap {
-    /// A map of at least one name; none is empty or there twice.
+    /// A map of at least one name; none is empty or there twice. Every row has one label of it.
     ///
     /// # Errors
     /// A data error that names the label.
@@ -36,7 +45,37 @@ impl LabelMap {
         if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
             return Err(Error::data(format!("the label {twice:?} is there twice")));
         }
-        Ok(Self { names })
+        Ok(Self { names, multi_label: false })
+    }
+
+    /// The same names; `true`: a row has any number of them, none included.
+    #[must_use]
+    pub fn with_multi_label(self, multi_label: bool) -> Self {
+        Self { multi_label, ..self }
+    }
+
+    /// Whether a row may have any number of labels, none included, rather than exactly one.
+    pub fn is_multi_label(&self) -> bool {
+        self.multi_label
+    }
+
+    /// Why a row cannot have these labels: one is not in the map, or there are too many, too few, or one twice. `None`
+    /// where it can.
+    pub fn problem_of(&self, labels: &[u32]) -> Option<String> {
+        let known = self.len();
+        if let Some(beyond) = labels.iter().find(|&&label| label as usize >= known) {
+            return Some(format!("has the label {beyond}, but labels.json has {known} (from 0)"));
+        }
+        match labels {
+            [_] => None,
+            [] if self.multi_label => None,
+            [] => Some("has no label".to_owned()),
+            _ if !self.multi_label => Some(format!("has {} labels {labels:?}", labels.len())),
+            _ => {
+                let twice = (1..labels.len()).find(|&place| labels[..place].contains(&labels[place]))?;
+                Some(format!("has the label {} twice", labels[twice]))
+            }
+        }
     }
 
     /// Reads a map from its JSON file.
@@ -47,7 +86,9 @@ impl LabelMap {
         const SHAPE: &str =
             r#"the file looks like {"labels": ["negative", "positive"]}: names in the order of their indices"#;
         let file: File = read_json(path).map_err(|error| error.hint(SHAPE))?;
-        Self::new(file.labels).map_err(|error| error.context(format!("{} is not valid", path.display())).hint(SHAPE))
+        Self::new(file.labels)
+            .map(|map| map.with_multi_label(file.multi_label))
+            .map_err(|error| error.context(format!("{} is not valid", path.display())).hint(SHAPE))
     }
 
     /// Writes the map as JSON.
@@ -55,7 +96,7 @@ impl LabelMap {
     /// # Errors
     /// When the system refuses.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let file = File { labels: self.names.clone() };
+        let file = File { labels: self.names.clone(), multi_label: self.multi_label };
         let mut text =
             serde_json::to_string_pretty(&file).or_other(|| format!("cannot write {} as JSON", path.display()))?;
         text.push('\n');
@@ -83,13 +124,18 @@ impl LabelMap {
         self.names.len()
     }
 
-    /// A hash of the names and their order; two artifacts with the same hash mean the same labels.
+    /// A hash of the names, their order, and whether a row may have several; two artifacts with the same hash mean the
+    /// same labels.
     pub fn hash(&self) -> String {
         // Lengths keep ["ab", "c"] and ["a", "bc"] apart, whatever the names have in them.
         let mut bytes = Vec::new();
         for name in &self.names {
             bytes.extend((name.len() as u64).to_le_bytes());
             bytes.extend(name.as_bytes());
+        }
+        // No name begins here: what follows is too short for a length.
+        if self.multi_label {
+            bytes.push(1);
         }
         hash::bytes(&bytes)
     }
@@ -144,6 +190,40 @@ mod tests {
         assert_eq!(map(&["a", "b"]).hash(), map(&["a", "b"]).hash());
         assert_ne!(map(&["a", "b"]).hash(), map(&["b", "a"]).hash());
         assert_ne!(map(&["ab", "c"]).hash(), map(&["a", "bc"]).hash());
+    }
+
+    #[test]
+    fn several_labels_per_row_are_part_of_the_map() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("labels.json");
+        let single = map(&["a", "b"]);
+        let multi = single.clone().with_multi_label(true);
+        multi.write(&path).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text.replace(['\n', ' '], ""), r#"{"labels":["a","b"],"multi_label":true}"#);
+        assert_eq!(LabelMap::read(&path).unwrap(), multi);
+        assert!(multi.is_multi_label() && !single.is_multi_label());
+        assert_ne!(multi.hash(), single.hash());
+    }
+
+    #[test]
+    fn what_labels_a_row_may_have_depends_on_the_map() {
+        let single = map(&["a", "b"]);
+        let multi = single.clone().with_multi_label(true);
+        for (labels, of_single, of_multi) in [
+            (&[1][..], None, None),
+            (&[], Some("has no label"), None),
+            (&[1, 0], Some("has 2 labels [1, 0]"), None),
+            (&[0, 0], Some("has 2 labels [0, 0]"), Some("has the label 0 twice")),
+            (
+                &[2],
+                Some("has the label 2, but labels.json has 2 (from 0)"),
+                Some("has the label 2, but labels.json has 2 (from 0)"),
+            ),
+        ] {
+            assert_eq!(single.problem_of(labels).as_deref(), of_single);
+            assert_eq!(multi.problem_of(labels).as_deref(), of_multi);
+        }
     }
 
     #[test]

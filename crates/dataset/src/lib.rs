@@ -8,6 +8,7 @@
 //! | all | `id` | integer | the row's number, from 0 |
 //! | all | `labels` | list of integers, or an integer (also called `label`) | an error |
 //! | examples | `text` | string | an error |
+//! | | `pair` | string, may be null | no second text |
 //! | | `group` | string or integer, may be null | no group |
 //! | | `weight` | floating point, at least 0 | 1.0 |
 //! | | `part` | `train`, `validation` or `test`, may be null | no given part |
@@ -21,6 +22,8 @@
 //! That is what the readers accept, so that a stage in any language can write these files; integers may have 32 or 64
 //! bits, with a sign or without, and other columns are ignored. What the writers write has every column, with the types of
 //! the structs.
+//!
+//! Damaged files end in errors: [`calmly`] is for whoever else asks polars to read what may be damaged.
 
 mod calm;
 mod examples;
@@ -37,6 +40,7 @@ mod tokens;
 mod values;
 mod write;
 
+pub use calm::calmly;
 pub use examples::{read_examples, write_examples};
 pub use label_map::LabelMap;
 pub use predictions::{read_predictions, write_predictions};

@@ -18,8 +18,10 @@ fn part() -> impl Strategy<Value = Option<Part>> {
 
 fn example() -> impl Strategy<Value = Example> {
     let weight = 0.0_f32..1e6;
-    (any::<u64>(), any::<String>(), indices(), option::of(any::<String>()), weight, part())
-        .prop_map(|(id, text, labels, group, weight, part)| Example { id, text, labels, group, weight, part })
+    let texts = (any::<String>(), option::of(any::<String>()));
+    (any::<u64>(), texts, indices(), option::of(any::<String>()), weight, part()).prop_map(
+        |(id, (text, pair), labels, group, weight, part)| Example { id, text, pair, labels, group, weight, part },
+    )
 }
 
 fn token_row() -> impl Strategy<Value = TokenRow> {
@@ -111,6 +113,7 @@ fn more_rows_than_a_row_group_come_back() {
     let row = |id: u64| Example {
         id,
         text: format!("text {id} – 多"),
+        pair: id.is_multiple_of(7).then(|| format!("pair {id}")),
         labels: vec![(id % 3) as u32; (id % 4) as usize],
         group: (!id.is_multiple_of(5)).then(|| format!("g{}", id % 100)),
         weight: 1.0,

@@ -52,6 +52,8 @@ pub struct Example {
     pub id: u64,
     /// The cleaned text.
     pub text: String,
+    /// The cleaned second text, where rows are pairs of texts.
+    pub pair: Option<String>,
     /// Indices in the [`LabelMap`](crate::LabelMap).
     pub labels: Vec<u32>,
     /// Rows of one group stay on one side of the split.

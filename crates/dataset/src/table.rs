@@ -222,7 +222,7 @@ fn wrong_type(path: &Path, field: &ArrowField, found: Option<&DataType>, column:
     let error = Error::data(message);
     match found.map(|found| found.leaf_dtype()) {
         Some(DataType::Int8 | DataType::Int16 | DataType::UInt8 | DataType::UInt16) => {
-            error.hint("write integers with 32 or 64 bits")
+            error.hint("write the column as int32 or int64")
         }
         Some(DataType::Float32 | DataType::Float64) => {
             error.hint("some writers turn integers into floating point where values are missing: fill these first")

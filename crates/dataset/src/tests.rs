@@ -54,7 +54,7 @@ fn refused(columns: Vec<Column>, expected: &[&str]) {
 }
 
 fn plain(id: u64, text: &str, label: u32) -> Example {
-    Example { id, text: text.to_owned(), labels: vec![label], group: None, weight: 1.0, part: None }
+    Example { id, text: text.to_owned(), pair: None, labels: vec![label], group: None, weight: 1.0, part: None }
 }
 
 #[test]
@@ -81,11 +81,13 @@ fn optional_columns_are_read_in_their_usual_types() {
         column("part", [Some("test"), None]),
         column("weight", [0.5_f64, 2.0]),
         column("group", [7_i64, 8]),
+        column("pair", [Some("to it"), None]),
         column("id", [5_i32, 3]),
         list("labels", &[&[1_i64, 2], &[]]),
         texts(),
     ]);
     let first = Example {
+        pair: Some("to it".to_owned()),
         labels: vec![1, 2],
         group: Some("7".to_owned()),
         weight: 0.5,
@@ -116,7 +118,7 @@ fn a_missing_column_names_what_is_there_and_what_is_expected() {
         vec![column("sentence", ["a"]), column("y", [1_i64])],
         &[
             "has no column `text`; it has: sentence (str), y (i64)",
-            "hint: expected columns: id (integer, may be missing), text (text), labels or label (list of integers or integer), ",
+            "hint: expected columns: id (integer, may be missing), text (text), pair (text, may be missing), labels or label (list of integers or integer), ",
         ],
     );
     refused(vec![texts(), column("y", [1_i64, 2])], &["has no column `labels` (nor `label`)"]);

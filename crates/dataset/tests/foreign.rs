@@ -23,6 +23,7 @@ fn rows_from_python_are_read_and_other_columns_ignored() {
     let row = |id, text: &str, label, group: Option<&str>| Example {
         id,
         text: text.to_owned(),
+        pair: None,
         labels: vec![label],
         group: group.map(str::to_owned),
         weight: 1.0,
@@ -36,5 +37,5 @@ fn rows_from_python_are_read_and_other_columns_ignored() {
 fn short_integers_say_what_to_write_instead() {
     let error = read_examples(&data("int8.parquet")).unwrap_err();
     assert!(error.message().ends_with("int8.parquet: column `label` is i8, expected list of integers or integer"));
-    assert!(error.render().contains("hint: write integers with 32 or 64 bits"));
+    assert!(error.render().contains("hint: write the column as int32 or int64"));
 }

@@ -128,7 +128,15 @@ mod tests {
     use super::*;
 
     fn example(id: u64, labels: &[u32]) -> Example {
-        Example { id, text: format!("text {id}"), labels: labels.to_vec(), group: None, weight: 1.0, part: None }
+        Example {
+            id,
+            text: format!("text {id}"),
+            pair: None,
+            labels: labels.to_vec(),
+            group: None,
+            weight: 1.0,
+            part: None,
+        }
     }
 
     fn token_row(id: u64, label: u32) -> TokenRow {

@@ -114,7 +114,8 @@ fn rows(first: u64, count: u64) -> (Vec<Example>, Vec<TokenRow>) {
         let label = (place % 3) as u32;
         let length = 3 + place as u32 % 9;
         let text = format!("number {place} is {} {HOSTILE}", WORDS[label as usize]);
-        let example = Example { id: first + place, text, labels: vec![label], group: None, weight: 1.0, part: None };
+        let example =
+            Example { id: first + place, text, pair: None, labels: vec![label], group: None, weight: 1.0, part: None };
         let ids: Vec<u32> = (0..length).map(|token| 1 + (place as u32 * 31 + token * 17) % 119).collect();
         let (type_ids, cut) = (vec![0; ids.len()], u32::from(place.is_multiple_of(5)) * 7);
         (example, TokenRow { id: first + place, ids, type_ids, labels: vec![label], weight: 1.0, cut })

@@ -94,7 +94,7 @@ impl Download<'_> {
         let whole = self.size.or(length.map(|length| start + length));
         self.remember_state(headers)?;
         progress.set_total(whole.unwrap_or(0));
-        progress.set(start);
+        progress.start_from(start);
 
         let mut file = open(self.part, start)?;
         let (brought, ended) = receive(&mut response.into_body().into_reader(), &mut file, progress)

@@ -26,6 +26,8 @@ pub struct Classifier {
 pub struct StartFrom {
     /// The labels' names, by index.
     pub labels: Vec<String>,
+    /// What the labels of a row mean.
+    pub problem: ProblemType,
     /// What becomes of a head that the model already has.
     pub head: StartHead,
     /// Classifies the mean of the hidden states, whatever the family does: for sentence models.
@@ -54,10 +56,11 @@ pub enum StartHead {
 }
 
 impl StartFrom {
-    /// A new start for these labels, with everything else as the model has it.
+    /// A start for these labels, one for each row, with everything else as the model has it.
     pub fn new(labels: Vec<String>, seed: u64) -> Self {
         Self {
             labels,
+            problem: ProblemType::SingleLabelClassification,
             head: StartHead::default(),
             mean_pooling: false,
             seed,
@@ -127,7 +130,7 @@ impl Classifier {
         if from.mean_pooling {
             hub.set(ModelConfig::POOLING, json!("mean"));
         }
-        hub.set("problem_type", json!(ProblemType::SingleLabelClassification));
+        hub.set("problem_type", json!(from.problem));
         let config = ModelConfig::new(&from.with_dropout(&hub)?, Some(from.labels.clone()))?;
         hub.describe_classifier(&config);
 

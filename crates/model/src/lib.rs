@@ -51,7 +51,7 @@ pub use family::Family;
 pub use head::{DenseConfig, Head, HeadConfig, Pooling};
 pub use layer::{EncoderLayer, LayerConfig, NormPlacement};
 pub use linear::Linear;
-pub use loss::{cross_entropy, softmax};
+pub use loss::{binary_cross_entropy, cross_entropy, sigmoid, softmax};
 pub use mlp::{Mlp, MlpConfig};
 pub use network::{Network, NetworkConfig};
 pub use norm::{LayerNorm, NormConfig};

@@ -1,10 +1,10 @@
 //! Progress on stderr: bars on a terminal, a plain line every few seconds elsewhere.
 
 use std::io::{IsTerminal, Write};
-use std::sync::{LazyLock, Mutex};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 
 /// How often a plain line is printed where there is no terminal.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
@@ -23,35 +23,60 @@ pub fn log(line: &str) {
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
-    /// What the plain lines start with, and when the last was printed; `None` on a terminal.
-    plain: Option<(String, Mutex<Instant>)>,
+    /// `None` on a terminal.
+    plain: Option<Plain>,
+}
+
+/// What the plain lines are made of.
+#[derive(Debug)]
+struct Plain {
+    what: String,
+    unit: Unit,
+    pace: Mutex<Pace>,
+}
+
+/// When and where counting began, from which follows the speed, and when the last line was printed.
+#[derive(Debug)]
+struct Pace {
+    began: Instant,
+    first: u64,
+    printed: Instant,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Unit {
+    Things,
+    Bytes,
 }
 
 impl Progress {
     /// Starts counting. `total` of zero means unknown.
     pub fn start(what: &str, total: u64) -> Self {
-        Self::with_template(what, total, "{msg}", "{pos}/{len}", "eta {eta}")
+        Self::with_unit(what, total, Unit::Things)
     }
 
     /// Starts counting bytes.
     pub fn start_bytes(what: &str, total: u64) -> Self {
-        Self::with_template(what, total, "{msg}", "{bytes}/{total_bytes}", "{bytes_per_sec} eta {eta}")
+        Self::with_unit(what, total, Unit::Bytes)
     }
 
-    fn with_template(what: &str, total: u64, message: &str, count: &str, rate: &str) -> Self {
+    fn with_unit(what: &str, total: u64, unit: Unit) -> Self {
         if !std::io::stderr().is_terminal() {
             let bar = ProgressBar::hidden();
             bar.set_length(total);
-            return Self { bar, plain: Some((what.to_owned(), Mutex::new(Instant::now()))) };
+            let now = Instant::now();
+            let pace = Mutex::new(Pace { began: now, first: 0, printed: now });
+            return Self { bar, plain: Some(Plain { what: what.to_owned(), unit, pace }) };
         }
         let bar = if total == 0 { ProgressBar::new_spinner() } else { ProgressBar::new(total) };
-        let template = if total == 0 {
-            format!("{{prefix}} {{spinner}} {{pos}} {message}")
-        } else {
-            format!("{{prefix}} [{{bar:28}}] {count} {rate} {message}")
+        let template = match unit {
+            Unit::Things if total == 0 => "{prefix} {spinner} {pos} {msg}",
+            Unit::Bytes if total == 0 => "{prefix} {spinner} {bytes} {bytes_per_sec} {msg}",
+            Unit::Things => "{prefix} [{bar:28}] {pos}/{len} eta {eta} {msg}",
+            Unit::Bytes => "{prefix} [{bar:28}] {bytes}/{total_bytes} {bytes_per_sec} eta {eta} {msg}",
         };
-        // The templates are the two constants above: they parse.
-        if let Ok(style) = ProgressStyle::with_template(&template) {
+        // The templates are the constants above: they parse.
+        if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
         }
         bar.set_prefix(what.to_owned());
@@ -72,6 +97,16 @@ impl Progress {
         self.print_plain_line();
     }
 
+    /// Sets how many units an earlier run has done already: they tell nothing of this run's speed.
+    pub fn start_from(&self, position: u64) {
+        self.bar.set_position(position);
+        self.bar.reset_eta();
+        if let Some(plain) = &self.plain {
+            let mut pace = plain.pace();
+            (pace.began, pace.first) = (Instant::now(), position);
+        }
+    }
+
     /// Sets the total once it is known.
     pub fn set_total(&self, total: u64) {
         self.bar.set_length(total);
@@ -88,20 +123,82 @@ impl Progress {
     }
 
     fn print_plain_line(&self) {
-        let Some((what, last)) = &self.plain else { return };
-        // A poisoned lock only means that another thread panicked while it printed.
-        let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if last.elapsed() < PLAIN_INTERVAL {
+        let Some(plain) = &self.plain else { return };
+        let mut pace = plain.pace();
+        if pace.printed.elapsed() < PLAIN_INTERVAL {
             return;
         }
-        *last = Instant::now();
-        let total = self.bar.length().filter(|&total| total > 0).map(|total| format!("/{total}")).unwrap_or_default();
-        log(&format!("{what} {}{total} {}", self.bar.position(), self.bar.message()));
+        pace.printed = Instant::now();
+        let position = self.bar.position();
+        let speed = position.saturating_sub(pace.first) as f64 / pace.began.elapsed().as_secs_f64();
+        let counted = counted(position, self.bar.length().unwrap_or(0), speed, plain.unit);
+        log(&format!("{} {counted} {}", plain.what, self.bar.message()));
     }
+}
+
+impl Plain {
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        // A poisoned lock only means that another thread panicked while it printed.
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How far it is, how fast it goes (units a second), and how long it will take; the last only with a total.
+fn counted(position: u64, total: u64, speed: f64, unit: Unit) -> String {
+    let (done, whole, speed_text) = match unit {
+        Unit::Things if speed < 10.0 => (position.to_string(), total.to_string(), format!("{speed:.1}/s")),
+        Unit::Things => (position.to_string(), total.to_string(), format!("{speed:.0}/s")),
+        Unit::Bytes => {
+            let human = |bytes| HumanBytes(bytes).to_string();
+            (human(position), human(total), format!("{}/s", HumanBytes(speed as u64)))
+        }
+    };
+    if total == 0 {
+        return done;
+    }
+    let mut text = format!("{done}/{whole} ({:.0} %)", 100.0 * position as f64 / total as f64);
+    let left = total.saturating_sub(position) as f64 / speed;
+    if let Ok(left) = Duration::try_from_secs_f64(left) {
+        text.push_str(&format!(", {speed_text}, {} left", HumanDuration(left)));
+    }
+    text
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_line_tells_the_share_the_speed_and_the_time_left() {
+        assert_eq!(counted(120, 400, 4.0, Unit::Things), "120/400 (30 %), 4.0/s, 70 seconds left");
+        assert_eq!(counted(120, 40_000, 41.7, Unit::Things), "120/40000 (0 %), 42/s, 16 minutes left");
+        let bytes = counted(3 << 20, 12 << 20, f64::from(1 << 20), Unit::Bytes);
+        assert_eq!(bytes, "3.00 MiB/12.00 MiB (25 %), 1.00 MiB/s, 9 seconds left");
+        assert_eq!(counted(400, 400, 4.0, Unit::Things), "400/400 (100 %), 4.0/s, 0 seconds left");
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_told() {
+        assert_eq!(counted(7, 0, 1.0, Unit::Things), "7");
+        assert_eq!(counted(0, 400, 0.0, Unit::Things), "0/400 (0 %)");
+        assert_eq!(counted(0, 0, f64::NAN, Unit::Bytes), "0 B");
+    }
+
+    #[test]
+    fn what_an_earlier_run_did_is_no_speed() {
+        let progress = Progress::start("steps", 400);
+        progress.start_from(300);
+        progress.inc(2);
+        assert_eq!(progress.bar.position(), 302);
+        // On a terminal the bar itself keeps the pace.
+        if let Some(plain) = &progress.plain {
+            assert_eq!(plain.pace().first, 300);
+        }
     }
 }

@@ -17,8 +17,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Prints the labels of texts, one text a line.
     ///
-    /// A line is LABEL, SCORE and TEXT with tabs between them; the scores of all labels add up to 1. Line n of the output
-    /// belongs to text n, and to line n of stdin.
+    /// A line is LABEL, SCORE and TEXT with tabs between them; with `--top-k N`, N times LABEL and SCORE before the TEXT. The
+    /// scores of all labels add up to 1. Line n of the output belongs to text n, and to line n of stdin.
     #[command(after_help = "Examples:\n  \
         firebrand-serve predict bundle \"a lovely film\" \"a dull plot\"\n  \
         firebrand-serve predict bundle --json < reviews.txt\n  \

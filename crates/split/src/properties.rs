@@ -26,6 +26,7 @@ fn tangled() -> impl Strategy<Value = Vec<Example>> {
     let example = row.prop_map(|(text, loud, group, label, part)| Example {
         id: 0,
         text: if loud { format!(" TEXT  {text}") } else { format!("text {text}") },
+        pair: None,
         labels: vec![label],
         group: group.map(|group| format!("g{group}")),
         weight: 1.0,
@@ -45,6 +46,7 @@ fn simple() -> impl Strategy<Value = Vec<Example>> {
         let example = |(id, label): (usize, u32)| Example {
             id: id as u64,
             text: format!("text {id}"),
+            pair: None,
             labels: vec![label],
             group: None,
             weight: 1.0,

@@ -37,6 +37,7 @@ pub(crate) fn rows(rows: &[Row]) -> Vec<Example> {
     let example = |(id, row): (usize, &Row)| Example {
         id: id as u64,
         text: row.text.to_owned(),
+        pair: None,
         labels: vec![row.label],
         group: row.group.map(str::to_owned),
         weight: 1.0,
@@ -50,6 +51,7 @@ fn hundred() -> Vec<Example> {
     let row = |id: u64| Example {
         id,
         text: format!("text {id}"),
+        pair: None,
         labels: vec![u32::from(id % 5 < 2)],
         group: None,
         weight: 0.5,

@@ -30,6 +30,7 @@ impl Run {
                 .map(|id| Example {
                     id,
                     text: texts[id as usize % 4].to_owned(),
+                    pair: None,
                     labels: vec![id as u32 % 2],
                     group: None,
                     weight: 0.5,

@@ -27,7 +27,7 @@ mod trainer;
 mod validation;
 
 use firebrand_dataset::{LabelMap, read_tokens};
-use firebrand_model::{Classifier, StartFrom, device};
+use firebrand_model::{Classifier, ProblemType, StartFrom, device};
 use firebrand_pipeline::{Result, ResultExt, Slot, Stage, StageIo};
 
 pub use adamw::{AdamW, AdamWConfig};
@@ -73,6 +73,11 @@ pub fn train(config: &Config, io: &StageIo, stop: impl Fn(u64) -> bool) -> Resul
     let pretrained = io.input(Slot::Fetch, "pretrained")?;
     let from = StartFrom {
         labels: labels.names().to_vec(),
+        problem: if labels.is_multi_label() {
+            ProblemType::MultiLabelClassification
+        } else {
+            ProblemType::SingleLabelClassification
+        },
         seed: config.seed,
         hidden_dropout: config.dropout(config.hidden_dropout),
         attention_dropout: config.dropout(config.attention_dropout),

@@ -110,7 +110,7 @@ impl<'a> Trainer<'a> {
     /// the system refuses.
     pub fn run(mut self) -> Result<Outcome> {
         let bar = self.io.progress("steps", self.schedule.total_steps);
-        bar.set(self.state.step);
+        bar.start_from(self.state.step);
         while !self.is_done() {
             let epoch = (self.state.step / self.steps_per_epoch) as u32;
             let batches =

@@ -3,12 +3,16 @@
 // Each test binary uses its own part of this.
 #![allow(dead_code, clippy::allow_attributes, reason = "which helpers are unused differs from test to test")]
 
+#[path = "../../../crates/serve/tests/common/wordpiece.rs"]
+mod wordpiece;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tempfile::TempDir;
+pub(crate) use wordpiece::tokenizer;
 
 /// What the runner answered.
 #[derive(Debug)]
@@ -175,43 +179,4 @@ pub(crate) fn reviews(rows: usize) -> String {
         text.push_str(&format!("a {word} {thing} no {row},{label}\n"));
     }
     text
-}
-
-/// A WordPiece tokenizer of single letters and digits, as `tokenizer.json` has it.
-pub(crate) fn tokenizer() -> Value {
-    let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
-    let letters = || ('a'..='z').chain('0'..='9').map(String::from);
-    let tokens = special.iter().map(|token| (*token).to_owned()).chain(letters());
-    let tokens = tokens.chain(letters().map(|letter| format!("##{letter}")));
-    let vocabulary: Map<String, Value> = tokens.enumerate().map(|(id, token)| (token, json!(id))).collect();
-    let added: Vec<Value> = (0..special.len())
-        .map(|id| {
-            json!({ "id": id, "content": special[id], "single_word": false, "lstrip": false, "rstrip": false,
-                "normalized": false, "special": true })
-        })
-        .collect();
-    let token = |name: &str| json!({ "SpecialToken": { "id": name, "type_id": 0 } });
-    let sequence = |name: &str, id: u32| json!({ "Sequence": { "id": name, "type_id": id } });
-    json!({
-        "version": "1.0",
-        "truncation": null,
-        "padding": null,
-        "added_tokens": added,
-        "normalizer": { "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
-            "strip_accents": null, "lowercase": true },
-        "pre_tokenizer": { "type": "BertPreTokenizer" },
-        "post_processor": {
-            "type": "TemplateProcessing",
-            "single": [token("[CLS]"), sequence("A", 0), token("[SEP]")],
-            "pair": [token("[CLS]"), sequence("A", 0), token("[SEP]"), sequence("B", 1),
-                { "SpecialToken": { "id": "[SEP]", "type_id": 1 } }],
-            "special_tokens": {
-                "[CLS]": { "id": "[CLS]", "ids": [2], "tokens": ["[CLS]"] },
-                "[SEP]": { "id": "[SEP]", "ids": [3], "tokens": ["[SEP]"] },
-            },
-        },
-        "decoder": { "type": "WordPiece", "prefix": "##", "cleanup": true },
-        "model": { "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
-            "max_input_chars_per_word": 100, "vocab": vocabulary },
-    })
 }

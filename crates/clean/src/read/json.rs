@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use firebrand_pipeline::{Error, Result};
 use serde_json::{Map, Value};
 
-use super::{Table, number, unit};
+use super::{Table, number, parted, unit};
 use crate::files::Kind;
 use crate::nearest::short;
 
@@ -46,28 +46,55 @@ impl Table for Json {
 
     fn column(&self, column: usize) -> Result<Vec<Option<String>>> {
         let Some(key) = self.names.get(column) else { return Ok(vec![None; self.rows.len()]) };
-        let value = |(place, row): &(u64, Map<String, Value>)| match row.get(key) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(Value::Bool(value)) => Ok(Some(value.to_string())),
-            Some(Value::Number(value)) => Ok(Some(match value.as_f64() {
-                Some(float) if value.is_f64() => number(float),
-                _ => value.to_string(),
-            })),
-            Some(other @ (Value::Array(_) | Value::Object(_))) => Err(Error::data(format!(
-                "{}, {} {place}: `{key}` is {}: {}",
-                self.name,
-                unit(self.kind),
-                if other.is_array() { "a list" } else { "an object" },
-                short(&other.to_string(), 60)
-            ))
-            .hint("a value is a text, a number, a boolean or null; a row has one label")),
+        let value = |(place, row): &(u64, Map<String, Value>)| {
+            let value = row.get(key).unwrap_or(&Value::Null);
+            plain(value).map_err(|what| self.wrong(*place, key, what, value))
         };
         self.rows.iter().map(value).collect()
     }
 
+    fn lists(&self, column: usize, separator: Option<&str>) -> Result<Vec<Vec<String>>> {
+        let Some(key) = self.names.get(column) else { return Ok(vec![Vec::new(); self.rows.len()]) };
+        let list = |(place, row): &(u64, Map<String, Value>)| match row.get(key).unwrap_or(&Value::Null) {
+            Value::Array(values) => {
+                let texts = values.iter().filter_map(|value| {
+                    plain(value)
+                        .map_err(|what| self.wrong(*place, key, &format!("a list with {what} in it"), value))
+                        .transpose()
+                });
+                texts.collect()
+            }
+            value => Ok(parted(plain(value).map_err(|what| self.wrong(*place, key, what, value))?, separator)),
+        };
+        self.rows.iter().map(list).collect()
+    }
+
     fn place(&self, row: usize) -> u64 {
         self.rows.get(row).map_or(0, |(place, _)| *place)
+    }
+}
+
+impl Json {
+    fn wrong(&self, place: u64, key: &str, what: &str, value: &Value) -> Error {
+        let (unit, value) = (unit(self.kind), short(&value.to_string(), 60));
+        Error::data(format!("{}, {unit} {place}: `{key}` is {what}: {value}", self.name))
+            .hint("a value is a text, a number, a boolean or null; a row has one label")
+            .hint("where rows have lists of labels: `multi_label = true` below [clean]")
+    }
+}
+
+/// A plain value as a text, none for null; what it is instead where it is not plain.
+fn plain(value: &Value) -> Result<Option<String>, &'static str> {
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text.clone())),
+        Value::Bool(value) => Ok(Some(value.to_string())),
+        Value::Number(value) => Ok(Some(match value.as_f64() {
+            Some(float) if value.is_f64() => number(float),
+            _ => value.to_string(),
+        })),
+        Value::Array(_) => Err("a list"),
+        Value::Object(_) => Err("an object"),
     }
 }
 

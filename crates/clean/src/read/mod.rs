@@ -1,7 +1,6 @@
 //! The files of tables, each as rows of named values.
 
 mod bytes;
-mod calm;
 mod csv;
 mod document;
 mod json;
@@ -24,6 +23,14 @@ pub(crate) trait Table {
     /// # Errors
     /// When a value is no text, number or boolean.
     fn column(&self, column: usize) -> Result<Vec<Option<String>>>;
+
+    /// The values of a column as lists of texts: what is a list already, and a text, parted where it has the separator.
+    ///
+    /// # Errors
+    /// When a value is no text, number, boolean or list of them.
+    fn lists(&self, column: usize, separator: Option<&str>) -> Result<Vec<Vec<String>>> {
+        Ok(self.column(column)?.into_iter().map(|value| parted(value, separator)).collect())
+    }
 
     /// Where a row stands in its file, from 1: see [`unit`].
     fn place(&self, row: usize) -> u64;
@@ -50,6 +57,15 @@ pub(crate) fn read_table(file: &SourceFile) -> Result<Box<dyn Table>> {
             Box::new(json::Json::new(&file.name, bytes::text(&file.name, &bytes)?, file.kind)?)
         }
     })
+}
+
+/// A text as a list; parts without space around them. Without a separator it is a list of one.
+fn parted(value: Option<String>, separator: Option<&str>) -> Vec<String> {
+    match (value, separator) {
+        (None, _) => Vec::new(),
+        (Some(text), None) => vec![text],
+        (Some(text), Some(separator)) => text.split(separator).map(|part| part.trim().to_owned()).collect(),
+    }
 }
 
 /// A number as a text; whole ones as integers, as some writers turn integers into floating point where values are missing.

@@ -2,11 +2,13 @@
 
 use std::io::Cursor;
 
+use firebrand_dataset::calmly;
 use firebrand_pipeline::{Error, Result};
-use polars::prelude::{ArrowSchema, DataType, ParallelStrategy, ParquetReader, PolarsResult, SerReader};
+use polars::prelude::{
+    ArrowSchema, ChunkExplode, DataType, ParallelStrategy, ParquetReader, PolarsResult, SerReader, Series,
+};
 
-use super::calm::calmly;
-use super::{Table, number};
+use super::{Table, number, parted};
 
 const AGAIN: &str = "fetch it again: `cargo xtask stage fetch --force`";
 
@@ -16,6 +18,8 @@ pub(crate) struct Parquet {
     name: String,
     bytes: Vec<u8>,
     names: Vec<String>,
+    /// The columns' types, where polars has one for them.
+    types: Vec<Option<DataType>>,
     rows: usize,
 }
 
@@ -38,7 +42,8 @@ impl Parquet {
             return Err(Error::data(format!("{name} has no rows in it")));
         }
         let names = schema.iter_names().map(ToString::to_string).collect();
-        Ok(Self { name: name.to_owned(), bytes, names, rows })
+        let types = schema.iter_values().map(|field| calmly(|| DataType::from_arrow_field(field)).ok()).collect();
+        Ok(Self { name: name.to_owned(), bytes, names, types, rows })
     }
 }
 
@@ -49,40 +54,91 @@ impl Table for Parquet {
 
     fn column(&self, column: usize) -> Result<Vec<Option<String>>> {
         let Some(name) = self.names.get(column) else { return Ok(vec![None; self.rows]) };
-        // One thread, so that `calmly` sees whatever happens.
-        let values = decode(&self.name, || {
-            ParquetReader::new(Cursor::new(self.bytes.as_slice()))
-                .with_columns(Some(vec![name.clone()]))
-                .read_parallel(ParallelStrategy::None)
-                .finish()?
-                .column(name)
-                .map(|column| column.as_materialized_series().clone())
-        })?;
-        let found = values.dtype().clone();
-        let texts = decode(&self.name, || match &found {
-            DataType::Float32 | DataType::Float64 => {
-                let floats = values.cast(&DataType::Float64)?;
-                Ok(Some(floats.f64()?.iter().map(|value| value.filter(|float| !float.is_nan()).map(number)).collect()))
-            }
-            DataType::Boolean => {
-                Ok(Some(values.bool()?.iter().map(|value| value.map(|flag| flag.to_string())).collect()))
-            }
-            plain if plain.is_integer() || plain.is_string() || plain.is_categorical() || plain.is_enum() => {
-                let texts = values.cast(&DataType::String)?;
-                Ok(Some(texts.str()?.iter().map(|value| value.map(str::to_owned)).collect()))
-            }
-            DataType::Null => Ok(Some(vec![None; values.len()])),
-            _ => Ok(None),
-        })?;
-        texts.ok_or_else(|| {
-            Error::data(format!("{}: column `{name}` is {found}, not text, numbers or booleans", self.name))
-                .hint("a row has one text and one label; name other columns, or convert this one")
+        let found = self.types.get(column).and_then(Option::as_ref);
+        let Some(found) = found.filter(|found| has_texts(found)) else {
+            return Err(wrong_type(&self.name, name, found));
+        };
+        let values = self.values(name)?;
+        decode(&self.name, || texts(&values, found))
+    }
+
+    fn lists(&self, column: usize, separator: Option<&str>) -> Result<Vec<Vec<String>>> {
+        let (name, found) = (self.names.get(column), self.types.get(column).and_then(Option::as_ref));
+        let (Some(name), Some(DataType::List(inner))) = (name, found) else {
+            return Ok(self.column(column)?.into_iter().map(|value| parted(value, separator)).collect());
+        };
+        if !has_texts(inner) {
+            return Err(wrong_type(&self.name, name, found));
+        }
+        let values = self.values(name)?;
+        decode(&self.name, || {
+            let lists = values.list()?.rechunk();
+            let (values, offsets) = (texts(&lists.get_inner(), inner)?, lists.offsets()?);
+            let ends = offsets.iter().map(|&offset| usize::try_from(offset).unwrap_or(usize::MAX));
+            let ends: Vec<usize> = ends.collect();
+            // What a null may leave behind in the values is not its own.
+            let there: Vec<bool> = lists.is_not_null().iter().map(|there| there == Some(true)).collect();
+            let list = |(ends, there): (&[usize], bool)| {
+                let list = values.get(ends[0]..ends[1]).filter(|_| there).unwrap_or_default();
+                list.iter().flatten().cloned().collect()
+            };
+            Ok(ends.windows(2).zip(there).map(list).collect())
         })
     }
 
     fn place(&self, row: usize) -> u64 {
         row as u64 + 1
     }
+}
+
+impl Parquet {
+    fn values(&self, name: &str) -> Result<Series> {
+        // One thread, so that `calmly` sees whatever happens.
+        decode(&self.name, || {
+            ParquetReader::new(Cursor::new(self.bytes.as_slice()))
+                .with_columns(Some(vec![name.to_owned()]))
+                .read_parallel(ParallelStrategy::None)
+                .finish()?
+                .column(name)
+                .map(|column| column.as_materialized_series().clone())
+        })
+    }
+}
+
+/// Values of a type that [`has_texts`].
+fn texts(values: &Series, found: &DataType) -> PolarsResult<Vec<Option<String>>> {
+    Ok(match found {
+        DataType::Float32 | DataType::Float64 => {
+            let floats = values.cast(&DataType::Float64)?;
+            floats.f64()?.iter().map(|value| value.filter(|float| !float.is_nan()).map(number)).collect()
+        }
+        DataType::Boolean => values.bool()?.iter().map(|value| value.map(|flag| flag.to_string())).collect(),
+        DataType::Null => vec![None; values.len()],
+        _ => values.cast(&DataType::String)?.str()?.iter().map(|value| value.map(str::to_owned)).collect(),
+    })
+}
+
+/// Whether a column's values can be texts.
+fn has_texts(found: &DataType) -> bool {
+    let number = found.is_float() || found.is_integer() && !is_narrow(found);
+    let text = found.is_string() || found.is_categorical() || found.is_enum();
+    number || text || matches!(found, DataType::Null | DataType::Boolean)
+}
+
+/// Integers that polars is not built to hold: it compiles a good deal slower with them, and few files have any.
+fn is_narrow(found: &DataType) -> bool {
+    matches!(found, DataType::Int8 | DataType::Int16 | DataType::UInt8 | DataType::UInt16)
+}
+
+fn wrong_type(file: &str, column: &str, found: Option<&DataType>) -> Error {
+    let kind = found.map_or_else(|| "of a type that is not known here".to_owned(), ToString::to_string);
+    if found.is_some_and(is_narrow) {
+        let problem = format!("{file}: column `{column}` is {kind}; integers of 8 or 16 bits cannot be read");
+        return Error::data(problem).hint("write the column as int32 or int64");
+    }
+    Error::data(format!("{file}: column `{column}` is {kind}, not text, numbers or booleans"))
+        .hint("a row has one text and one label; name other columns, or convert this one")
+        .hint("where rows have lists of labels: `multi_label = true` below [clean]")
 }
 
 /// Runs a step of the decoder; whatever goes wrong in it means that the file is damaged.
@@ -134,6 +190,16 @@ mod tests {
         assert_eq!(table.column(3).unwrap(), some(["1", "", "0.5"]));
         let error = table.column(4).unwrap_err();
         assert!(error.message().starts_with("a.parquet: column `list` is list"), "{}", error.message());
+    }
+
+    #[test]
+    fn narrow_integers_are_refused_with_a_way_out() {
+        let bytes = include_bytes!("../../../dataset/tests/data/int8.parquet");
+        let table = Parquet::new("a.parquet", bytes.to_vec()).unwrap();
+        assert_eq!(table.column(0).unwrap().len(), 2);
+        let error = table.column(1).unwrap_err();
+        assert_eq!(error.message(), "a.parquet: column `label` is i8; integers of 8 or 16 bits cannot be read");
+        assert!(error.render().ends_with("hint: write the column as int32 or int64"));
     }
 
     #[test]

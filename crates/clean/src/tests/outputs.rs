@@ -86,8 +86,7 @@ fn steps_are_counted_with_ids_of_source_rows() {
     let groups: Vec<_> = bench.examples().into_iter().map(|row| row.group).collect();
     assert_eq!(groups, [Some("x".to_owned()), None]);
     let report = bench.report();
-    let counts =
-        json!({"filter": 1, "missing_text": 1, "missing_label": 1, "too_short": 2, "duplicate": 0, "conflict": 0});
+    let counts = json!({"filter": 1, "missing_text": 1, "missing_label": 1, "too_short": 2, "duplicate": 0, "conflict": 0, "joined": 0});
     assert_eq!(report["rows"], json!({"read": 7, "kept": 2, "dropped": counts}));
     assert_eq!(
         report["dropped_examples"]["filter"],

@@ -1,5 +1,7 @@
 //! A bundle as export leaves it, tiny: BERT of random weights, 120 tokens, 24 positions, labels alpha, beta, gamma.
 
+mod wordpiece;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -7,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
+use wordpiece::tokenizer;
 
 /// What the program answered.
 #[derive(Debug)]
@@ -47,7 +50,7 @@ impl Bundle {
         for name in ["config.json", "model.safetensors"] {
             fs::copy(golden.join(name), bundle.path(name)).unwrap();
         }
-        bundle.write("tokenizer.json", &tokenizer(0).to_string());
+        bundle.write("tokenizer.json", &tokenizer().to_string());
         bundle.write("tokenizer_config.json", "{\"model_max_length\": 24}");
         bundle.write(
             "text.json",
@@ -76,9 +79,11 @@ impl Bundle {
         self.write("config.json", &Value::Object(config).to_string());
     }
 
-    /// Gives the tokenizer a token of this id.
+    /// Gives the tokenizer a further token, of this id.
     pub(crate) fn add_tokens(&self, id: usize) {
-        self.write("tokenizer.json", &tokenizer(id).to_string());
+        let mut tokenizer = tokenizer();
+        tokenizer["model"]["vocab"]["extra"] = json!(id);
+        self.write("tokenizer.json", &tokenizer.to_string());
     }
 
     /// `firebrand-serve predict BUNDLE ARGUMENTS…`
@@ -102,45 +107,4 @@ impl Bundle {
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
     }
-}
-
-/// A WordPiece tokenizer of letters and digits: `a` is 5, `0` is 31, `##a` is 41. `extra` is one more token's id, if not 0.
-fn tokenizer(extra: usize) -> Value {
-    let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
-    let letters = || ('a'..='z').chain('0'..='9').map(String::from);
-    let tokens = special.iter().map(|token| (*token).to_owned()).chain(letters());
-    let tokens = tokens.chain(letters().map(|letter| format!("##{letter}")));
-    let mut vocabulary: Map<String, Value> = tokens.enumerate().map(|(id, token)| (token, json!(id))).collect();
-    if extra > 0 {
-        vocabulary.insert("extra".to_owned(), json!(extra));
-    }
-    let added: Vec<Value> = (0..special.len())
-        .map(|id| {
-            json!({ "id": id, "content": special[id], "single_word": false, "lstrip": false, "rstrip": false,
-                "normalized": false, "special": true })
-        })
-        .collect();
-    let token = |name: &str, id: u32| json!({ "SpecialToken": { "id": name, "type_id": id } });
-    let sequence = |name: &str, id: u32| json!({ "Sequence": { "id": name, "type_id": id } });
-    json!({
-        "version": "1.0",
-        "truncation": null,
-        "padding": null,
-        "added_tokens": added,
-        "normalizer": { "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
-            "strip_accents": null, "lowercase": true },
-        "pre_tokenizer": { "type": "BertPreTokenizer" },
-        "post_processor": {
-            "type": "TemplateProcessing",
-            "single": [token("[CLS]", 0), sequence("A", 0), token("[SEP]", 0)],
-            "pair": [token("[CLS]", 0), sequence("A", 0), token("[SEP]", 0), sequence("B", 1), token("[SEP]", 1)],
-            "special_tokens": {
-                "[CLS]": { "id": "[CLS]", "ids": [2], "tokens": ["[CLS]"] },
-                "[SEP]": { "id": "[SEP]", "ids": [3], "tokens": ["[SEP]"] },
-            },
-        },
-        "decoder": { "type": "WordPiece", "prefix": "##", "cleanup": true },
-        "model": { "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
-            "max_input_chars_per_word": 100, "vocab": vocabulary },
-    })
 }

@@ -1,0 +1,346 @@
+//! Damaged and hostile files: an error each, that says what is wrong, and no memory to speak of.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod forged;
+#[path = "forged/memory.rs"]
+mod memory;
+
+use std::fs;
+use std::path::Path;
+
+use firebrand_model::{Classifier, device};
+use forged::{archive, call, dictionary, global, number, safetensors, storage, tensor, text, torch_file, tuple};
+
+/// The most memory that a file may take while it is found to be wrong: eight times its size, and a mebibyte.
+fn allowed(size: usize) -> usize {
+    8 * size + (1 << 20)
+}
+
+struct Case {
+    what: &'static str,
+    file: &'static str,
+    bytes: Vec<u8>,
+    /// What the error says.
+    says: &'static str,
+}
+
+fn case(what: &'static str, file: &'static str, bytes: impl Into<Vec<u8>>, says: &'static str) -> Case {
+    Case { what, file, bytes: bytes.into(), says }
+}
+
+fn golden(file: &str) -> Vec<u8> {
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file)).unwrap()
+}
+
+/// Loads a directory of the golden `config.json` and the case's file.
+fn check(cases: Vec<Case>) {
+    let device = device("flex").unwrap();
+    for Case { what, file, bytes, says } in cases {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("config.json"), golden("models/bert/config.json")).unwrap();
+        fs::write(directory.path().join(file), &bytes).unwrap();
+        let (result, peak) = memory::peak(|| Classifier::load(directory.path(), &device).map(|_| ()));
+        let error = result.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains(says), "{what}: {says:?} is not in {error:?}");
+        assert!(error.contains(file), "{what}: {error:?} does not name the file");
+        assert!(error.len() < 4096, "{what}: the error has {} bytes", error.len());
+        assert!(peak <= allowed(bytes.len()), "{what}: {peak} bytes were held for a file of {}", bytes.len());
+    }
+}
+
+const SAFETENSORS: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+const TORCH: &str = "pytorch_model.bin";
+const CONFIG: &str = "config.json";
+
+#[test]
+fn headers_of_safetensors() {
+    let not_whole = "not a whole safetensors file";
+    let entry = |name: &str, kind: &str, shape: &str, from: u64, to: u64| {
+        format!(r#""{name}":{{"dtype":"{kind}","shape":{shape},"data_offsets":[{from},{to}]}}"#)
+    };
+    let file = |entries: &[String], data: usize| safetensors(&format!("{{{}}}", entries.join(",")), &vec![0; data]);
+    let whole = golden("models/bert/model.safetensors");
+    let names = (0..40_000).map(|index| entry(&index.to_string(), "F32", "[]", 0, 0)).collect::<Vec<_>>();
+    let strings = (0..100_000).map(|index| format!(r#""{index}":"""#)).collect::<Vec<_>>().join(",");
+    let shape = |sizes: usize| format!("[{}1]", "1,".repeat(sizes));
+    check(vec![
+        case("nothing", SAFETENSORS, b"", not_whole),
+        case("half a length", SAFETENSORS, b"\x08\0\0", not_whole),
+        case("a header of 2^60 bytes", SAFETENSORS, (1u64 << 60).to_le_bytes(), not_whole),
+        case("a header of 2^64 - 1 bytes", SAFETENSORS, u64::MAX.to_le_bytes(), not_whole),
+        case("a list", SAFETENSORS, safetensors("[]", b""), not_whole),
+        case("no JSON", SAFETENSORS, safetensors("{", b""), not_whole),
+        case("no UTF-8", SAFETENSORS, b"\x04\0\0\0\0\0\0\0{\"\xff\"", not_whole),
+        case("more data than tensors", SAFETENSORS, safetensors("{}", b"rest"), "the tensors take 0 bytes, and 4 are there"),
+        case("cut in the data", SAFETENSORS, &whole[..whole.len() - 1], not_whole),
+        case("cut in the header", SAFETENSORS, &whole[..100], not_whole),
+        case(
+            "overlapping tensors",
+            SAFETENSORS,
+            file(&[entry("a", "F32", "[2]", 0, 8), entry("b", "F32", "[2]", 4, 12)], 12),
+            "`b` lies from byte 4 to 12, where a tensor is to start at byte 8",
+        ),
+        case("a hole", SAFETENSORS, file(&[entry("a", "F32", "[1]", 4, 8)], 8), not_whole),
+        case("offsets backwards", SAFETENSORS, file(&[entry("a", "F32", "[1]", 4, 0)], 4), not_whole),
+        case("a shape that is not its bytes", SAFETENSORS, file(&[entry("a", "F32", "[3]", 0, 8)], 8), "has 8 bytes"),
+        case(
+            "a shape beyond all numbers",
+            SAFETENSORS,
+            file(&[entry("a", "F32", "[4294967296,4294967296,4294967296]", 0, 8)], 8),
+            not_whole,
+        ),
+        case("a negative size", SAFETENSORS, file(&[entry("a", "F32", "[-1]", 0, 4)], 4), not_whole),
+        case("an unknown type", SAFETENSORS, file(&[entry("a", "F33", "[1]", 0, 4)], 4), "F33"),
+        case("half a byte", SAFETENSORS, file(&[entry("a", "F4", "[1]", 0, 0)], 0), not_whole),
+        case(
+            "a name twice",
+            SAFETENSORS,
+            file(&[entry("a", "F32", "[1]", 0, 4), entry("a", "F32", "[1]", 0, 4)], 4),
+            "the key \"a\" stands twice",
+        ),
+        case("a field twice", SAFETENSORS, safetensors(r#"{"a":{"dtype":"F32","dtype":"F32"}}"#, b""), "dtype"),
+        case("settings twice", SAFETENSORS, safetensors(r#"{"__metadata__":{},"__metadata__":{}}"#, b""), "twice"),
+        case("nested lists", SAFETENSORS, safetensors(&"[".repeat(100_000), b""), not_whole),
+        case("nested objects", SAFETENSORS, safetensors(&r#"{"a":"#.repeat(100_000), b""), not_whole),
+        case("a shape of many sizes", SAFETENSORS, file(&[entry("a", "F32", &shape(100_000), 0, 4)], 4), "at most 8 sizes"),
+        case("many tensors of nothing", SAFETENSORS, file(&names, 1), not_whole),
+        case("many strings", SAFETENSORS, safetensors(&format!(r#"{{"__metadata__":{{{strings}}}}}"#), b""), "at most 4096"),
+        case("a pickle", SAFETENSORS, dictionary(&[]), not_whole),
+    ]);
+}
+
+#[test]
+fn weights_that_do_not_fit() {
+    let whole = golden("models/bert/model.safetensors");
+    let header = 8 + u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
+    let with_first = |number: f32| {
+        let mut bytes = whole.clone();
+        bytes[header..header + 4].copy_from_slice(&number.to_le_bytes());
+        bytes
+    };
+    let replaced = |from: &str, to: &str| {
+        let text = str::from_utf8(&whole[8..header]).unwrap().replace(from, to);
+        safetensors(&text, &whole[header..])
+    };
+    check(vec![
+        case("not a number", SAFETENSORS, with_first(f32::NAN), "holds NaN at place 0"),
+        case("infinity", SAFETENSORS, with_first(f32::NEG_INFINITY), "holds -inf at place 0"),
+        case("a shape of another model", SAFETENSORS, replaced("[3,32]", "[32,3]"), "has shape [32, 3]"),
+        case("whole numbers", SAFETENSORS, replaced(r#""dtype":"F32""#, r#""dtype":"I32""#), "where floats are needed"),
+        case("another name", SAFETENSORS, replaced("classifier.bias", "classifier.bios"), "`classifier.bias` is missing"),
+        case("no tensors", SAFETENSORS, safetensors("{}", b""), "is missing"),
+        case("one tensor", TORCH, golden("torch/float32.bin"), "is missing"),
+    ]);
+}
+
+#[test]
+fn indexes_of_shards() {
+    let map = |entries: &str| format!(r#"{{"weight_map":{{{entries}}}}}"#);
+    let many = (0..50_000).map(|index| format!(r#""{index}":"../b""#)).collect::<Vec<_>>().join(",");
+    check(vec![
+        case("nothing", INDEX, "", "not an index"),
+        case("no map", INDEX, "{}", "weight_map"),
+        case("an empty map", INDEX, map(""), "its `weight_map` is empty"),
+        case("a tensor twice", INDEX, map(r#""a":"1","a":"2""#), "the key \"a\" stands twice"),
+        case("a map twice", INDEX, r#"{"weight_map":{"a":"1"},"weight_map":{"a":"2"}}"#, "duplicate field"),
+        case("a file above", INDEX, map(r#""a":"../x""#), "expected one that lies beside it"),
+        case("a file from the root", INDEX, map(r#""a":"/etc/passwd""#), "expected one that lies beside it"),
+        case("the directory", INDEX, map(r#""a":".""#), "expected one that lies beside it"),
+        case("no UTF-8", INDEX, b"{\"weight_map\":{\"\xff\":\"\"}}", "not an index"),
+        case("many tensors", INDEX, map(&many), "expected one that lies beside it"),
+        case("nested lists", INDEX, format!(r#"{{"a":{}"#, "[".repeat(100_000)), "not an index"),
+    ]);
+}
+
+#[test]
+fn settings() {
+    let with = |from: &str, to: &str| {
+        let text = String::from_utf8(golden("models/bert/config.json")).unwrap();
+        assert!(text.contains(from));
+        text.replace(from, to)
+    };
+    let layers = |count: &str| with("\"num_hidden_layers\": 2", &format!("\"num_hidden_layers\": {count}"));
+    check(vec![
+        case("nothing", CONFIG, "", "EOF"),
+        case("no UTF-8", CONFIG, b"{\"model_type\": \"\xff\"}", "invalid unicode"),
+        case("a list", CONFIG, "[]", "expected a JSON object, found a list"),
+        case("a key twice", CONFIG, with("\"hidden_size\": 32", "\"hidden_size\": 32, \"hidden_size\": 64"), "stands twice"),
+        case("10^9 layers", CONFIG, layers("1000000000"), "`num_hidden_layers` is 1000000000"),
+        case("10^300 layers", CONFIG, layers("1e300"), "`num_hidden_layers` is"),
+        case("a negative number of layers", CONFIG, layers("-1"), "`num_hidden_layers` is -1"),
+        case("10^7 layers", CONFIG, layers("10000000"), "num_hidden_layers"),
+        case("10^7 labels", CONFIG, r#"{"model_type": "bert", "num_labels": 10000000}"#, "num_labels"),
+        case("an absurd width", CONFIG, with("\"hidden_size\": 32", "\"hidden_size\": 1e18"), "`hidden_size` is"),
+        case("nested lists", CONFIG, "[".repeat(100_000), "recursion limit"),
+        case("nested objects", CONFIG, "{\"a\":".repeat(100_000), "recursion limit"),
+        case("many numbers", CONFIG, format!("[{}1]", "1,".repeat(1_000_000)), "more values than any model's settings"),
+        case("a large file", CONFIG, vec![b' '; 17 << 20], "expected a model's settings"),
+    ]);
+}
+
+#[test]
+fn archives_of_torch() {
+    let not_whole = "not a whole file of torch";
+    let whole = golden("torch/float32.bin");
+    let pickle = dictionary(&[("a", tensor(storage("FloatStorage", "0", 2), 0, &[2], &[1]))]);
+    let damaged = |at: usize, bytes: &[u8]| {
+        let mut whole = torch_file(&pickle, &[0; 8]);
+        let at = whole.len() - at;
+        whole[at..at + bytes.len()].copy_from_slice(bytes);
+        whole
+    };
+    let deflated = {
+        let mut bytes = torch_file(&pickle, &[0; 8]);
+        let at = bytes.windows(4).position(|bytes| bytes == b"PK\x01\x02").unwrap();
+        bytes[at + 10] = 8;
+        bytes
+    };
+    let tar = [&[b'a'; 257][..], b"ustar\0", &[0; 500]].concat();
+    let empty = (0..20_000).map(|index| index.to_string()).collect::<Vec<_>>();
+    let empty = empty.iter().map(|name| (name.as_str(), &b""[..])).collect::<Vec<_>>();
+    check(vec![
+        case("nothing", TORCH, b"", not_whole),
+        case("no archive", TORCH, vec![0; 4096], not_whole),
+        case("an archive before torch 1.6", TORCH, golden("torch/old.bin"), "hint: load and save it once"),
+        case("a tar archive", TORCH, tar, "hint: load and save it once"),
+        case("cut at the end", TORCH, &whole[..whole.len() - 1], not_whole),
+        case("cut in the middle", TORCH, &whole[..whole.len() / 2], not_whole),
+        case("only an end", TORCH, archive(&[]), not_whole),
+        case("no pickle", TORCH, archive(&[("data/0", b"")]), "`data.pkl` is missing"),
+        case("no storage", TORCH, archive(&[("data.pkl", &pickle)]), "`data/0` is missing"),
+        case("an entry twice", TORCH, archive(&[("data.pkl", b"."), ("data.pkl", &pickle)]), "two entries"),
+        case("a compressed entry", TORCH, deflated, "compressed or encrypted"),
+        case("a directory of 4 GiB", TORCH, damaged(10, &[0xfe, 0xff, 0xff, 0xff]), "fetch it again"),
+        case("a directory elsewhere", TORCH, damaged(6, &[9, 0, 0, 0]), not_whole),
+        case("a directory behind the end", TORCH, damaged(6, &[0xff; 4]), not_whole),
+        case("many entries", TORCH, archive(&empty), "`data.pkl` is missing"),
+        case("ends without end", TORCH, [&b"PK\x03\x04"[..], &b"PK\x05\x06".repeat(20_000)].concat(), "fetch it again"),
+        case(
+            "big-endian numbers",
+            TORCH,
+            archive(&[("data.pkl", &pickle), ("data/0", &[0; 8]), ("byteorder", b"big")]),
+            "not little-endian",
+        ),
+    ]);
+}
+
+#[test]
+fn pickles_that_would_run_code() {
+    let run = |module: &str, name: &str, instruction: &[u8]| {
+        let pickle = [b"\x80\x02", &global(module, name)[..], &tuple(&[text("touch /tmp/it-ran")]), instruction, b"."];
+        torch_file(&pickle.concat(), b"")
+    };
+    let on_the_stack = [b"\x80\x04", &text("os")[..], &text("system"), b"\x93."].concat();
+    check(vec![
+        case("os.system", TORCH, run("os", "system", b"R"), "`os.system`, which is no part of plain tensors"),
+        case("posix.system", TORCH, run("posix", "system", b"R"), "`posix.system`"),
+        case("a new object", TORCH, run("subprocess", "Popen", b"\x81"), "`subprocess.Popen`"),
+        case("eval", TORCH, run("builtins", "eval", b"R"), "`builtins.eval`"),
+        case("a name of torch", TORCH, run("torch", "load", b"R"), "`torch.load`"),
+        case("a name with dots", TORCH, run("torch._utils", "_rebuild_tensor_v2.__globals__", b"R"), "__globals__"),
+        case("a name from the stack", TORCH, torch_file(&on_the_stack, b""), "`os.system`"),
+        case("an escape to the terminal", TORCH, run("\u{1b}[31m", "x", b"R"), "\\u{1b}[31m"),
+        case("a long name", TORCH, run(&"a".repeat(100_000), "x", b"R"), "aaa…"),
+        case("another instance", TORCH, torch_file(b"(cos\nsystem\no.", b""), "`os.system`"),
+        case("an instance by name", TORCH, torch_file(b"(ios\nsystem\n.", b""), "instruction 0x69"),
+        case("an extension", TORCH, torch_file(b"\x80\x02\x82\x01.", b""), "instruction 0x82"),
+        case(
+            "a storage that is called",
+            TORCH,
+            torch_file(&[&call("torch", "FloatStorage", &tuple(&[number(1 << 40)]))[..], b"."].concat(), b""),
+            "not how torch does it",
+        ),
+        case(
+            "a dictionary of a list of pairs",
+            TORCH,
+            torch_file(&[&call("collections", "OrderedDict", &tuple(&[vec![b')']]))[..], b"."].concat(), b""),
+            "not how torch does it",
+        ),
+        case("a state that is set", TORCH, torch_file(b"\x80\x02}Nb.", b""), "None as its state"),
+    ]);
+}
+
+#[test]
+fn pickles_that_lie() {
+    let floats = |count| storage("FloatStorage", "0", count);
+    let one = |tensor| torch_file(&dictionary(&[("a", tensor)]), &[0; 8]);
+    let outside = "does not lie in a storage of 2";
+    let shared = (0..3000).map(|index| (format!("{index}"), tensor(floats(2000), 0, &[2000], &[1]))).collect::<Vec<_>>();
+    let shared = shared.iter().map(|(name, tensor)| (name.as_str(), tensor.clone())).collect::<Vec<_>>();
+    check(vec![
+        case("a storage of 2^40", TORCH, one(tensor(floats(1 << 40), 0, &[2], &[1])), "but has 8 bytes"),
+        case("a storage of 2^62", TORCH, one(tensor(floats(1 << 62), 0, &[2], &[1])), "but has 8 bytes"),
+        case("a storage of -1", TORCH, one(tensor(floats(-1), 0, &[2], &[1])), "-1 stands where"),
+        case("a longer shape", TORCH, one(tensor(floats(2), 0, &[3], &[1])), outside),
+        case("an offset", TORCH, one(tensor(floats(2), 1, &[2], &[1])), outside),
+        case("the largest offset", TORCH, one(tensor(floats(2), i64::MAX, &[2], &[1])), outside),
+        case("a stride", TORCH, one(tensor(floats(2), 0, &[2], &[2])), outside),
+        case("the largest stride", TORCH, one(tensor(floats(2), 0, &[2, 2], &[i64::MAX, 1])), outside),
+        case("a negative stride", TORCH, one(tensor(floats(2), 1, &[2], &[-1])), "-1 stands where"),
+        case("a number repeated 2^40 times", TORCH, one(tensor(floats(2), 0, &[1 << 40], &[0])), outside),
+        case("a shape beyond all numbers", TORCH, one(tensor(floats(2), 0, &[1 << 40, 1 << 40], &[0, 0])), outside),
+        case("many dimensions", TORCH, one(tensor(floats(2), 0, &[1; 9], &[1; 9])), "9 dimensions"),
+        case("very many dimensions", TORCH, one(tensor(floats(2), 0, &[1; 1000], &[1; 1000])), "a tuple has 1000"),
+        case("fewer strides", TORCH, one(tensor(floats(2), 0, &[1, 1], &[1])), "does not go with"),
+        case("an unknown storage", TORCH, one(tensor(storage("ComplexFloatStorage", "0", 1), 0, &[1], &[1])), "`torch.Comp"),
+        case("a storage above", TORCH, one(tensor(storage("FloatStorage", "../0", 2), 0, &[2], &[1])), "is missing"),
+        case("a long number", TORCH, torch_file(&[b"\x80\x02\x8a\xff", &[1; 255][..], b"."].concat(), b""), "255 bytes"),
+        case("a longer number", TORCH, torch_file(b"\x80\x02\x8b\xff\xff\xff\x7f.", b""), "instruction 0x8b"),
+        case("a text of 4 GiB", TORCH, torch_file(b"\x80\x02X\xff\xff\xff\xff.", b""), "cut off"),
+        case("a name twice", TORCH, {
+            let value = tensor(floats(2), 0, &[2], &[1]);
+            torch_file(&dictionary(&[("a", value.clone()), ("a", value)]), &[0; 8])
+        }, "two tensors are called `a`"),
+        case("one storage for thousands", TORCH, torch_file(&dictionary(&shared), &[0; 8000]), "cannot hold"),
+        case("a number instead", TORCH, torch_file(b"\x80\x02K\x01.", b""), "a dictionary of tensors is expected"),
+        case("nothing", TORCH, torch_file(b"", b""), "cut off"),
+        case("no end", TORCH, torch_file(b"\x80\x02}", b""), "cut off"),
+        case("nothing to end with", TORCH, torch_file(b"\x80\x02.", b""), "too few values"),
+        case("a mark that is missing", TORCH, torch_file(b"\x80\x02t.", b""), "a mark is missing"),
+        case("a value from below a mark", TORCH, torch_file(b"\x80\x02}(0.", b""), "instruction 0x30"),
+        case("an empty name", TORCH, torch_file(b"\x80\x02c\n\n.", b""), "`.`"),
+        case("a name without end", TORCH, torch_file(b"\x80\x02cos", b""), "a name has no end"),
+        case("entries of none", TORCH, torch_file(b"\x80\x02(NNu.", b""), "too few values"),
+        case("half an entry", TORCH, torch_file(b"\x80\x02}(Nu.", b""), "an entry has no value"),
+    ]);
+}
+
+#[test]
+fn pickles_that_would_fill_the_memory() {
+    let run = |start: &[u8], repeated: &[u8], count: usize| {
+        torch_file(&[b"\x80\x04", start, &repeated.repeat(count), b"."].concat(), b"")
+    };
+    let names = |value: &[u8]| {
+        let entries: Vec<_> = (0..150_000).map(|index| (index.to_string(), value.to_vec())).collect();
+        let entries: Vec<_> = entries.iter().map(|(name, value)| ([b"\x8c", &[name.len() as u8][..], name.as_bytes(), value].concat())).collect();
+        entries.iter().map(|entry| [&entry[..], b"s"].concat()).collect::<Vec<_>>().concat()
+    };
+    let shared = {
+        let value = tensor(storage("FloatStorage", "0", 0), 0, &[0], &[1]);
+        let pickle = [b"\x80\x04", &value[..], b"q\0}", &names(b"h\0"), b"."].concat();
+        torch_file(&pickle, b"")
+    };
+    let far = "far more than a set of tensors";
+    let waiting = "values wait on its stack";
+    let one = [&tensor(storage("FloatStorage", "0", 0), 0, &[0; 8], &[1; 8])[..], b"\x85"].concat();
+    check(vec![
+        case("nested dictionaries", TORCH, run(b"", b"}", 1_000_000), waiting),
+        case("nested tuples", TORCH, run(b")", b"\x85", 1_000_000), far),
+        case("tuples of one another", TORCH, run(b")", b"\x94h\0h\0\x86", 1_000_000), "values"),
+        case("doubled tuples", TORCH, run(b")", b"\x94\x85h\0\x86", 500_000), far),
+        case("marks", TORCH, run(b"", b"(", 1_000_000), "marks wait on its stack"),
+        case("nones", TORCH, run(b"", b"N", 1_000_000), waiting),
+        case("full tuples", TORCH, run(b"N", b"(NNNNNNNNNNNNNNNt\x86", 100_000), "too few"),
+        case("full tuples one after the other", TORCH, run(b"N", b"NNNNNNNNNNNNNNN(NNNNNNNNNNNNNNNt", 100_000), waiting),
+        case("tuples in tuples", TORCH, run(b"N", b"NN\x87", 500_000), far),
+        case("a value remembered often", TORCH, run(b"N", b"\x94", 1_000_000), far),
+        case("a value remembered far out", TORCH, run(b"N", b"r\xff\xff\xff\xff", 1), "before value 0"),
+        case("texts", TORCH, run(b"}", b"\x8c\x01aNs", 300_000), far),
+        case("empty texts", TORCH, run(b"", b"\x8c\0", 300_000), waiting),
+        case("tensors", TORCH, run(b"N", &one, 20_000), waiting),
+        case("entries", TORCH, run(b"}", &names(b"N"), 1), far),
+        case("one tensor by many names", TORCH, shared, far),
+    ]);
+}

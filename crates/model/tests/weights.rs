@@ -1,0 +1,203 @@
+//! The weights of a directory, whichever way they are stored: files of torch, and models in several files.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::TensorData;
+use firebrand_model::{Classifier, SafetensorsFile, Weights, device, named_parameters, write_safetensors};
+use half::{bf16, f16};
+use tempfile::TempDir;
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+/// Numbers of the model that the files of torch were made of.
+fn original(name: &str) -> Vec<f32> {
+    let file = SafetensorsFile::read(&golden().join("models/bert/model.safetensors")).unwrap();
+    numbers(file.floats(name).unwrap())
+}
+
+fn numbers(data: TensorData) -> Vec<f32> {
+    data.into_vec().unwrap()
+}
+
+/// A file of torch as the weights of a directory.
+fn open(name: &str) -> Result<Weights, String> {
+    let directory = tempfile::tempdir().unwrap();
+    fs::copy(golden().join("torch").join(name), directory.path().join("pytorch_model.bin")).unwrap();
+    Weights::open(directory.path()).map_err(|error| error.to_string())
+}
+
+#[test]
+fn every_kind_of_float_is_read() {
+    let kinds: [(&str, fn(f32) -> f32); 5] = [
+        ("float64.bin", |value| value),
+        ("float32.bin", |value| value),
+        ("protocol4.bin", |value| value),
+        ("float16.bin", |value| f16::from_f32(value).to_f32()),
+        ("bfloat16.bin", |value| bf16::from_f32(value).to_f32()),
+    ];
+    for (file, rounded) in kinds {
+        let weights = open(file).unwrap();
+        let shapes = weights.shapes();
+        assert_eq!(shapes.len(), 3, "{file}");
+        assert_eq!(shapes["classifier.weight"], [3, 32]);
+        for name in shapes.keys() {
+            let expected: Vec<f32> = original(name).into_iter().map(rounded).collect();
+            assert_eq!(numbers(weights.floats(name).unwrap()), expected, "{name} of {file}");
+        }
+    }
+}
+
+#[test]
+fn parameters_of_a_module_are_tensors() {
+    let weights = open("module.bin").unwrap();
+    assert_eq!(numbers(weights.floats("weight").unwrap()), original("classifier.weight"));
+    assert_eq!(numbers(weights.floats("bias").unwrap()), original("classifier.bias"));
+}
+
+#[test]
+fn tensors_may_share_a_storage_and_lie_in_it_in_any_order() {
+    let weights = open("views.bin").unwrap();
+    let whole = original("classifier.weight");
+    let take = |rows: &mut dyn Iterator<Item = (usize, usize)>| -> Vec<f32> {
+        rows.map(|(row, column)| whole[row * 32 + column]).collect()
+    };
+    let pairs = |rows: std::ops::Range<usize>, columns: Vec<usize>| {
+        rows.flat_map(move |row| columns.clone().into_iter().map(move |column| (row, column)))
+    };
+    let expected: [(&str, &[usize], Vec<f32>); 6] = [
+        ("tied", &[3, 32], whole.clone()),
+        ("transposed", &[32, 3], take(&mut pairs(0..32, (0..3).collect()).map(|(row, column)| (column, row)))),
+        ("rows", &[2, 32], take(&mut pairs(1..3, (0..32).collect()))),
+        ("columns", &[3, 16], take(&mut pairs(0..3, (1..32).step_by(2).collect()))),
+        ("scalar", &[], vec![whole[0]]),
+        ("empty", &[0, 32], vec![]),
+    ];
+    for (name, shape, values) in expected {
+        assert_eq!(weights.floats(name).unwrap(), TensorData::new(values, shape.to_vec()), "{name}");
+    }
+    assert_eq!(weights.shapes()["ids"], [1, 9]);
+    for (name, kind) in [("ids", "int64"), ("mask", "bool")] {
+        let error = weights.floats(name).unwrap_err().to_string();
+        assert!(error.contains(&format!("tensor `{name}` holds {kind}, where floats are needed")), "{error}");
+    }
+}
+
+#[test]
+fn other_files_of_torch_are_refused_with_a_hint() {
+    let old = open("old.bin").unwrap_err();
+    assert!(old.contains("before 1.6") && old.contains("hint: load and save it once with a newer torch"), "{old}");
+    let training = open("training.bin").unwrap_err();
+    assert!(training.contains("`model` is a dictionary, where a tensor is expected"), "{training}");
+}
+
+#[test]
+fn a_model_in_two_files_of_torch_is_the_same_model() {
+    let device = device("flex").unwrap();
+    let whole = Classifier::load(&golden().join("models/bert"), &device).unwrap();
+    let shards = Classifier::load(&golden().join("torch/shards"), &device).unwrap();
+    let mut expected = named_parameters(&whole.network);
+    for (_, data) in &mut expected {
+        let halves = data.as_slice::<f32>().unwrap().iter().map(|&value| f16::from_f32(value).to_f32());
+        *data = TensorData::new(halves.collect::<Vec<f32>>(), data.shape().to_vec());
+    }
+    assert_eq!(named_parameters(&shards.network), expected);
+}
+
+/// The golden model in two safetensors files, with an index that may be changed.
+fn shards(change: impl FnOnce(&mut BTreeMap<String, String>)) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let source = golden().join("models/bert");
+    fs::copy(source.join("config.json"), directory.path().join("config.json")).unwrap();
+    let file = SafetensorsFile::read(&source.join("model.safetensors")).unwrap();
+    let mut index = BTreeMap::new();
+    for shard in 0..2 {
+        let name = format!("model-{:05}-of-00002.safetensors", shard + 1);
+        let tensors: Vec<_> = file
+            .shapes()
+            .into_keys()
+            .skip(shard)
+            .step_by(2)
+            .map(|name| (name.clone(), file.floats(&name).unwrap()))
+            .collect();
+        index.extend(tensors.iter().map(|(tensor, _)| (tensor.clone(), name.clone())));
+        write_safetensors(&directory.path().join(name), &tensors, HashMap::new()).unwrap();
+    }
+    change(&mut index);
+    let text = serde_json::json!({"metadata": {"total_size": 1}, "weight_map": index}).to_string();
+    fs::write(directory.path().join("model.safetensors.index.json"), text).unwrap();
+    directory
+}
+
+#[test]
+fn a_model_in_two_safetensors_files_is_the_same_model() {
+    let directory = shards(|_| ());
+    let device = device("flex").unwrap();
+    let whole = Classifier::load(&golden().join("models/bert"), &device).unwrap();
+    let loaded = Classifier::load(directory.path(), &device).unwrap();
+    assert_eq!(named_parameters(&loaded.network), named_parameters(&whole.network));
+    // What the index forgets is read, and must have its place, all the same.
+    let forgetful = shards(|index| drop(index.remove("classifier.bias")));
+    assert_eq!(Weights::open(forgetful.path()).unwrap().shapes(), Weights::open(directory.path()).unwrap().shapes());
+}
+
+#[test]
+fn an_index_that_its_files_belie_is_refused() {
+    const FIRST: &str = "model-00001-of-00002.safetensors";
+    const SECOND: &str = "model-00002-of-00002.safetensors";
+    let refused = |directory: TempDir| Weights::open(directory.path()).unwrap_err().to_string();
+
+    let swapped = refused(shards(|index| {
+        let holder = index.get_mut("classifier.bias").unwrap();
+        *holder = if holder == FIRST { SECOND.into() } else { FIRST.into() };
+    }));
+    assert!(swapped.contains("`classifier.bias` is to be in") && swapped.contains("but lies in"), "{swapped}");
+
+    let invented = refused(shards(|index| drop(index.insert("more".into(), FIRST.into()))));
+    assert!(invented.contains(&format!("`more` is to be in `{FIRST}`, but is not")), "{invented}");
+
+    let outside = refused(shards(|index| drop(index.insert("more".into(), "../model.safetensors".into()))));
+    assert!(outside.contains("\"../model.safetensors\": expected one that lies beside it"), "{outside}");
+
+    let missing = shards(|_| ());
+    fs::remove_file(missing.path().join(SECOND)).unwrap();
+    assert!(refused(missing).contains(SECOND));
+
+    let doubled = shards(|_| ());
+    fs::copy(doubled.path().join(FIRST), doubled.path().join(SECOND)).unwrap();
+    let doubled = refused(doubled);
+    assert!(doubled.contains(&format!("both `{FIRST}` and `{SECOND}` hold")), "{doubled}");
+}
+
+#[test]
+fn safetensors_come_first_and_nothing_at_all_is_an_error_that_says_what_was_looked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let error = Weights::open(directory.path()).unwrap_err().to_string();
+    for name in [
+        "`model.safetensors`",
+        "`model.safetensors.index.json`",
+        "`pytorch_model.bin`",
+        "`pytorch_model.bin.index.json`",
+    ] {
+        assert!(error.contains(name), "{error}");
+    }
+    fs::copy(golden().join("torch/old.bin"), directory.path().join("pytorch_model.bin")).unwrap();
+    fs::copy(golden().join("models/bert/model.safetensors"), directory.path().join("model.safetensors")).unwrap();
+    assert!(Weights::open(directory.path()).unwrap().path().ends_with("model.safetensors"));
+}
+
+#[test]
+fn a_pointer_of_git_lfs_is_called_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 440449768\n";
+    for name in ["pytorch_model.bin", "model.safetensors"] {
+        fs::write(directory.path().join(name), pointer).unwrap();
+        let error = Weights::open(directory.path()).unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains("git lfs pull"), "{error}");
+    }
+}
