@@ -56,6 +56,9 @@ impl HubConfig {
     /// The largest count that is believed: a hostile file cannot make later code loop or allocate without end.
     const LARGEST: u64 = 10_000_000;
 
+    /// The most labels that are given names here: a short file must not fill the memory.
+    const MOST_NAMELESS: usize = 10_000;
+
     /// Far more layers than any model has.
     const MOST_LAYERS: usize = 10_000;
 
@@ -187,7 +190,13 @@ impl HubConfig {
     /// The labels' names by index: `id2label`, or `LABEL_0`, `LABEL_1`, … as transformers has it.
     pub(crate) fn labels(&self) -> Result<Vec<String>, ModelError> {
         let Some(value) = self.get("id2label") else {
-            let count = if self.get("num_labels").is_some() { self.count("num_labels")? } else { 2 };
+            let count = self.count_or("num_labels", 2)?;
+            if count > Self::MOST_NAMELESS {
+                let most = Self::MOST_NAMELESS;
+                return Err(
+                    self.problem(format!("`num_labels` is {count}: more than {most} need names, in `id2label`"))
+                );
+            }
             return Ok((0..count).map(|index| format!("LABEL_{index}")).collect());
         };
         let map = value.as_object().ok_or_else(|| {

@@ -2,105 +2,110 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::tensor::{DType, TensorData};
-use half::{bf16, f16};
-use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo, TensorView};
+use safetensors::tensor::{Dtype, TensorView};
 
+use super::floats::{FloatKind, not_finite};
+use super::header::{self, Entry, Header};
+use super::ranged::RangedFile;
 use crate::ModelError;
 
-/// A safetensors file in memory.
+/// An open safetensors file. Tensors are read from it as they are asked for.
 #[derive(Debug)]
 pub struct SafetensorsFile {
-    path: PathBuf,
-    bytes: Vec<u8>,
+    file: RangedFile,
     /// Where the first tensor's bytes start.
-    start: usize,
-    metadata: Metadata,
+    start: u64,
+    header: Header,
 }
 
 impl SafetensorsFile {
-    /// Reads a file and checks its header: sizes, overlaps and ends.
+    /// Opens a file, and reads and checks its header: sizes, overlaps and ends.
     ///
     /// # Errors
     /// [`ModelError::Io`] or, for a damaged file, [`ModelError::Tensors`].
     pub fn read(path: &Path) -> Result<Self, ModelError> {
-        let bytes = fs::read(path).map_err(ModelError::io("read", path))?;
-        let (start, metadata) = {
-            // Checks what `read_metadata` leaves to it: that the file is as long as its header says.
-            SafeTensors::deserialize(&bytes).map_err(|error| damaged(path, &error, bytes.len()))?;
-            let (header, metadata) =
-                SafeTensors::read_metadata(&bytes).map_err(|error| damaged(path, &error, bytes.len()))?;
-            (header + 8, metadata)
+        let file = RangedFile::open(path)?;
+        let damaged = |problem: String| {
+            let length = file.length();
+            file.problem(format!(
+                "not a whole safetensors file ({problem}; the file has {length} bytes): fetch it again"
+            ))
         };
-        Ok(Self { path: path.to_owned(), bytes, start, metadata })
+        if file.length() < header::LENGTH {
+            return Err(damaged("it is too short to have a header".to_owned()));
+        }
+        let length = file.read(0, header::LENGTH)?.iter().rev().fold(0, |sum, &byte| (sum << 8) | u64::from(byte));
+        let Some(data) = (file.length() - header::LENGTH).checked_sub(length) else {
+            return Err(damaged(format!("its header is to have {length} bytes")));
+        };
+        if length > header::LONGEST {
+            return Err(damaged(format!("its header has {length} bytes, more than any model's")));
+        }
+        let text = file.read(header::LENGTH, length)?;
+        let header = Header::parse(&text, data).map_err(damaged)?;
+        Ok(Self { start: header::LENGTH + length, header, file })
     }
 
     /// The file's path.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.file.path()
     }
 
     /// The free-form strings of the header (`format`, …).
     pub fn strings(&self) -> HashMap<String, String> {
-        self.metadata.metadata().clone().unwrap_or_default()
+        self.header.strings.clone().into_iter().collect()
     }
 
     /// Every tensor's name and shape, by name.
     pub fn shapes(&self) -> BTreeMap<String, Vec<usize>> {
-        self.metadata.tensors().into_iter().map(|(name, info)| (name, info.shape.clone())).collect()
+        self.header.tensors.iter().map(|(name, entry)| (name.clone(), entry.shape.clone())).collect()
     }
 
     /// A tensor of floats as float32, in row-major order.
     ///
     /// # Errors
-    /// [`ModelError::Tensors`] when there is no such tensor, it holds no floats, or one of them is not finite.
+    /// [`ModelError::Io`]; [`ModelError::Tensors`] when there is no such tensor, it holds no floats, or one of them is not
+    /// finite.
     pub fn floats(&self, name: &str) -> Result<TensorData, ModelError> {
-        let problem = |problem: String| ModelError::Tensors { path: self.path.clone(), problem };
-        let info = self.metadata.info(name).ok_or_else(|| problem(format!("there is no tensor `{name}`")))?;
-        let bytes = self.bytes_of(info);
-        let values: Vec<f32> = match info.dtype {
-            Dtype::F32 => numbers(bytes, f32::from_le_bytes),
-            Dtype::F16 => numbers(bytes, |bytes| f16::from_le_bytes(bytes).to_f32()),
-            Dtype::BF16 => numbers(bytes, |bytes| bf16::from_le_bytes(bytes).to_f32()),
-            Dtype::F64 => numbers(bytes, |bytes| f64::from_le_bytes(bytes) as f32),
-            other => return Err(problem(format!("tensor `{name}` holds {other:?}, where floats are needed"))),
+        let entry = self.entry(name)?;
+        let kind = match entry.dtype {
+            Dtype::F16 => FloatKind::F16,
+            Dtype::BF16 => FloatKind::Bf16,
+            Dtype::F32 => FloatKind::F32,
+            Dtype::F64 => FloatKind::F64,
+            other => {
+                return Err(self.file.problem(format!("tensor `{name}` holds {other:?}, where floats are needed")));
+            }
         };
-        if let Some(place) = values.iter().position(|value| !value.is_finite()) {
-            return Err(problem(format!("tensor `{name}` holds {} at place {place}", values[place])));
+        let (from, to) = entry.offsets;
+        let values = self.file.floats(self.start + from, (to - from) / kind.size(), kind)?;
+        match not_finite(name, &values) {
+            Some(problem) => Err(self.file.problem(problem)),
+            None => Ok(TensorData::new(values, entry.shape.clone())),
         }
-        Ok(TensorData::new(values, info.shape.clone()))
     }
 
     /// Whether there is a tensor of this name that holds int8.
     pub(crate) fn is_int8(&self, name: &str) -> bool {
-        self.metadata.info(name).is_some_and(|info| info.dtype == Dtype::I8)
+        self.header.tensors.get(name).is_some_and(|entry| entry.dtype == Dtype::I8)
     }
 
     /// The values and the shape of a tensor of int8.
     pub(crate) fn int8(&self, name: &str) -> Result<(Vec<i8>, Vec<usize>), ModelError> {
-        let info = self.metadata.info(name).filter(|info| info.dtype == Dtype::I8).ok_or_else(|| {
-            ModelError::Tensors { path: self.path.clone(), problem: format!("there is no int8 tensor `{name}`") }
-        })?;
-        Ok((self.bytes_of(info).iter().map(|byte| byte.cast_signed()).collect(), info.shape.clone()))
+        let entry = self.entry(name)?;
+        if entry.dtype != Dtype::I8 {
+            return Err(self.file.problem(format!("tensor `{name}` holds {:?}, where int8 is needed", entry.dtype)));
+        }
+        let (from, to) = entry.offsets;
+        let bytes = self.file.read(self.start + from, to - from)?;
+        Ok((bytes.into_iter().map(u8::cast_signed).collect(), entry.shape.clone()))
     }
 
-    fn bytes_of(&self, info: &TensorInfo) -> &[u8] {
-        let (from, to) = info.data_offsets;
-        // In range: `read` checked every offset against the file's length.
-        &self.bytes[self.start + from..self.start + to]
-    }
-}
-
-fn numbers<const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> f32) -> Vec<f32> {
-    bytes.as_chunks::<N>().0.iter().map(|&chunk| read(chunk)).collect()
-}
-
-fn damaged(path: &Path, error: &safetensors::SafeTensorError, length: usize) -> ModelError {
-    ModelError::Tensors {
-        path: path.to_owned(),
-        problem: format!("not a whole safetensors file ({error}; the file has {length} bytes): fetch it again"),
+    fn entry(&self, name: &str) -> Result<&Entry, ModelError> {
+        self.header.tensors.get(name).ok_or_else(|| self.file.problem(format!("there is no tensor `{name}`")))
     }
 }
 

@@ -1,0 +1,132 @@
+//! The header of a safetensors file: eight bytes of length, then JSON.
+//!
+//! The `safetensors` crate reads it into several copies of growing size; a hostile header of many small numbers takes it
+//! thirty times the file's size. This reader keeps what it needs as it goes, and refuses a name that stands twice.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use safetensors::tensor::Dtype;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use super::json::{Distinct, twice};
+
+/// Bytes before the header: its length.
+pub(super) const LENGTH: u64 = 8;
+
+/// The longest header that is read, as in the format's own library.
+pub(super) const LONGEST: u64 = 100_000_000;
+
+/// The most dimensions that a tensor may have.
+const DIMENSIONS: usize = 8;
+
+/// The most free-form strings.
+const STRINGS: usize = 4096;
+
+/// What a header says.
+#[derive(Debug, Default)]
+pub(super) struct Header {
+    pub(super) strings: BTreeMap<String, String>,
+    pub(super) tensors: BTreeMap<String, Entry>,
+}
+
+/// What a header says of a tensor.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Entry {
+    pub(super) dtype: Dtype,
+    #[serde(deserialize_with = "shape")]
+    pub(super) shape: Vec<usize>,
+    /// Where its bytes start and end, counted from the header's end.
+    #[serde(rename = "data_offsets")]
+    pub(super) offsets: (u64, u64),
+}
+
+impl Header {
+    /// Reads a header of a file that has `data` bytes after it, and checks that the tensors lie there one after the other,
+    /// none in another's place and no byte unused.
+    pub(super) fn parse(text: &[u8], data: u64) -> Result<Self, String> {
+        let header: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        let mut places: Vec<_> = header.tensors.iter().map(|(name, entry)| (entry.offsets, name)).collect();
+        places.sort_unstable();
+        let mut end = 0;
+        for ((from, to), name) in places {
+            if from != end || to < from {
+                return Err(format!(
+                    "`{name}` lies from byte {from} to {to}, where a tensor is to start at byte {end}"
+                ));
+            }
+            let entry = &header.tensors[name];
+            if entry.bytes() != Some(to - from) {
+                return Err(format!("`{name}`, {:?} of shape {:?}, has {} bytes", entry.dtype, entry.shape, to - from));
+            }
+            end = to;
+        }
+        if end != data {
+            return Err(format!("the tensors take {end} bytes, and {data} are there"));
+        }
+        Ok(header)
+    }
+}
+
+impl Entry {
+    /// Bytes of a tensor of this type and shape.
+    fn bytes(&self) -> Option<u64> {
+        let bits =
+            self.shape.iter().try_fold(self.dtype.bitsize() as u64, |bits, &size| bits.checked_mul(size as u64))?;
+        bits.is_multiple_of(8).then_some(bits / 8)
+    }
+}
+
+fn shape<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<usize>, D::Error> {
+    struct Sizes;
+    impl<'de> Visitor<'de> for Sizes {
+        type Value = Vec<usize>;
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(formatter, "a list of at most {DIMENSIONS} sizes")
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Vec<usize>, A::Error> {
+            let mut sizes = Vec::new();
+            while let Some(size) = access.next_element()? {
+                if sizes.len() == DIMENSIONS {
+                    return Err(Error::invalid_length(sizes.len() + 1, &self));
+                }
+                sizes.push(size);
+            }
+            Ok(sizes)
+        }
+    }
+    deserializer.deserialize_seq(Sizes)
+}
+
+impl<'de> Deserialize<'de> for Header {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Header;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object of tensors")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Header, A::Error> {
+                let mut header = Header::default();
+                let mut has_strings = false;
+                while let Some(key) = access.next_key::<String>()? {
+                    if key == "__metadata__" {
+                        if std::mem::replace(&mut has_strings, true) {
+                            return Err(twice(&key));
+                        }
+                        let strings = access.next_value::<Option<Distinct<String, STRINGS>>>()?;
+                        header.strings = strings.map(|Distinct(strings)| strings).unwrap_or_default();
+                    } else if header.tensors.contains_key(&key) {
+                        return Err(twice(&key));
+                    } else {
+                        header.tensors.insert(key, access.next_value()?);
+                    }
+                }
+                Ok(header)
+            }
+        }
+        deserializer.deserialize_map(Entries)
+    }
+}

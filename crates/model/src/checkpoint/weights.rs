@@ -1,0 +1,160 @@
+//! The weights of a directory in the hub's layout, whichever way they are stored.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::TensorData;
+
+use super::SafetensorsFile;
+use super::hub::TensorFile;
+use super::shards::Index;
+use super::torch::TorchFile;
+use crate::ModelError;
+
+/// A kind of tensor file.
+#[derive(Debug, Clone, Copy)]
+enum Format {
+    Safetensors,
+    Torch,
+}
+
+/// What is looked for, best first, as transformers does it.
+const PLACES: [(&str, Format, bool); 4] = [
+    ("model.safetensors", Format::Safetensors, false),
+    ("model.safetensors.index.json", Format::Safetensors, true),
+    ("pytorch_model.bin", Format::Torch, false),
+    ("pytorch_model.bin.index.json", Format::Torch, true),
+];
+
+/// Tensors in one file or several, in safetensors' format or torch's.
+///
+/// Files are opened and their headers checked at once; a tensor's numbers are read when they are asked for.
+#[derive(Debug)]
+pub struct Weights {
+    /// The file, or the index of the files.
+    path: PathBuf,
+    files: Vec<Part>,
+    /// Tensor → its file's place in `files`.
+    tensors: BTreeMap<String, usize>,
+}
+
+impl Weights {
+    /// Opens the weights of a directory: `model.safetensors`, or else its shards, or else `pytorch_model.bin`, or else
+    /// its shards.
+    ///
+    /// # Errors
+    /// [`ModelError::Tensors`] when there is none of these, a file is damaged, or an index and its files disagree;
+    /// [`ModelError::Io`] when a file cannot be read.
+    pub fn open(directory: &Path) -> Result<Self, ModelError> {
+        for (name, format, sharded) in PLACES {
+            let path = directory.join(name);
+            if path.try_exists().map_err(ModelError::io("read", &path))? {
+                return if sharded { Self::shards(directory, path, format) } else { Self::single(path, format) };
+            }
+        }
+        let names = PLACES.map(|(name, ..)| format!("`{name}`")).join(", ");
+        Err(ModelError::Tensors {
+            path: directory.to_owned(),
+            problem: format!("there are no weights here: looked for {names}"),
+        })
+    }
+
+    fn single(path: PathBuf, format: Format) -> Result<Self, ModelError> {
+        let file = Part::open(&path, format)?;
+        let tensors = file.as_dyn().shapes().into_keys().map(|name| (name, 0)).collect();
+        Ok(Self { path, files: vec![file], tensors })
+    }
+
+    fn shards(directory: &Path, path: PathBuf, format: Format) -> Result<Self, ModelError> {
+        let problem = |problem: String| ModelError::Tensors { path: path.clone(), problem };
+        let index = Index::read(&path)?;
+        let mut files = Vec::new();
+        // What the files hold, not what the index lists: a tensor that it forgets must be accounted for too.
+        let mut tensors: BTreeMap<String, usize> = BTreeMap::new();
+        for (place, file) in index.files.iter().enumerate() {
+            let part = Part::open(&directory.join(file), format)?;
+            for name in part.as_dyn().shapes().into_keys() {
+                if let Some(other) = tensors.get(&name) {
+                    return Err(problem(format!("both `{}` and `{file}` hold `{name}`", index.files[*other])));
+                }
+                tensors.insert(name, place);
+            }
+            files.push(part);
+        }
+        for (name, &place) in &index.tensors {
+            match tensors.get(name) {
+                Some(&found) if found == place => (),
+                Some(&found) => {
+                    let (named, holder) = (&index.files[place], &index.files[found]);
+                    return Err(problem(format!("`{name}` is to be in `{named}`, but lies in `{holder}`")));
+                }
+                None => {
+                    return Err(problem(format!(
+                        "`{name}` is to be in `{}`, but is not: fetch it again",
+                        index.files[place]
+                    )));
+                }
+            }
+        }
+        Ok(Self { path, files, tensors })
+    }
+
+    /// The file, or the index of the files.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Every tensor's name and shape, by name.
+    pub fn shapes(&self) -> BTreeMap<String, Vec<usize>> {
+        self.files.iter().flat_map(|file| file.as_dyn().shapes()).collect()
+    }
+
+    /// A tensor of floats as float32, in row-major order.
+    ///
+    /// # Errors
+    /// [`ModelError::Io`]; [`ModelError::Tensors`] when there is no such tensor, it holds no floats, or one of them is not
+    /// finite.
+    pub fn floats(&self, name: &str) -> Result<TensorData, ModelError> {
+        let file = self.tensors.get(name).and_then(|&place| self.files.get(place)).ok_or_else(|| {
+            ModelError::Tensors { path: self.path.clone(), problem: format!("there is no tensor `{name}`") }
+        })?;
+        file.as_dyn().floats(name)
+    }
+}
+
+impl TensorFile for Weights {
+    fn path(&self) -> &Path {
+        self.path()
+    }
+
+    fn shapes(&self) -> BTreeMap<String, Vec<usize>> {
+        self.shapes()
+    }
+
+    fn floats(&self, name: &str) -> Result<TensorData, ModelError> {
+        self.floats(name)
+    }
+}
+
+/// One file.
+#[derive(Debug)]
+enum Part {
+    Safetensors(SafetensorsFile),
+    Torch(TorchFile),
+}
+
+impl Part {
+    fn open(path: &Path, format: Format) -> Result<Self, ModelError> {
+        match format {
+            Format::Safetensors => SafetensorsFile::read(path).map(Self::Safetensors),
+            Format::Torch => TorchFile::open(path).map(Self::Torch),
+        }
+    }
+
+    fn as_dyn(&self) -> &dyn TensorFile {
+        match self {
+            Self::Safetensors(file) => file,
+            Self::Torch(file) => file,
+        }
+    }
+}
