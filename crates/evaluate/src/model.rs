@@ -16,7 +16,7 @@ pub(crate) struct ModelFacts {
     pub(crate) family: String,
     pub(crate) parameters: usize,
     /// The longest row that it takes, in tokens.
-    pub(crate) max_length: usize,
+    pub(crate) max_length: Option<usize>,
     /// The kind of device that answered.
     pub(crate) device: String,
 }

@@ -84,8 +84,8 @@ pub(crate) fn copy_tokenizer(from: &Path, bundle: &Path, classifier: &Classifier
     if tokenizer.vocab_size() > classifier.vocab_size() {
         return Err(misfit("the number of tokens", tokenizer.vocab_size(), classifier.vocab_size()));
     }
-    if tokenizer.max_length() > classifier.max_length() {
-        return Err(misfit("the longest text", tokenizer.max_length(), classifier.max_length()));
+    if let Some(most) = classifier.max_length().filter(|&most| tokenizer.max_length() > most) {
+        return Err(misfit("the longest text", tokenizer.max_length(), most));
     }
     Ok(tokenizer.max_length())
 }

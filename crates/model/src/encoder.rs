@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::attention::Context;
 use crate::layer::{EncoderLayer, LayerConfig};
 use crate::{
-    AttentionConfig, Batch, Convolution, ConvolutionConfig, Dropout, DropoutRng, Embeddings, EmbeddingsConfig,
-    LayerNorm, ModelError, NormConfig, ParameterSource, Relative,
+    AttentionConfig, Batch, Convolution, ConvolutionConfig, DisentangledConfig, Dropout, DropoutRng, Embeddings,
+    EmbeddingsConfig, LayerNorm, ModelError, NormConfig, ParameterSource, Relative,
 };
 
 /// The shape of an [`Encoder`].
@@ -39,7 +39,9 @@ pub struct Encoder {
     pub embeddings: Embeddings,
     /// From the lowest to the highest.
     pub layers: Vec<EncoderLayer>,
-    /// What all layers compare with distances.
+    /// `[ranges, heads]`: what each range of distances adds to the scores of all layers.
+    pub distance_bias: Option<Param<Tensor<2>>>,
+    /// A vector for each range of distances, which all layers compare with contents.
     pub distances: Option<DistanceTable>,
     /// Beside the first layer.
     pub convolution: Option<Convolution>,
@@ -49,10 +51,10 @@ pub struct Encoder {
     config: EncoderConfig,
 }
 
-/// One row for each range of distances, shared by all layers.
+/// A vector for each range of distances.
 #[derive(Module, Debug)]
 pub struct DistanceTable {
-    /// `[ranges, hidden]`, or `[ranges, heads]`.
+    /// `[ranges, hidden]`.
     pub weight: Param<Tensor<2>>,
     /// Of the rows.
     pub norm: Option<LayerNorm>,
@@ -70,7 +72,17 @@ impl Encoder {
         for index in 0..config.distinct_layers {
             layers.push(EncoderLayer::new(source, index, hidden, &config.layer)?);
         }
-        let distances = DistanceTable::new(source, "encoder.distances", hidden, &config.layer.attention)?;
+        let AttentionConfig { heads, ref relative, .. } = config.layer.attention;
+        let distance_bias = match relative {
+            Relative::Bucketed { rows } => Some(source.take("encoder.distance_bias", [*rows, heads])?),
+            _ => None,
+        };
+        let distances = match relative {
+            Relative::Disentangled(relative) => {
+                Some(DistanceTable::new(source, "encoder.distances", hidden, relative)?)
+            }
+            _ => None,
+        };
         let convolution = config.convolution.as_ref();
         let convolution =
             convolution.map(|convolution| Convolution::new(source, "encoder.convolution", hidden, convolution));
@@ -79,6 +91,7 @@ impl Encoder {
         Ok(Self {
             embeddings,
             layers,
+            distance_bias,
             distances,
             convolution,
             final_norm: final_norm.transpose()?,
@@ -114,6 +127,7 @@ impl Encoder {
     fn run(&self, batch: &Batch, rng: &mut Option<&mut DropoutRng>, mut see: impl FnMut(&Tensor<3>)) -> Tensor<3> {
         let EncoderConfig { layers, distinct_layers, layer: LayerConfig { ref attention, .. }, .. } = self.config;
         let table = self.distances.as_ref().map(DistanceTable::rows);
+        let table = table.or_else(|| self.distance_bias.as_ref().map(Param::val));
         let mut x = self.embeddings.forward(batch, rng);
         see(&x);
         let context = Context::new(attention, self.config.hidden, table, batch, rng);
@@ -138,16 +152,11 @@ impl DistanceTable {
         source: &mut dyn ParameterSource,
         path: &str,
         hidden: usize,
-        attention: &AttentionConfig,
-    ) -> Result<Option<Self>, ModelError> {
-        let (shape, norm) = match &attention.relative {
-            Relative::Bucketed { rows } => ([*rows, attention.heads], None),
-            Relative::Disentangled(config) => ([2 * config.span(), hidden], config.norm),
-            Relative::None | Relative::Rotary { .. } | Relative::TransformerXl { .. } => return Ok(None),
-        };
-        let weight = source.take(&format!("{path}.weight"), shape)?;
-        let norm = norm.map(|norm| LayerNorm::new(source, &format!("{path}.norm"), hidden, norm)).transpose()?;
-        Ok(Some(Self { weight, norm }))
+        config: &DisentangledConfig,
+    ) -> Result<Self, ModelError> {
+        let weight = source.take(&format!("{path}.weight"), [2 * config.span(), hidden])?;
+        let norm = config.norm.map(|norm| LayerNorm::new(source, &format!("{path}.norm"), hidden, norm));
+        Ok(Self { weight, norm: norm.transpose()? })
     }
 
     fn rows(&self) -> Tensor<2> {

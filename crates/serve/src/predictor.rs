@@ -132,8 +132,8 @@ fn check(directory: &Path, classifier: &Classifier, tokenizer: &TextTokenizer) -
     if tokenizer.vocab_size() > classifier.vocab_size() {
         return misfit("the number of tokens", tokenizer.vocab_size(), classifier.vocab_size());
     }
-    if tokenizer.max_length() > classifier.max_length() {
-        return misfit("the longest text", tokenizer.max_length(), classifier.max_length());
+    if let Some(most) = classifier.max_length().filter(|&most| tokenizer.max_length() > most) {
+        return misfit("the longest text", tokenizer.max_length(), most);
     }
     Ok(())
 }

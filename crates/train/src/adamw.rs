@@ -19,13 +19,13 @@ pub struct AdamWConfig {
     pub epsilon: f64,
     /// Decoupled weight decay.
     pub weight_decay: f64,
-    /// Ends of the paths of parameters without decay (`.bias`, `norm.weight`).
+    /// Ends of the paths of parameters without decay (`bias`, `norm.weight`).
     pub no_decay: Vec<String>,
 }
 
 impl AdamWConfig {
     /// The usual [`no_decay`](Self::no_decay).
-    pub const BIASES_AND_NORMS: [&str; 2] = [".bias", "norm.weight"];
+    pub const BIASES_AND_NORMS: [&str; 2] = ["bias", "norm.weight"];
 
     /// The decay of the parameter of this path.
     pub fn decay(&self, path: &str) -> f64 {

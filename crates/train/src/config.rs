@@ -3,6 +3,8 @@
 use firebrand_pipeline::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+use firebrand_model::StartHead;
+
 use crate::AdamWConfig;
 
 /// The `[train]` section; `configs/default.toml` has the defaults.
@@ -11,6 +13,10 @@ use crate::AdamWConfig;
 pub struct Config {
     /// `flex`, `ndarray`, `cuda` or `cuda:N`.
     pub device: String,
+    /// What becomes of a head that the model already has: `auto`, `keep` or `new`.
+    pub head: StartHead,
+    /// Which hidden state is classified: as the family does, or the mean.
+    pub pooling: Pooling,
     /// Times that every row is seen.
     pub epochs: u32,
     /// Rows in a step.
@@ -49,6 +55,17 @@ pub struct Config {
     pub log_steps: u64,
     /// Decides the head's first weights, the order of rows and dropout.
     pub seed: u64,
+}
+
+/// Which hidden state is classified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Pooling {
+    /// As the model's family does it.
+    #[serde(rename = "")]
+    Family,
+    /// The mean over the tokens.
+    #[serde(rename = "mean")]
+    Mean,
 }
 
 impl Config {

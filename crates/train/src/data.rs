@@ -67,11 +67,10 @@ impl Rows {
     pub(crate) fn check_fits(&self, classifier: &Classifier) -> Result<()> {
         for row in &self.rows {
             let problem = |problem: String| Err(Error::data(format!("{} row {}: {problem}", self.part, row.id)));
-            if row.ids.len() > classifier.max_length() {
+            if let Some(most) = classifier.max_length().filter(|&most| row.ids.len() > most) {
                 return problem(format!(
-                    "{} tokens, but the model takes {}: lower `tokenize.max_length`",
-                    row.ids.len(),
-                    classifier.max_length()
+                    "{} tokens, but the model takes {most}: lower `tokenize.max_length`",
+                    row.ids.len()
                 ));
             }
             let types = classifier.config().network.encoder.embeddings.types.unwrap_or(usize::MAX);

@@ -31,7 +31,7 @@ use firebrand_model::{Classifier, ProblemType, StartFrom, device};
 use firebrand_pipeline::{Result, ResultExt, Slot, Stage, StageIo};
 
 pub use adamw::{AdamW, AdamWConfig};
-pub use config::Config;
+pub use config::{Config, Pooling};
 pub use data::{Rows, epoch_batches};
 pub use gradients::Gradients;
 pub use learner::{Learner, StepFigures};
@@ -78,6 +78,8 @@ pub fn train(config: &Config, io: &StageIo, stop: impl Fn(u64) -> bool) -> Resul
         } else {
             ProblemType::SingleLabelClassification
         },
+        head: config.head,
+        mean_pooling: config.pooling == Pooling::Mean,
         seed: config.seed,
         hidden_dropout: config.dropout(config.hidden_dropout),
         attention_dropout: config.dropout(config.attention_dropout),

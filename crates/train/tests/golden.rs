@@ -20,6 +20,9 @@ use support::{Fixture, flat, for_each_fixture, near};
 #[test]
 fn adamw_equals_the_reference() {
     for_each_fixture(|fixture, device| {
+        if fixture.positions_count_padding() || fixture.is_multi_label() {
+            return;
+        }
         let expected = &fixture.expected["adamw"];
         let config = &expected["config"];
         let rate = number(&config["lr"]);
@@ -31,7 +34,7 @@ fn adamw_equals_the_reference() {
             let at = step as usize;
             near(&flat(&expected["logits_before_each_step"][at]), &logits(&learner, fixture), 2e-4, "logits");
             let figures;
-            (learner, figures) = learner.step(step, &rows.tokens(), &fixture.labels(), rate).unwrap();
+            (learner, figures) = learner.step(step, &rows.tokens(), &fixture.labels().concat(), rate).unwrap();
             close(number(&expected["loss_before_each_step"][at]), figures.loss, 2e-4, "loss");
         }
         near(&flat(&expected["logits_after"]), &logits(&learner, fixture), 2e-4, "logits after");
@@ -40,11 +43,13 @@ fn adamw_equals_the_reference() {
         let found = parameter_norms(&learner.classifier);
         assert_eq!(norms.keys().collect::<Vec<_>>(), found.keys().collect::<Vec<_>>());
         for (name, expected_norm) in norms {
-            let (found, count) = found[&name];
-            // Adam turns a gradient that is zero but for rounding (a key's bias) into whole steps in random directions.
+            let Norm { norm: found, elements, of_key_biases } = found[&name];
+            // Adam turns a gradient that is zero but for rounding into whole steps in random directions: that of a key's
+            // bias, which adds the same to all scores of a query, by itself or as a part of a tensor.
             let gradient = fixture.expected["grad_norm"].get(&name).and_then(Value::as_f64).unwrap_or(0.0);
             let noise = gradient < 1e-5 * number(&fixture.expected["grad_norm_total"]);
-            let room = if noise { rate * steps as f64 * (count as f64).sqrt() } else { 1e-4 * expected_norm };
+            let noisy = if noise { elements } else { of_key_biases };
+            let room = rate * steps as f64 * (noisy as f64).sqrt() + 1e-4 * expected_norm;
             assert!((found - expected_norm).abs() <= room, "{name}: expected {expected_norm}, found {found}");
         }
     });
@@ -54,6 +59,9 @@ fn adamw_equals_the_reference() {
 #[test]
 fn ten_steps_equal_the_reference() {
     for_each_fixture(|fixture, device| {
+        if fixture.positions_count_padding() || fixture.is_multi_label() {
+            return;
+        }
         let expected = &fixture.expected["trainer_like"];
         let config = &expected["config"];
         let adamw = adamw(config, AdamWConfig::BIASES_AND_NORMS.map(str::to_owned).to_vec());
@@ -77,7 +85,7 @@ fn ten_steps_equal_the_reference() {
             let rate = schedule.rate(step as u64);
             close(number(&expected["lr"]), rate, 1e-9, "learning rate");
             let figures;
-            (learner, figures) = learner.step(step as u64, &rows.tokens(), &fixture.labels(), rate).unwrap();
+            (learner, figures) = learner.step(step as u64, &rows.tokens(), &fixture.labels().concat(), rate).unwrap();
             let what = |name: &str| format!("step {step}: {name}");
             close(number(&expected["loss"]), figures.loss, 1e-3, &what("loss"));
             close(number(&expected["grad_norm_before_clip"]), figures.grad_norm, 1e-3, &what("norm of the gradients"));
@@ -106,14 +114,26 @@ fn logits(learner: &Learner, fixture: &Fixture) -> Vec<f32> {
     learner.classifier.logits(&rows, rows.len(), &mut |_| ()).unwrap().concat()
 }
 
-/// Norm and number of elements of every parameter, by the name that the hub's files give it.
-fn parameter_norms(classifier: &Classifier) -> BTreeMap<String, (f64, usize)> {
-    let norm = |(path, data): (String, burn::tensor::TensorData)| {
+/// What is held against the reference of a tensor.
+#[derive(Debug, Default, Clone, Copy)]
+struct Norm {
+    norm: f64,
+    elements: usize,
+    of_key_biases: usize,
+}
+
+/// The norm of every tensor, by the name that the hub's files give it.
+fn parameter_norms(classifier: &Classifier) -> BTreeMap<String, Norm> {
+    let mut norms: BTreeMap<String, Norm> = BTreeMap::new();
+    for (path, data) in named_parameters(&classifier.network) {
         let values = data.try_to_vec::<f32>().unwrap();
-        let norm = values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
-        (classifier.hub_name(&path).unwrap(), (norm, values.len()))
-    };
-    named_parameters(&classifier.network).into_iter().map(norm).collect()
+        // The file may hold several parameters as one tensor.
+        let sum = norms.entry(classifier.hub_name(&path).unwrap()).or_default();
+        sum.norm = sum.norm.hypot(values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt());
+        sum.elements += values.len();
+        sum.of_key_biases += if path.ends_with("attention.key.bias") { values.len() } else { 0 };
+    }
+    norms
 }
 
 /// Equal but for a share of the expected value.

@@ -9,7 +9,7 @@ pub(super) fn section(report: &Report<'_>) -> String {
     let mut facts = vec![
         ("Model family", model.family.clone()),
         ("Parameters", millions(model.parameters)),
-        ("Longest row of the model", format!("{} tokens", count(model.max_length as u64))),
+        ("Longest row of the model", model.max_length.map_or("any".to_owned(), |most| format!("{} tokens", count(most as u64)))),
         ("Training rows", count(report.train.len() as u64)),
     ];
     if let Some(steps) = training.steps {

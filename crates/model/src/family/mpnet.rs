@@ -18,7 +18,7 @@ pub(super) const FAMILY: FamilyFile = FamilyFile {
                 Rule::linear("encoder.layers.{}.attention.value", "encoder.layer.{}.attention.attn.v"),
                 Rule::linear("encoder.layers.{}.attention.output", "encoder.layer.{}.attention.attn.o"),
                 Rule::norm("encoder.layers.{}.attention_norm", "encoder.layer.{}.attention.LayerNorm"),
-                Rule::tensor("encoder.distances.weight", "encoder.relative_attention_bias.weight"),
+                Rule::tensor("encoder.distance_bias", "encoder.relative_attention_bias.weight"),
             ],
             FEED_FORWARD,
         ],
