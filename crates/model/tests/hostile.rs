@@ -152,7 +152,7 @@ fn weights_that_do_not_fit() {
             replaced("classifier.bias", "classifier.bios"),
             "`classifier.bias` is missing",
         ),
-        case("no tensors", SAFETENSORS, safetensors("{}", b""), "is missing"),
+        case("no tensors", SAFETENSORS, safetensors("{}", b""), "0 tensors are missing most of the 2 layers"),
         case("one tensor", TORCH, golden("torch/float32.bin"), "is missing"),
     ]);
 }
@@ -199,6 +199,7 @@ fn settings() {
         case("10^300 layers", CONFIG, layers("1e300"), "`num_hidden_layers` is"),
         case("a negative number of layers", CONFIG, layers("-1"), "`num_hidden_layers` is -1"),
         case("10^7 layers", CONFIG, layers("10000000"), "`num_hidden_layers` is 10000000"),
+        case("10^4 layers", CONFIG, layers("10000"), "`num_hidden_layers` is 10000"),
         case("10^7 labels", CONFIG, r#"{"model_type": "bert", "num_labels": 10000000}"#, "num_labels"),
         case("an absurd width", CONFIG, with("\"hidden_size\": 32", "\"hidden_size\": 1e18"), "`hidden_size` is"),
         case("nested lists", CONFIG, "[".repeat(100_000), "recursion limit"),

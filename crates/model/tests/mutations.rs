@@ -12,8 +12,10 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use burn::tensor::Device;
 use firebrand_model::{Classifier, Weights, device};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 /// A golden file, under the name that it has in a model's directory.
 struct Original {
@@ -111,7 +113,7 @@ fn damage(bytes: &mut Vec<u8>, random: &mut Random) {
     }
 }
 
-/// Tries damaged variants of a file, of which `work` gets the bytes and says how much memory they may take.
+/// Hands damaged variants of a file to `work`, which panics where one is not refused as it should be.
 fn try_variants(original: &Original, count: u64, work: impl Fn(&[u8])) {
     let seed = variable("FIREBRAND_SEED", 1);
     for index in 0..variable("FIREBRAND_MUTATIONS", count) {
@@ -167,55 +169,55 @@ fn damaged_pickles() {
 }
 
 /// The most memory for a golden model, whatever its settings ask for.
-const MODEL: usize = 64 << 20;
+const MODEL: usize = 8 << 20;
 
-/// Loads a golden model with other settings.
-fn load_with(directory: &Path, settings: &[u8]) {
-    let here = tempfile::tempdir().unwrap();
-    fs::write(here.path().join("config.json"), settings).unwrap();
-    fs::copy(directory.join("model.safetensors"), here.path().join("model.safetensors")).unwrap();
-    let device = device("flex").unwrap();
-    let (_, peak) = memory::peak(|| Classifier::load(here.path(), &device).map(|_| ()));
-    assert!(peak <= MODEL, "{peak} bytes were held for a model of {}", directory.display());
+/// A golden model whose settings may be changed.
+struct Model {
+    original: PathBuf,
+    copy: TempDir,
+    device: Device,
+}
+
+impl Model {
+    fn all() -> impl Iterator<Item = Self> {
+        golden("models").into_iter().map(|original| {
+            let copy = tempfile::tempdir().unwrap();
+            fs::copy(original.join("model.safetensors"), copy.path().join("model.safetensors")).unwrap();
+            Self { original, copy, device: device("flex").unwrap() }
+        })
+    }
+
+    fn settings(&self) -> Original {
+        let path = self.original.join("config.json");
+        Original { bytes: fs::read(&path).unwrap(), path, name: "config.json" }
+    }
+
+    fn load_with(&self, settings: &[u8]) {
+        fs::write(self.copy.path().join("config.json"), settings).unwrap();
+        let (_, peak) = memory::peak(|| Classifier::load(self.copy.path(), &self.device).map(|_| ()));
+        assert!(peak <= MODEL, "{peak} bytes were held");
+    }
 }
 
 #[test]
 fn damaged_settings() {
-    for directory in golden("models") {
-        let path = directory.join("config.json");
-        let original = Original { bytes: fs::read(&path).unwrap(), path, name: "config.json" };
-        try_variants(&original, 100, |bytes| load_with(&directory, bytes));
+    for model in Model::all() {
+        try_variants(&model.settings(), 100, |bytes| model.load_with(bytes));
     }
 }
 
 #[test]
 fn every_setting_may_be_absurd() {
-    let absurd = [
-        json!(0),
-        json!(-1),
-        json!(1),
-        json!(7),
-        json!(10_000),
-        json!(10_000_000),
-        json!(u64::MAX),
-        json!(1e300),
-        json!("x"),
-        json!([]),
-        json!({}),
-        json!([1, "x"]),
-        json!({"0": 0}),
-        Value::Null,
-    ];
-    for directory in golden("models") {
-        let text = fs::read_to_string(directory.join("config.json")).unwrap();
-        let Value::Object(settings) = serde_json::from_str(&text).unwrap() else { panic!("an object") };
+    let absurd = [json!(0), json!(-1), json!(1000), json!(10_000_000), json!(1e300), json!("x"), json!([1, "x"]), json!({})];
+    for model in Model::all() {
+        let Value::Object(settings) = serde_json::from_slice(&model.settings().bytes).unwrap() else { panic!("an object") };
         for key in settings.keys() {
             for value in &absurd {
                 let mut settings = settings.clone();
                 settings.insert(key.clone(), value.clone());
                 let text = Value::Object(settings).to_string();
-                let outcome = catch_unwind(AssertUnwindSafe(|| load_with(&directory, text.as_bytes())));
-                assert!(outcome.is_ok(), "`{key}` = {value} in {}", directory.display());
+                let outcome = catch_unwind(AssertUnwindSafe(|| model.load_with(text.as_bytes())));
+                assert!(outcome.is_ok(), "`{key}` = {value} in {}", model.original.display());
             }
         }
     }

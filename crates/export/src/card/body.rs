@@ -20,7 +20,7 @@ impl Card<'_> {
     }
 
     fn introduction(&self) -> String {
-        let family = self.classifier.config().family;
+        let config = self.classifier.config();
         let unknown = || "a source that is not on record".to_owned();
         format!(
             "# {}\n\nA text classifier with {} labels: a {} encoder (`{}`) of {:.1} million parameters, fine-tuned with \
@@ -29,8 +29,8 @@ impl Card<'_> {
              The licences of both apply to what was made of them.\n",
             line(self.name),
             self.classifier.labels().len(),
-            family.model_type(),
-            family.architecture(),
+            config.model_type,
+            config.architecture,
             self.classifier.parameters() as f64 / 1e6,
             self.sources.model.words.clone().unwrap_or_else(unknown),
             self.sources.data.data_words().unwrap_or_else(unknown),

@@ -79,6 +79,12 @@ pub(crate) fn load_network(
     device: &Device,
 ) -> Result<(Network, LoadReport), ModelError> {
     let stored = file.shapes();
+    // Before the layers are listed: those of a hostile configuration would take far more memory than the file.
+    let layers = config.encoder.distinct_layers;
+    if layers > stored.len() {
+        let problem = format!("{} tensors are missing most of the {layers} layers that the configuration asks for", stored.len());
+        return Err(ModelError::Tensors { path: file.path().to_owned(), problem });
+    }
     let mut used = BTreeSet::new();
     let mut places = HashMap::new();
     let mut report = LoadReport::default();
