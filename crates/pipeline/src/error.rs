@@ -96,9 +96,6 @@ impl Error {
         };
         let made = Self::new(kind, format!("cannot {verb} {}", path.display())).caused_by(error);
         match error.kind() {
-            std::io::ErrorKind::StorageFull => {
-                made.hint("the disk is full: free some space, or set `run.dir` to a directory on another disk")
-            }
             std::io::ErrorKind::NotADirectory | std::io::ErrorKind::AlreadyExists => {
                 made.hint("a file stands where a directory should be: move it away, or choose another place")
             }
@@ -114,11 +111,13 @@ impl Error {
         self
     }
 
-    /// Adds the cause, with the causes below it.
+    /// Adds the cause, with the causes below it; where a lack of space is among them, also what to do about that.
     #[must_use]
     pub fn caused_by(mut self, cause: &(dyn std::error::Error + 'static)) -> Self {
         let mut next = Some(cause);
         while let Some(error) = next {
+            let space = error.downcast_ref().and_then(about_space);
+            self.hints.extend(space.filter(|&hint| !self.hints.iter().any(|known| known == hint)).map(str::to_owned));
             let text = error.to_string();
             // Some libraries print their source in their own message too.
             if !self.causes.last().is_some_and(|last| last.contains(&text)) {
@@ -170,6 +169,22 @@ impl Error {
     }
 }
 
+/// What to do when something found no place on the disk.
+fn about_space(error: &std::io::Error) -> Option<&'static str> {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull => {
+            Some("the disk is full: free some space, or set `run.dir` to a directory on another disk")
+        }
+        std::io::ErrorKind::QuotaExceeded => {
+            Some("your share of the disk is full: free some space, or set `run.dir` to a directory on another disk")
+        }
+        std::io::ErrorKind::FileTooLarge => {
+            Some("no file may be as large as this: raise the limit (`ulimit -f`), or set `run.dir` to another disk")
+        }
+        _ => None,
+    }
+}
+
 impl Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
@@ -209,5 +224,34 @@ mod tests {
             "error: cannot read a.csv\n  caused by: bad row 3\n  caused by: pipe broke\n\nhint: look at row 3"
         );
         assert_eq!(error.kind().exit_code(), 4);
+    }
+
+    #[test]
+    fn a_lack_of_space_is_told_however_deep_it_is() {
+        let full = Error::other("cannot pack").caused_by(&Packing(std::io::ErrorKind::StorageFull.into()));
+        assert!(
+            full.render()
+                .ends_with("hint: the disk is full: free some space, or set `run.dir` to a directory on another disk")
+        );
+        let large = Error::io("write", Path::new("a"), &std::io::ErrorKind::FileTooLarge.into());
+        assert!(large.render().contains("(`ulimit -f`)") && large.kind() == ErrorKind::Other, "{}", large.render());
+        let other = Error::other("cannot pack").caused_by(&Packing(std::io::ErrorKind::TimedOut.into()));
+        assert!(!other.render().contains("hint"), "{}", other.render());
+    }
+
+    /// A library's error around the system's.
+    #[derive(Debug)]
+    struct Packing(std::io::Error);
+
+    impl Display for Packing {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("no pack was made")
+        }
+    }
+
+    impl std::error::Error for Packing {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
     }
 }

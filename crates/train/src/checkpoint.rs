@@ -199,7 +199,7 @@ fn remove_dir(path: &Path) -> Result<()> {
 fn write_tensors(path: &Path, tensors: &[(String, TensorData)]) -> Result<()> {
     write_safetensors(path, tensors, HashMap::new()).map_err(|error| {
         let failed = Error::other("cannot write a checkpoint").caused_by(&error);
-        failed.hint("is the disk full? A checkpoint takes four times the size of the model")
+        failed.hint("a checkpoint takes four times the size of the model")
     })
 }
 

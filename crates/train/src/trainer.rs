@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use firebrand_model::{Classifier, Network, Tokens};
 use firebrand_pipeline::progress::Progress;
-use firebrand_pipeline::{Error, ErrorKind, Result, StageIo};
+use firebrand_pipeline::{Error, ErrorKind, Result, ResultExt, StageIo};
 
 use crate::checkpoint::Checkpoints;
 use crate::log::{Line, MetricsLog};
@@ -45,9 +45,7 @@ impl Outcome {
     /// # Errors
     /// When the system refuses.
     pub fn write(&self, io: &StageIo) -> Result<()> {
-        self.classifier
-            .save(&io.output("model"))
-            .map_err(|error| Error::other("cannot save the model").caused_by(&error).hint("is the disk full?"))?;
+        self.classifier.save(&io.output("model")).or_other(|| "cannot save the model".to_owned())?;
         io.write_json("summary.json", &self.summary)?;
         Checkpoints::new(io.output("checkpoints")).remove()
     }
