@@ -9,7 +9,10 @@ use firebrand_pipeline::{Error, Result};
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Rows {
     pub(crate) ids: Vec<u64>,
+    /// Each row's text; of a pair both, with a space between them.
     texts: Vec<String>,
+    /// Where in its text a pair's second text begins.
+    seconds: Vec<Option<usize>>,
     /// Index of each row's label.
     pub(crate) truth: Vec<u32>,
     /// What each row counts for in training.
@@ -39,7 +42,15 @@ impl Rows {
         for example in examples {
             rows.truth.push(only_label(&example.labels, example.id, classes, path)?);
             rows.ids.push(example.id);
-            rows.texts.push(example.text);
+            let mut text = example.text;
+            let second = example.pair.map(|pair| {
+                text.push(' ');
+                let place = text.len();
+                text.push_str(&pair);
+                place
+            });
+            rows.texts.push(text);
+            rows.seconds.push(second);
             rows.weights.push(example.weight);
         }
         Ok(rows)
@@ -49,10 +60,16 @@ impl Rows {
         self.ids.len()
     }
 
-    pub(crate) fn text(&self, row: usize) -> &str {
-        &self.texts[row]
+    /// The text of a row, and the second one of a pair.
+    pub(crate) fn text(&self, row: usize) -> (&str, Option<&str>) {
+        let text = self.texts[row].as_str();
+        match self.seconds[row] {
+            Some(second) => (&text[..second - 1], Some(&text[second..])),
+            None => (text, None),
+        }
     }
 
+    /// The texts, each pair as one: what the baselines read.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
         self.texts.iter().map(String::as_str)
     }
@@ -101,6 +118,7 @@ impl Rows {
         for (id, text, label) in rows {
             made.ids.push(id);
             made.texts.push(text);
+            made.seconds.push(None);
             made.truth.push(label);
             made.weights.push(1.0);
         }
@@ -152,8 +170,18 @@ mod tests {
         let rows = Rows::new(vec![example(7, &[1]), example(3, &[0])], 2, Path::new("test.parquet")).unwrap();
         assert_eq!(rows.ids, [3, 7]);
         assert_eq!(rows.truth, [0, 1]);
-        assert_eq!(rows.text(1), "text 7");
+        assert_eq!(rows.text(1), ("text 7", None));
         assert_eq!(rows.per_label(3), [1, 1, 0]);
+    }
+
+    #[test]
+    fn a_pair_is_one_text_to_the_baselines_and_two_to_people() {
+        let pair =
+            |text: &str, pair: &str| Example { text: text.to_owned(), pair: Some(pair.to_owned()), ..example(0, &[0]) };
+        let rows = vec![pair("größe", "übel"), Example { id: 1, ..pair("", "b") }, example(2, &[0])];
+        let rows = Rows::new(rows, 2, Path::new("test.parquet")).unwrap();
+        assert_eq!(rows.texts().collect::<Vec<_>>(), ["größe übel", " b", "text 2"]);
+        assert_eq!([0, 1, 2].map(|row| rows.text(row)), [("größe", Some("übel")), ("", Some("b")), ("text 2", None)]);
     }
 
     #[test]

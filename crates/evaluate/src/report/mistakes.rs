@@ -30,14 +30,16 @@ pub(super) fn section(report: &Report<'_>) -> String {
 
 fn item(report: &Report<'_>, row: usize) -> String {
     let outcome = report.test_outcome;
+    let (first, second) = report.test.text(row);
     let [truth, predicted] = [report.test.truth[row], outcome.predicted[row]].map(|label| escape(report.label(label)));
     format!(
         "<li><p class=\"labels\"><span class=\"tag right\" dir=\"auto\">{truth}</span><span class=\"as\">taken for</span>\
          <span class=\"tag wrong\" dir=\"auto\">{predicted}</span><span class=\"sure\">{} sure</span>\
-         <span class=\"id\">row {}</span></p>{}</li>\n",
+         <span class=\"id\">row {}</span></p>{}{}</li>\n",
         percent(f64::from(outcome.confidence(row))),
         report.test.ids[row],
-        text(report.test.text(row))
+        text(first),
+        second.map(text).unwrap_or_default()
     )
 }
 
