@@ -22,7 +22,7 @@ fn original(name: &str) -> Vec<f32> {
 }
 
 fn numbers(data: TensorData) -> Vec<f32> {
-    data.into_vec().unwrap()
+    data.try_into_vec().unwrap()
 }
 
 /// A file of torch as the weights of a directory.
