@@ -25,7 +25,7 @@ pub(crate) fn golden() -> PathBuf {
 }
 
 /// Calls a check with every fixture of `models/` that a known family can read, on every CPU device.
-pub(crate) fn for_each_fixture(check: impl Fn(&Fixture, &Device)) {
+pub(crate) fn for_each_fixture(mut check: impl FnMut(&Fixture, &Device)) {
     let root = golden().join("models");
     let mut directories: Vec<PathBuf> = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()).collect();
     directories.sort();
