@@ -63,11 +63,16 @@ impl Case<'_> {
                 let count = real.len() as f64;
                 let mean = real.iter().map(|&value| f64::from(value)).sum::<f64>() / count;
                 let square = real.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>() / count;
-                near(&[expected["row_means"][row].as_f64().unwrap()], &[mean as f32], tolerance, &what);
-                near(&[expected["row_sq_means"][row].as_f64().unwrap()], &[square as f32], tolerance, &what);
-                near(&flat(&expected["first_real_token_first8"][row]), &real[..8], tolerance, &what);
-                let last = &real[real.len() - hidden..][..8];
-                near(&flat(&expected["last_real_token_first8"][row]), last, tolerance, &what);
+                let figure = |name: &str| [expected[name][row].as_f64().unwrap()];
+                near(&figure("row_means"), &[mean as f32], tolerance, &what);
+                near(&figure("row_sq_means"), &[square as f32], tolerance * square.max(1.0), &what);
+                // Not normalised between the layers of some families, and then as much larger as their rounding.
+                let near = |expected: &[f64], found: &[f32]| {
+                    let size = expected.iter().fold(1.0f64, |size, value| size.max(value.abs()));
+                    near(expected, found, tolerance * size, &what);
+                };
+                near(&flat(&expected["first_real_token_first8"][row]), &real[..8]);
+                near(&flat(&expected["last_real_token_first8"][row]), &real[real.len() - hidden..][..8]);
             }
         }
     }
