@@ -39,7 +39,8 @@ impl Case<'_> {
         }
         let alone = classifier.logits(&rows, 1, &mut |_| ()).unwrap();
         near(&flat(&expected["logits_each_row_alone_unpadded"]), &alone.concat(), tolerance, "rows alone");
-        near(&widen(&alone.concat()), &batched.concat(), 1e-5, "rows alone against the batch");
+        // 1e-5 where the reference's own rounding is not larger.
+        near(&widen(&alone.concat()), &batched.concat(), tolerance / 2.0, "rows alone against the batch");
 
         if self.fixture.positions_count_padding() {
             return;
