@@ -39,7 +39,8 @@ impl Case<'_> {
         }
         let alone = classifier.logits(&rows, 1, &mut |_| ()).unwrap();
         near(&flat(&expected["logits_each_row_alone_unpadded"]), &alone.concat(), tolerance, "rows alone");
-        near(&widen(&alone.concat()), &batched.concat(), 1e-5, "rows alone against the batch");
+        // 1e-5 where the reference's own rounding is not larger.
+        near(&widen(&alone.concat()), &batched.concat(), tolerance / 2.0, "rows alone against the batch");
 
         if self.fixture.positions_count_padding() {
             return;
@@ -63,11 +64,16 @@ impl Case<'_> {
                 let count = real.len() as f64;
                 let mean = real.iter().map(|&value| f64::from(value)).sum::<f64>() / count;
                 let square = real.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>() / count;
-                near(&[expected["row_means"][row].as_f64().unwrap()], &[mean as f32], tolerance, &what);
-                near(&[expected["row_sq_means"][row].as_f64().unwrap()], &[square as f32], tolerance, &what);
-                near(&flat(&expected["first_real_token_first8"][row]), &real[..8], tolerance, &what);
-                let last = &real[real.len() - hidden..][..8];
-                near(&flat(&expected["last_real_token_first8"][row]), last, tolerance, &what);
+                let figure = |name: &str| [expected[name][row].as_f64().unwrap()];
+                near(&figure("row_means"), &[mean as f32], tolerance, &what);
+                near(&figure("row_sq_means"), &[square as f32], tolerance * square.max(1.0), &what);
+                // Not normalised between the layers of some families, and then as much larger as their rounding.
+                let near = |expected: &[f64], found: &[f32]| {
+                    let size = expected.iter().fold(1.0f64, |size, value| size.max(value.abs()));
+                    near(expected, found, tolerance * size, &what);
+                };
+                near(&flat(&expected["first_real_token_first8"][row]), &real[..8]);
+                near(&flat(&expected["last_real_token_first8"][row]), &real[real.len() - hidden..][..8]);
             }
         }
     }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod forged;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +24,7 @@ fn original(name: &str) -> Vec<f32> {
 }
 
 fn numbers(data: TensorData) -> Vec<f32> {
-    data.into_vec().unwrap()
+    data.try_into_vec().unwrap()
 }
 
 /// A file of torch as the weights of a directory.
@@ -85,6 +87,19 @@ fn tensors_may_share_a_storage_and_lie_in_it_in_any_order() {
     for (name, kind) in [("ids", "int64"), ("mask", "bool")] {
         let error = weights.floats(name).unwrap_err().to_string();
         assert!(error.contains(&format!("tensor `{name}` holds {kind}, where floats are needed")), "{error}");
+    }
+}
+
+#[test]
+fn an_archive_with_sizes_of_64_bits_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let pickle = forged::dictionary(&[("a", forged::tensor(forged::storage("FloatStorage", "0", 3), 1, &[2], &[1]))]);
+    let storage = [1.0f32, 2.0, 3.0].map(f32::to_le_bytes).concat();
+    let entries: [(&str, &[u8]); 3] = [("data.pkl", &pickle), ("byteorder", b"little"), ("data/0", &storage)];
+    for bytes in [forged::archive(&entries), forged::archive64(&entries)] {
+        fs::write(directory.path().join("pytorch_model.bin"), bytes).unwrap();
+        let weights = Weights::open(directory.path()).unwrap();
+        assert_eq!(weights.floats("a").unwrap(), TensorData::new(vec![2.0f32, 3.0], [2]));
     }
 }
 

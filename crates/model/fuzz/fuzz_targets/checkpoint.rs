@@ -46,7 +46,7 @@ fn read_all(directory: &Path) {
     for (name, shape) in weights.shapes() {
         if let Ok(data) = weights.floats(&name) {
             assert_eq!(data.shape().to_vec(), shape);
-            assert!(data.into_vec::<f32>().unwrap().into_iter().all(f32::is_finite));
+            assert!(data.try_into_vec::<f32>().unwrap().into_iter().all(f32::is_finite));
         }
     }
 }

@@ -79,10 +79,12 @@ pub(crate) fn load_network(
     device: &Device,
 ) -> Result<(Network, LoadReport), ModelError> {
     let stored = file.shapes();
-    // Before the layers are listed: those of a hostile configuration would take far more memory than the file.
+    // Before the layers are listed, which takes some memory for each: a hostile configuration may ask for any number. Fewer
+    // are listed in any case, for the sake of an error that names what is missing.
+    const LISTED: usize = 64;
     let layers = config.encoder.distinct_layers;
-    if layers > stored.len() {
-        let problem = format!("{} tensors are missing most of the {layers} layers that the configuration asks for", stored.len());
+    if layers > stored.len().max(LISTED) {
+        let problem = format!("{} tensors are too few for the {layers} layers of the configuration", stored.len());
         return Err(ModelError::Tensors { path: file.path().to_owned(), problem });
     }
     let mut used = BTreeSet::new();

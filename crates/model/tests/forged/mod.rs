@@ -33,6 +33,44 @@ pub(crate) fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
     bytes
 }
 
+/// The same archive with every size and place in a field of 64 bits, as archives beyond 4 GiB have them.
+pub(crate) fn archive64(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut directory = Vec::new();
+    for (name, contents) in entries {
+        let name = format!("model/{name}");
+        let name_length = (name.len() as u16).to_le_bytes();
+        let length = (contents.len() as u64).to_le_bytes();
+        directory.extend(b"PK\x01\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+        directory.extend([0xff; 8]);
+        directory.extend(name_length);
+        // A field of another kind, of four bytes, and the one of 24.
+        directory.extend((8 + 28u16).to_le_bytes());
+        directory.extend([0; 10]);
+        directory.extend([0xff; 4]);
+        directory.extend(name.as_bytes());
+        directory.extend(b"FB\x04\0ZZZZ\x01\0\x18\0");
+        directory.extend([length, length, (bytes.len() as u64).to_le_bytes()].concat());
+        bytes.extend(b"PK\x03\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff");
+        bytes.extend(name_length);
+        bytes.extend([0; 2]);
+        bytes.extend(name.as_bytes());
+        bytes.extend(*contents);
+    }
+    let (start, length, count) = (bytes.len() as u64, directory.len() as u64, entries.len() as u64);
+    bytes.extend(directory);
+    let end = (bytes.len() as u64).to_le_bytes();
+    bytes.extend(b"PK\x06\x06\x2c\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+    bytes.extend([count, count, length, start].map(u64::to_le_bytes).concat());
+    bytes.extend(b"PK\x06\x07\0\0\0\0");
+    bytes.extend(end);
+    bytes.extend(1u32.to_le_bytes());
+    bytes.extend(b"PK\x05\x06\0\0\0\0");
+    bytes.extend([0xff; 12]);
+    bytes.extend([0; 2]);
+    bytes
+}
+
 /// A `.bin` file of this pickle and one storage, `0`.
 pub(crate) fn torch_file(pickle: &[u8], storage: &[u8]) -> Vec<u8> {
     archive(&[("data.pkl", pickle), ("data/0", storage)])

@@ -25,7 +25,7 @@ pub(crate) fn golden() -> PathBuf {
 }
 
 /// Calls a check with every fixture of `models/` that a known family can read, on every CPU device.
-pub(crate) fn for_each_fixture(check: impl Fn(&Fixture, &Device)) {
+pub(crate) fn for_each_fixture(mut check: impl FnMut(&Fixture, &Device)) {
     let root = golden().join("models");
     let mut directories: Vec<PathBuf> = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()).collect();
     directories.sort();
@@ -47,8 +47,15 @@ impl Fixture {
 
     /// The room that float32 needs, as measured by the reference against its own float64 copy.
     pub(crate) fn tolerance(&self) -> f64 {
-        // The reference could not make a float64 copy of ModernBERT.
-        (2.0 * self.expected["max_abs_float32_minus_float64"].as_f64().unwrap_or(0.0)).max(2e-5)
+        match self.expected["max_abs_float32_minus_float64"].as_f64() {
+            Some(distance) => (2.0 * distance).max(2e-5),
+            // The reference has no float64 copy of ModernBERT, whose rounding grows with its depth: 1.5e-5 was found by hand
+            // for seven layers, which makes 2e-5 right for three.
+            None => {
+                let config = read_json(&self.directory.join("config.json"));
+                2e-5 * (config["num_hidden_layers"].as_f64().unwrap() / 3.0).max(1.0)
+            }
+        }
     }
 
     /// Whether the reference counted positions over the padding on the left (GPT-2's, unless it is told otherwise). Then only

@@ -99,11 +99,13 @@ fn refuse_other_formats(file: &RangedFile) -> Result<(), ModelError> {
     let start = file.read(0, file.length().min(512))?;
     let is_tar = start.get(257..262) == Some(b"ustar");
     if start.starts_with(OLD) || is_tar {
-        return Err(file.problem(
+        let name = file.path().file_name().unwrap_or_default().to_string_lossy();
+        return Err(file.problem(format!(
             "written by a torch before 1.6, in a format that is not read\n\n\
-             hint: load and save it once with a newer torch, best as safetensors: \
-             `safetensors.torch.save_file(torch.load(\"pytorch_model.bin\", weights_only=True), \"model.safetensors\")`",
-        ));
+             hint: load and save it once with a newer torch, \
+             `torch.save(torch.load({name:?}, weights_only=True), {name:?})`, \
+             or, as safetensors, with `save_pretrained` of transformers",
+        )));
     }
     if !start.starts_with(b"PK\x03\x04") {
         return Err(damaged(file, "it does not begin as a zip archive does"));
