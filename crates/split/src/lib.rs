@@ -5,8 +5,8 @@
 //!
 //! - A part that the data comes with is kept as it is; only a missing one is drawn, from the rows that have no part, or,
 //!   where every row has one, from the training rows.
-//! - Rows with equal texts (but for case and space) or of one group never stand on two sides. What a given test or
-//!   validation part has is removed from the parts before it, and counted.
+//! - Rows with equal texts (but for case and space; of pairs, both texts) or of one group never stand on two sides. What a
+//!   given test or validation part has is removed from the parts before it, and counted.
 //! - Every part gets its share of every label, rounded up or down; groups, and rows with several labels, get as close to
 //!   that as they can.
 

@@ -10,7 +10,7 @@ use rand_chacha::rand_core::SeedableRng;
 use crate::assign::{Unit, assign};
 use crate::config::Config;
 use crate::iterative;
-use crate::leaks::{self, Leak, key};
+use crate::leaks::{self, Leak, key_of};
 use crate::units::units;
 
 /// A part for every row; `None` for those that were removed, each with its leak.
@@ -27,7 +27,7 @@ pub(crate) struct Plan {
 /// Plans the split of rows with one label each or, where `multi_label` says so, any number. A function of its arguments
 /// alone.
 pub(crate) fn plan(rows: &[Example], multi_label: bool, config: &Config) -> Plan {
-    let keys: Vec<String> = rows.iter().map(|row| key(&row.text)).collect();
+    let keys: Vec<String> = rows.iter().map(key_of).collect();
     let mut leaks = leaks::find(rows, &keys);
     let given = |part: Part| rows.iter().any(|row| row.part == Some(part));
     let drawn: Vec<Part> =

@@ -6,7 +6,7 @@ use std::path::Path;
 use firebrand_dataset::{Example, LabelMap, Part};
 use firebrand_pipeline::{Error, Result};
 
-use crate::leaks::key;
+use crate::leaks::key_of;
 use crate::plan::Plan;
 use crate::report::PerPart;
 
@@ -120,7 +120,7 @@ pub(crate) fn check_sides(rows: &[Example], plan: &Plan) -> Result<()> {
     let mut groups: HashMap<&str, (Part, u64)> = HashMap::new();
     for (row, part) in rows.iter().zip(&plan.parts) {
         let Some(part) = *part else { continue };
-        let text = *texts.entry(key(&row.text)).or_insert((part, row.id));
+        let text = *texts.entry(key_of(row)).or_insert((part, row.id));
         let group = row.group.as_deref().map_or((part, row.id), |group| *groups.entry(group).or_insert((part, row.id)));
         for (what, (other, id)) in [("text", text), ("group", group)] {
             if other != part {
