@@ -116,7 +116,7 @@ impl TextTokenizer {
         let unknown_id = unknown_id(&tokenizer, &facts, &config);
         let special = special.with_ids(&tokenizer);
         let end = end_token(&tokenizer, &special);
-        let xlnet = files::is_xlnet(directory, &config)?;
+        let xlnet = files::is_xlnet(directory, &config);
         let usual = if xlnet { (Side::Left, 3) } else { (Side::Right, 0) };
         let side = files::side(directory, &config, "padding_side")?.or(facts.padding_side).unwrap_or(usual.0);
         let type_id = facts.padding_type_id.unwrap_or(usual.1);
