@@ -170,6 +170,12 @@ pub(crate) fn is_xlnet(directory: &Path, config: &Map<String, Value>) -> bool {
     class.is_some_and(|class| class.starts_with("XLNet")) || family()
 }
 
+/// The id of the padding token by the model's `config.json`, where that lies beside the tokenizer and says one.
+pub(crate) fn model_pad_id(directory: &Path) -> Option<u32> {
+    let id = read_model_config(directory).ok()?.get("pad_token_id")?.as_u64()?;
+    u32::try_from(id).ok()
+}
+
 /// A side by `tokenizer_config.json`, if it says one.
 pub(crate) fn side(directory: &Path, config: &Map<String, Value>, key: &str) -> Result<Option<Side>> {
     match config.get(key) {

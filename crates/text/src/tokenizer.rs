@@ -120,13 +120,17 @@ impl TextTokenizer {
         let usual = if xlnet { (Side::Left, 3) } else { (Side::Right, 0) };
         let side = files::side(directory, &config, "padding_side")?.or(facts.padding_side).unwrap_or(usual.0);
         let type_id = facts.padding_type_id.unwrap_or(usual.1);
-        let padding = Padding { side, type_id, ..padding(&tokenizer, &special, &facts, end.as_ref()) };
+        let padding = Padding {
+            side,
+            type_id,
+            ..padding(&tokenizer, &special, &facts, files::model_pad_id(directory), end.as_ref())
+        };
         // What a reader of our files cannot work out as it was done here.
         _ = config.insert("model_max_length".to_owned(), max_length.into());
         if side == Side::Left {
             _ = config.insert("padding_side".to_owned(), "left".into());
         }
-        if let Some(token) = padding.token.as_ref().filter(|_| padding.is_end) {
+        if let Some(token) = padding.token.as_ref().filter(|_| !special.iter().any(|token| token.role == PAD)) {
             _ = config.insert("pad_token".to_owned(), token.content.clone().into());
         }
         if let Some(class) = facts.class {
@@ -282,12 +286,30 @@ fn end_token(tokenizer: &Tokenizer, special: &[SpecialToken]) -> Option<SpecialT
         .or_else(|| token(tokenizer, special, "sep_token", &["<|endoftext|>", "</s>", "[SEP]"]))
 }
 
-fn padding(tokenizer: &Tokenizer, special: &[SpecialToken], facts: &Facts, end: Option<&SpecialToken>) -> Padding {
-    const ROLE: &str = "pad_token";
+/// The padding token's role.
+const PAD: &str = "pad_token";
+
+/// Named, baked into `tokenizer.json`, by the model's `config.json`, by its usual names, or else the end of a text.
+fn padding(
+    tokenizer: &Tokenizer,
+    special: &[SpecialToken],
+    facts: &Facts,
+    model: Option<u32>,
+    end: Option<&SpecialToken>,
+) -> Padding {
     let baked_in: Vec<&str> = facts.padding_token.as_deref().into_iter().collect();
-    let own = token(tokenizer, special, ROLE, &baked_in).or_else(|| token(tokenizer, &[], ROLE, &["[PAD]", "<pad>"]));
-    let is_end = own.is_none();
-    let token = own.or_else(|| end.map(|end| SpecialToken { role: ROLE, ..end.clone() }));
+    let by_model = || {
+        let content = tokenizer.id_to_token(model?)?;
+        // A word would be another tokenizer's padding.
+        let is_special = tokenizer.get_added_vocabulary().is_special_token(&content);
+        is_special.then_some(SpecialToken { role: PAD, content, id: model? })
+    };
+    let own = token(tokenizer, special, PAD, &baked_in)
+        .or_else(by_model)
+        .or_else(|| token(tokenizer, &[], PAD, &["[PAD]", "<pad>"]));
+    let is_end =
+        own.as_ref().is_none_or(|own| special.iter().any(|token| token.role == "eos_token" && token.id == own.id));
+    let token = own.or_else(|| end.map(|end| SpecialToken { role: PAD, ..end.clone() }));
     Padding { side: Side::Right, type_id: 0, is_end: is_end && token.is_some(), token }
 }
 

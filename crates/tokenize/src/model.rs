@@ -81,8 +81,9 @@ impl ModelFacts {
             .hint("fetch weights and tokenizer from the same place"));
         }
         for (role, expected) in &self.special {
-            // A model without a padding token of its own may name any.
             let named = tokenizer.special_tokens().iter().find(|token| token.role == *role);
+            // What batches are padded with, even if no file of the tokenizer names it.
+            let named = named.or_else(|| tokenizer.padding().token.as_ref().filter(|token| token.role == *role));
             if let Some(token) = named.filter(|token| u64::from(token.id) != *expected) {
                 return Err(Error::data(format!(
                     "the tokenizer is not this model's: its `{role}` {:?} has the id {}, and the model's config.json says \

@@ -254,5 +254,11 @@ fn gpt2_pads_with_the_end_of_a_text() {
     assert_eq!(report["pads_with_end"], true);
     let config: Value = read_json(&run.path("tokenize/tokenizer/tokenizer_config.json")).unwrap();
     assert_eq!(config["pad_token"], "<|endoftext|>");
+    // The model would look for another one.
+    run.model(
+        r#"{"model_type": "gpt2", "vocab_size": 900, "n_positions": 24, "eos_token_id": 0, "pad_token_id": 899}"#,
+    );
+    let error = run.stage(0, 1).unwrap_err().render();
+    assert!(error.contains("\"<|endoftext|>\" has the id 0") && error.contains("`pad_token_id` = 899"), "{error}");
     assert!(run.path("tokenize/tokenizer/tokenizer.json").is_file());
 }
