@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use firebrand_pipeline::{Error, ErrorKind, Result};
 use serde_json::{Map, Value};
 use tokenizers::{
-    EncodeInput, Encoding, PostProcessor, Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy,
+    EncodeInput, Encoding, ModelWrapper, PostProcessor, Tokenizer, TruncationDirection, TruncationParams,
+    TruncationStrategy,
 };
 
 use crate::files::{self, Facts};
@@ -159,6 +160,21 @@ impl TextTokenizer {
     /// One more than the largest id: the rows that a model's token table must have at least.
     pub fn vocab_size(&self) -> usize {
         self.vocab_size
+    }
+
+    /// How a text is cut, by the name that `tokenizer.json` has for it: `WordPiece`, `BPE`, `Unigram` or `WordLevel`.
+    pub fn algorithm(&self) -> &'static str {
+        match self.tokenizer.get_model() {
+            ModelWrapper::BPE(_) => "BPE",
+            ModelWrapper::WordPiece(_) => "WordPiece",
+            ModelWrapper::WordLevel(_) => "WordLevel",
+            ModelWrapper::Unigram(_) => "Unigram",
+        }
+    }
+
+    /// Whether it was made of a vocabulary's files, as there is no `tokenizer.json`.
+    pub fn is_made(&self) -> bool {
+        self.made
     }
 
     /// The id of what the vocabulary has no token for; `None` where every text has tokens (byte-level tokenizers).

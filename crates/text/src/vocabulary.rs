@@ -149,27 +149,32 @@ impl Class {
         _ = tokenizer.add_tokens(special.in_order()).map_err(|error| cannot(directory, &*error))?;
         let token = |role: &str| {
             let content = special.content(role).unwrap_or_default().to_owned();
-            // All of them are tokens by now.
-            let id = tokenizer.token_to_id(&content).unwrap_or_default();
-            (content, id)
+            // Whatever can be one is a token by now.
+            match tokenizer.token_to_id(&content) {
+                Some(id) => Ok((content, id)),
+                None => Err(Error::data(format!("`{role}` {content:?} is no token: see {}", directory.display()))
+                    .hint("name the right one in tokenizer_config.json or special_tokens_map.json")),
+            }
         };
         let processor: PostProcessorWrapper = match self {
             Self::Bert => {
-                let (cls, sep) = (token("cls_token"), token("sep_token"));
+                let (cls, sep) = (token("cls_token")?, token("sep_token")?);
                 let single = [format!("{}:0", cls.0), "$A:0".to_owned(), format!("{}:0", sep.0)];
                 let second = ["$B:1".to_owned(), format!("{}:1", sep.0)];
                 template(directory, single.to_vec(), [&single[..], &second].concat(), vec![cls, sep])?.into()
             }
             Self::Mpnet => {
-                RobertaProcessing::new(token("sep_token"), token("cls_token")).add_prefix_space(false).into()
+                RobertaProcessing::new(token("sep_token")?, token("cls_token")?).add_prefix_space(false).into()
             }
-            Self::Roberta => RobertaProcessing::new(token("sep_token"), token("cls_token"))
+            Self::Roberta => RobertaProcessing::new(token("sep_token")?, token("cls_token")?)
                 .trim_offsets(flag("trim_offsets", true))
                 .add_prefix_space(prefix_space)
                 .into(),
             Self::Gpt2 => {
                 let side = |sequence: &str, segment: u32| {
-                    let edge = |key: &str, role: &str| flag(key, false).then(|| format!("{}:{segment}", token(role).0));
+                    let edge = |key: &str, role: &str| {
+                        flag(key, false).then(|| format!("{}:{segment}", special.content(role).unwrap_or_default()))
+                    };
                     let parts = [
                         edge("add_bos_token", "bos_token"),
                         Some(format!("{sequence}:{segment}")),
@@ -180,7 +185,7 @@ impl Class {
                 let pair = [side("$A", 0), side("$B", 1)].concat();
                 let edges = [("add_bos_token", "bos_token"), ("add_eos_token", "eos_token")];
                 let used = edges.into_iter().filter(|(key, _)| flag(key, false)).map(|(_, role)| token(role));
-                template(directory, side("$A", 0), pair, used.collect())?.into()
+                template(directory, side("$A", 0), pair, used.collect::<Result<_>>()?)?.into()
             }
         };
         _ = tokenizer.with_post_processor(Some(processor));
