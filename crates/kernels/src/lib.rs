@@ -7,6 +7,9 @@
 //! first argument: `Arch::new()` finds the best one of the machine at run time (AVX-512, AVX2, NEON), and
 //! `Arch::Scalar` is the portable one. Work is cut into pieces by shape alone and sums of pieces are taken in order, so
 //! results have the same bits for any number of threads.
+//!
+//! [`fused`] makes Burn operations of them, with their own backward pass, for the `flex` device; on other devices the same
+//! functions compose Burn's own operations.
 
 #[macro_use]
 mod simd;
@@ -14,6 +17,7 @@ mod simd;
 pub mod adamw;
 pub mod dropout;
 pub mod embedding;
+pub mod fused;
 pub mod gelu;
 pub mod loss;
 pub mod math;
