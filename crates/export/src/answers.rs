@@ -1,7 +1,7 @@
 //! What a model answers to the test rows, what that is worth, and how two models' answers differ.
 
-use firebrand_metrics::{Figures, most_likely};
-use firebrand_model::{Classifier, softmax};
+use firebrand_metrics::{Figures, likely, most_likely};
+use firebrand_model::{Classifier, sigmoid, softmax};
 use firebrand_pipeline::{Error, Result, ResultExt};
 
 use crate::rows::TestRows;
@@ -9,10 +9,11 @@ use crate::rows::TestRows;
 /// Scores, answers and figures of one model.
 #[derive(Debug)]
 pub(crate) struct Answers {
-    /// Before softmax, one list per row.
+    /// Before softmax or sigmoid, one list per row.
     pub(crate) logits: Vec<Vec<f32>>,
     pub(crate) probabilities: Vec<Vec<f32>>,
-    pub(crate) predicted: Vec<u32>,
+    /// The labels given to each row: one, or any number.
+    pub(crate) predicted: Vec<Vec<u32>>,
     pub(crate) figures: Figures,
 }
 
@@ -36,12 +37,19 @@ impl Answers {
             let problem = format!("the model's answer to row {} is not finite: {:?}", rows.id(row), logits[row]);
             return Err(Error::data(problem).hint("training has diverged: lower `train.learning_rate`"));
         }
-        let probabilities: Vec<Vec<f32>> = logits.iter().map(|logits| softmax(logits)).collect();
-        // Finite logits have a most likely class.
-        let predicted: Vec<u32> = probabilities.iter().map(|row| most_likely(row).unwrap_or_default()).collect();
-        let classes = logits.first().map_or(0, Vec::len);
-        let figures = Figures::new(&rows.truth, &predicted, Some(&probabilities), classes)
-            .or_data(|| "the model's answers cannot be measured".to_owned())?;
+        let classes = rows.labels.len();
+        let (probabilities, predicted, figures);
+        if rows.labels.is_multi_label() {
+            probabilities = logits.iter().map(|logits| sigmoid(logits)).collect::<Vec<_>>();
+            predicted = probabilities.iter().map(|row| likely(row)).collect::<Vec<_>>();
+            figures = Figures::of_label_sets(&rows.truth(), &predicted, Some(&probabilities), classes);
+        } else {
+            probabilities = logits.iter().map(|logits| softmax(logits)).collect();
+            // Finite logits have a most likely class.
+            predicted = probabilities.iter().map(|row| vec![most_likely(row).unwrap_or_default()]).collect();
+            figures = Figures::new(&rows.truth().concat(), &predicted.concat(), Some(&probabilities), classes);
+        }
+        let figures = figures.or_data(|| "the model's answers cannot be measured".to_owned())?;
         Ok(Self { logits, probabilities, predicted, figures })
     }
 }
@@ -61,8 +69,8 @@ pub(crate) fn largest_difference(some: &[Vec<f32>], others: &[Vec<f32>]) -> (f32
     largest
 }
 
-/// How many rows have another label.
-pub(crate) fn labels_changed(some: &[u32], others: &[u32]) -> usize {
+/// How many rows have other labels.
+pub(crate) fn labels_changed(some: &[Vec<u32>], others: &[Vec<u32>]) -> usize {
     some.iter().zip(others).filter(|(a, b)| a != b).count()
 }
 
@@ -80,6 +88,8 @@ mod tests {
 
     #[test]
     fn changed_labels_are_counted() {
-        assert_eq!(labels_changed(&[0, 1, 1], &[0, 0, 1]), 1);
+        let sets = |labels: &[u32]| labels.iter().map(|&label| vec![label]).collect::<Vec<_>>();
+        assert_eq!(labels_changed(&sets(&[0, 1, 1]), &sets(&[0, 0, 1])), 1);
+        assert_eq!(labels_changed(&[vec![], vec![0, 1]], &[vec![0], vec![0, 1]]), 1);
     }
 }

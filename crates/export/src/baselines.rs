@@ -11,6 +11,7 @@ pub(crate) struct Baseline {
     pub(crate) name: String,
     pub(crate) accuracy: f64,
     pub(crate) macro_f1: Option<f64>,
+    pub(crate) micro_f1: Option<f64>,
 }
 
 /// Reads what `metrics.json` has under `baselines`: objects by key or in a list, each with an `accuracy`, directly or under
@@ -31,7 +32,12 @@ pub(crate) fn read_baselines(path: &Path) -> Result<Vec<Baseline>> {
 fn baseline(key: &str, value: &Value) -> Option<Baseline> {
     let figures = if value["accuracy"].is_number() { value } else { &value["test"] };
     let name = value["name"].as_str().map_or_else(|| name(key), str::to_owned);
-    Some(Baseline { name, accuracy: figures["accuracy"].as_f64()?, macro_f1: figures["macro_f1"].as_f64() })
+    Some(Baseline {
+        name,
+        accuracy: figures["accuracy"].as_f64()?,
+        macro_f1: figures["macro_f1"].as_f64(),
+        micro_f1: figures["averages"]["micro"]["f1"].as_f64(),
+    })
 }
 
 /// A name for people.
@@ -65,13 +71,16 @@ mod tests {
         assert_eq!(found.len(), 2);
         assert_eq!(found[0].name, "always the most frequent label");
         assert_eq!((found[0].accuracy, found[0].macro_f1), (0.5, Some(0.3)));
-        assert_eq!(found[1], Baseline { name: "my model".to_owned(), accuracy: 0.75, macro_f1: None });
+        assert_eq!(found[1], Baseline { name: "my model".to_owned(), accuracy: 0.75, macro_f1: None, micro_f1: None });
     }
 
     #[test]
     fn a_list_of_named_ones_will_do() {
         let found = read(&json!({ "baselines": [{ "name": "fastText", "accuracy": 0.7, "macro_f1": 0.6 }] }));
-        assert_eq!(found, [Baseline { name: "fastText".to_owned(), accuracy: 0.7, macro_f1: Some(0.6) }]);
+        assert_eq!(
+            found,
+            [Baseline { name: "fastText".to_owned(), accuracy: 0.7, macro_f1: Some(0.6), micro_f1: None }]
+        );
     }
 
     #[test]

@@ -29,9 +29,16 @@ pub(crate) fn load_trained(directory: &Path, device: &str, labels: &LabelMap) ->
         return Err(Error::data(problem)
             .hint("the model was trained on other data: run `cargo xtask pipeline --from train --force`"));
     }
-    if classifier.config().problem != ProblemType::SingleLabelClassification {
-        return Err(Error::data(format!("{} gives a text several labels", directory.join("config.json").display()))
-            .hint("this stage exports classifiers with one label per text"));
+    let several = classifier.config().problem == ProblemType::MultiLabelClassification;
+    if several != labels.is_multi_label() {
+        let number = |several: bool| if several { "any number of labels" } else { "one label" };
+        return Err(Error::data(format!(
+            "the model and the data disagree: a text has {} in {}, and {} in labels.json",
+            number(several),
+            directory.join("config.json").display(),
+            number(labels.is_multi_label())
+        ))
+        .hint("the model was trained on other data: run `cargo xtask pipeline --from train --force`"));
     }
     Ok(classifier)
 }

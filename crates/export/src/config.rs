@@ -13,9 +13,9 @@ pub struct Config {
     pub batch_size: usize,
     /// Write int8 weights beside the float32 ones.
     pub int8: bool,
-    /// Largest fall of test accuracy from float32 to int8, as a share.
+    /// Largest fall of test accuracy (micro F1, where a text has any number of labels) from float32 to int8, as a share.
     pub max_accuracy_drop: f64,
-    /// Smallest test accuracy of whatever is exported, as a share; 0: any will do.
+    /// Smallest test accuracy (or micro F1, as above) of whatever is exported, as a share; 0: any will do.
     pub min_accuracy: f64,
 }
 

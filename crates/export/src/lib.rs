@@ -52,7 +52,7 @@ impl Stage for Export {
 
     fn run(config: &Config, io: &StageIo) -> Result<()> {
         let labels = LabelMap::read(&io.input(Slot::Clean, "labels.json")?)?;
-        let rows = TestRows::read(&io.input(Slot::Tokenize, "test.parquet")?, labels.len())?;
+        let rows = TestRows::read(&io.input(Slot::Tokenize, "test.parquet")?, &labels)?;
         let trained = bundle::load_trained(&io.input(Slot::Train, "model")?, &config.device, &labels)?;
 
         let bundle = io.output_dir("bundle")?;
@@ -67,7 +67,7 @@ impl Stage for Export {
         let progress = io.progress("measure", rows.len() as u64 * if config.int8 { 2 } else { 1 });
         let answers = Answers::of(&written, &rows, config.batch_size, &mut |done| progress.inc(done))?;
         let predictions = io.input(Slot::Evaluate, "predictions.parquet")?;
-        let predictions = rows.read_predictions(&predictions, labels.len())?;
+        let predictions = rows.read_predictions(&predictions)?;
         let evaluate = Difference::from_evaluate(&answers, &predictions, &rows)?;
         let fp32 = Measured::new(FP32_FILE, bundle::size(&bundle.join(FP32_FILE))?, &answers);
 
@@ -113,15 +113,16 @@ fn summary(parity: &Parity) -> String {
     let megabytes = |bytes: u64| bytes as f64 / 1e6;
     let fp32 = &parity.fp32;
     let mut line = format!(
-        "float32: {:.1} MB, test accuracy {:.4}, as trained and as evaluated",
+        "float32: {:.1} MB, test {} {:.4}, as trained and as evaluated",
         megabytes(fp32.bytes),
-        fp32.accuracy
+        fp32.score_name(),
+        fp32.score()
     );
     if let Some(int8) = &parity.int8 {
         line.push_str(&format!(
-            "; int8: {:.1} MB, {:.4} ({} of {} labels changed)",
+            "; int8: {:.1} MB, {:.4} ({} of {} rows with other labels)",
             megabytes(int8.bytes),
-            int8.accuracy,
+            int8.score(),
             int8.labels_changed,
             parity.rows
         ));

@@ -33,11 +33,31 @@ pub(crate) struct Measured {
     pub(crate) bytes: u64,
     pub(crate) accuracy: f64,
     pub(crate) macro_f1: f64,
+    /// Where rows have any number of labels: then the gates hold this against the configuration, and not the accuracy,
+    /// for which one wrong decision about a label makes the whole row wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) micro_f1: Option<f64>,
+}
+
+/// Micro F1, where that is what a model with any number of labels is judged by.
+fn micro_f1(answers: &Answers) -> Option<f64> {
+    answers.figures.hamming_loss.map(|_| answers.figures.averages.micro.f1)
 }
 
 impl Measured {
     pub(crate) fn new(file: &'static str, bytes: u64, answers: &Answers) -> Self {
-        Self { file, bytes, accuracy: answers.figures.accuracy, macro_f1: answers.figures.macro_f1 }
+        let (accuracy, macro_f1) = (answers.figures.accuracy, answers.figures.macro_f1);
+        Self { file, bytes, accuracy, macro_f1, micro_f1: micro_f1(answers) }
+    }
+
+    /// What the gates hold against the configuration.
+    pub(crate) fn score(&self) -> f64 {
+        self.micro_f1.unwrap_or(self.accuracy)
+    }
+
+    /// The score's name, in a sentence.
+    pub(crate) fn score_name(&self) -> &'static str {
+        if self.micro_f1.is_some() { "micro F1" } else { "accuracy" }
     }
 }
 
@@ -48,8 +68,11 @@ pub(crate) struct Int8 {
     pub(crate) bytes: u64,
     pub(crate) accuracy: f64,
     pub(crate) macro_f1: f64,
+    /// Where rows have any number of labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) micro_f1: Option<f64>,
     pub(crate) largest_logit_difference: f32,
-    /// Rows with another label than the float32 file's.
+    /// Rows with other labels than the float32 file's.
     pub(crate) labels_changed: usize,
     /// The quantised matrices, the one with the largest error first.
     pub(crate) matrices: Vec<Matrix>,
@@ -76,10 +99,16 @@ impl Int8 {
             bytes,
             accuracy: int8.figures.accuracy,
             macro_f1: int8.figures.macro_f1,
+            micro_f1: micro_f1(int8),
             largest_logit_difference: largest_difference(&fp32.logits, &int8.logits).0,
             labels_changed: labels_changed(&fp32.predicted, &int8.predicted),
             matrices,
         }
+    }
+
+    /// What the gates hold against the configuration.
+    pub(crate) fn score(&self) -> f64 {
+        self.micro_f1.unwrap_or(self.accuracy)
     }
 }
 
@@ -97,12 +126,12 @@ impl Difference {
     /// When a label differs, or a probability by more than rounding.
     pub(crate) fn from_evaluate(answers: &Answers, evaluated: &[Prediction], rows: &TestRows) -> Result<Self> {
         let probabilities: Vec<Vec<f32>> = evaluated.iter().map(|row| row.probabilities.clone()).collect();
-        let predicted: Vec<u32> = evaluated.iter().flat_map(|row| row.predicted.clone()).collect();
+        let predicted: Vec<Vec<u32>> = evaluated.iter().map(|row| row.predicted.clone()).collect();
         let (largest, row) = largest_difference(&answers.probabilities, &probabilities);
         let changed = labels_changed(&answers.predicted, &predicted);
         if changed > 0 || largest > EVALUATE_TOLERANCE {
             return Err(Error::data(format!(
-                "the exported model does not answer as the evaluated one did: {changed} of {} labels differ, and \
+                "the exported model does not answer as the evaluated one did: {changed} of {} rows have other labels, and \
                  probabilities by up to {largest:.2e} (row {}), where {EVALUATE_TOLERANCE:.0e} is rounding",
                 rows.len(),
                 rows.id(row)
@@ -118,7 +147,7 @@ impl Difference {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Gate {
     pub(crate) max_accuracy_drop: f64,
-    /// From float32 to int8; `null` without int8.
+    /// Of the accuracy, or of micro F1 where rows have any number of labels, from float32 to int8; `null` without int8.
     pub(crate) accuracy_drop: Option<f64>,
     pub(crate) min_accuracy: f64,
     /// Always true in a finished stage: a gate that fails refuses the export.
@@ -132,28 +161,30 @@ impl Gate {
     /// A gate error with both numbers.
     pub(crate) fn pass(config: &Config, fp32: &Measured, int8: Option<&Int8>) -> Result<Self> {
         let Config { max_accuracy_drop, min_accuracy, .. } = *config;
-        let low = |what: &str, accuracy: f64| {
+        let name = fp32.score_name();
+        let low = |what: &str, score: f64| {
             Error::gate(format!(
-                "the {what} model's test accuracy is {accuracy:.4}, below `export.min_accuracy` = {min_accuracy}"
+                "the {what} model's test {name} is {score:.4}, below `export.min_accuracy` = {min_accuracy}"
             ))
         };
-        if fp32.accuracy < min_accuracy {
-            return Err(low("float32", fp32.accuracy).hint("train it better, or lower `export.min_accuracy`"));
+        if fp32.score() < min_accuracy {
+            return Err(low("float32", fp32.score()).hint("train it better, or lower `export.min_accuracy`"));
         }
-        let drop = int8.map(|int8| fp32.accuracy - int8.accuracy);
+        let drop = int8.map(|int8| fp32.score() - int8.score());
         if let (Some(int8), Some(drop)) = (int8, drop) {
             // A fall of exactly the limit passes, whatever the last bits of the two shares are.
             if drop > max_accuracy_drop + 1e-9 {
                 return Err(Error::gate(format!(
-                    "int8 takes the test accuracy from {:.4} to {:.4}: a fall of {drop:.4}, where \
+                    "int8 takes the test {name} from {:.4} to {:.4}: a fall of {drop:.4}, where \
                      `export.max_accuracy_drop` allows {max_accuracy_drop}",
-                    fp32.accuracy, int8.accuracy
+                    fp32.score(),
+                    int8.score()
                 ))
                 .hint(format!("the weights that change most are {}", worst(&int8.matrices)))
                 .hint("raise `export.max_accuracy_drop`, or set `export.int8 = false` to export float32 only"));
             }
-            if int8.accuracy < min_accuracy {
-                return Err(low("int8", int8.accuracy)
+            if int8.score() < min_accuracy {
+                return Err(low("int8", int8.score())
                     .hint("lower `export.min_accuracy`, or set `export.int8 = false` to export float32 only"));
             }
         }
@@ -176,13 +207,14 @@ mod tests {
     fn gate(change: impl FnOnce(&mut Config), fp32: f64, int8: Option<f64>) -> Result<Gate> {
         let mut config: Config = default_section(Slot::Export).unwrap();
         change(&mut config);
-        let fp32 = Measured { file: "model.safetensors", bytes: 4, accuracy: fp32, macro_f1: fp32 };
+        let fp32 = Measured { file: "model.safetensors", bytes: 4, accuracy: fp32, macro_f1: fp32, micro_f1: None };
         let matrix = Matrix { name: "a.weight".to_owned(), shape: vec![2, 2], relative_error: 0.25 };
         let int8 = int8.map(|accuracy| Int8 {
             file: Classifier::INT8_FILE,
             bytes: 1,
             accuracy,
             macro_f1: accuracy,
+            micro_f1: None,
             largest_logit_difference: 0.5,
             labels_changed: 1,
             matrices: vec![matrix],

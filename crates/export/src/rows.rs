@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use firebrand_dataset::{Prediction, TokenRow, read_predictions, read_tokens};
+use firebrand_dataset::{LabelMap, Prediction, TokenRow, read_predictions, read_tokens};
 use firebrand_model::Tokens;
 use firebrand_pipeline::{Error, Result};
 
@@ -11,34 +11,35 @@ use firebrand_pipeline::{Error, Result};
 #[derive(Debug)]
 pub(crate) struct TestRows {
     rows: Vec<TokenRow>,
-    /// Index of each row's label.
-    pub(crate) truth: Vec<u32>,
+    /// What their labels are indices of.
+    pub(crate) labels: LabelMap,
 }
 
 impl TestRows {
-    /// Reads them. Each must have one label of the `classes`.
-    pub(crate) fn read(path: &Path, classes: usize) -> Result<Self> {
+    /// Reads them. Each must have labels of the map.
+    pub(crate) fn read(path: &Path, labels: &LabelMap) -> Result<Self> {
         let rows = read_tokens(path)?;
         if rows.is_empty() {
             return Err(Error::data(format!("{} has no rows: nothing can be measured", path.display()))
                 .hint("raise `split.test`, or bring more data"));
         }
-        let truth = rows.iter().map(|row| match row.labels[..] {
-            [label] if (label as usize) < classes => Ok(label),
-            _ => Err(Error::data(format!(
-                "{}: row {} has the labels {:?}, where one label from 0 to {} is expected",
-                path.display(),
-                row.id,
-                row.labels,
-                classes - 1
-            ))
-            .hint("tokens and labels are of different runs: run `cargo xtask pipeline --from tokenize --force`")),
-        });
-        Ok(Self { truth: truth.collect::<Result<_>>()?, rows })
+        for row in &rows {
+            if let Some(problem) = labels.problem_of(&row.labels) {
+                return Err(Error::data(format!("{}: row {} {problem}", path.display(), row.id)).hint(
+                    "tokens and labels are of different runs: run `cargo xtask pipeline --from tokenize --force`",
+                ));
+            }
+        }
+        Ok(Self { rows, labels: labels.clone() })
     }
 
     pub(crate) fn len(&self) -> usize {
         self.rows.len()
+    }
+
+    /// The indices of each row's labels: one, or any number where the label map says so.
+    pub(crate) fn truth(&self) -> Vec<&[u32]> {
+        self.rows.iter().map(|row| row.labels.as_slice()).collect()
     }
 
     /// The row's id.
@@ -57,11 +58,11 @@ impl TestRows {
     }
 
     /// Reads evaluate's predictions, in the order of these rows.
-    pub(crate) fn read_predictions(&self, path: &Path, classes: usize) -> Result<Vec<Prediction>> {
-        self.align(read_predictions(path)?, classes, path)
+    pub(crate) fn read_predictions(&self, path: &Path) -> Result<Vec<Prediction>> {
+        self.align(read_predictions(path)?, path)
     }
 
-    fn align(&self, predictions: Vec<Prediction>, classes: usize, path: &Path) -> Result<Vec<Prediction>> {
+    fn align(&self, predictions: Vec<Prediction>, path: &Path) -> Result<Vec<Prediction>> {
         let stale = |problem: String| {
             Error::data(format!("{} is not about the tokenized test rows: {problem}", path.display()))
                 .hint("run `cargo xtask stage evaluate --force` to make it again")
@@ -73,13 +74,12 @@ impl TestRows {
         }
         let aligned = self.rows.iter().map(|row| {
             let prediction = by_id.remove(&row.id).ok_or_else(|| stale(format!("row {} is missing", row.id)))?;
-            if prediction.predicted.len() != 1 || prediction.probabilities.len() != classes {
-                return Err(stale(format!(
-                    "row {} has {} predicted labels and {} probabilities, where 1 and {classes} are expected",
-                    row.id,
-                    prediction.predicted.len(),
-                    prediction.probabilities.len()
-                )));
+            if let Some(problem) = self.labels.problem_of(&prediction.predicted) {
+                return Err(stale(format!("row {}, as predicted, {problem}", row.id)));
+            }
+            let (found, classes) = (prediction.probabilities.len(), self.labels.len());
+            if found != classes {
+                return Err(stale(format!("row {} has {found} probabilities, where {classes} are expected", row.id)));
             }
             Ok(prediction)
         });
@@ -97,12 +97,13 @@ mod tests {
 
     fn rows(ids: &[u64]) -> TestRows {
         let row = |&id: &u64| TokenRow { id, ids: vec![1], type_ids: vec![0], labels: vec![0], weight: 1.0, cut: 0 };
-        TestRows { rows: ids.iter().map(row).collect(), truth: vec![0; ids.len()] }
+        let labels = LabelMap::new(vec!["no".to_owned(), "yes".to_owned()]).unwrap();
+        TestRows { rows: ids.iter().map(row).collect(), labels }
     }
 
     #[test]
     fn predictions_come_in_the_rows_order_or_not_at_all() {
-        let align = |predictions| rows(&[7, 3]).align(predictions, 2, Path::new("predictions.parquet"));
+        let align = |predictions| rows(&[7, 3]).align(predictions, Path::new("predictions.parquet"));
         let fine = align(vec![prediction(3, &[0.5, 0.5]), prediction(7, &[1.0, 0.0])]).unwrap();
         assert_eq!(fine.iter().map(|row| row.id).collect::<Vec<_>>(), [7, 3]);
         let refused = |predictions| align(predictions).unwrap_err().message().to_owned();
@@ -110,5 +111,7 @@ mod tests {
         assert!(refused(vec![prediction(3, &[0.5, 0.5]); 2]).ends_with("2 rows with 1 ids instead of 2"));
         assert!(refused(vec![prediction(3, &[0.5, 0.5]), prediction(8, &[0.5, 0.5])]).ends_with("row 7 is missing"));
         assert!(refused(vec![prediction(3, &[0.5]), prediction(7, &[1.0, 0.0])]).contains("1 probabilities"));
+        let two = Prediction { predicted: vec![0, 1], ..prediction(3, &[0.5, 0.5]) };
+        assert!(refused(vec![two, prediction(7, &[1.0, 0.0])]).ends_with("row 3, as predicted, has 2 labels [0, 1]"));
     }
 }

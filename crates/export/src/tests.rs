@@ -1,5 +1,7 @@
 //! The whole stage on a tiny BERT, with tokens and labels made by hand.
 
+mod multi_label;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -359,7 +361,7 @@ fn a_model_that_evaluate_did_not_see_is_refused() {
     run.change_predictions(|rows| rows[3].predicted = vec![(rows[3].predicted[0] + 1) % 3]);
     let error = run.refused();
     assert_eq!(error.kind(), ErrorKind::Data);
-    assert!(error.message().contains("1 of 40 labels differ"), "{}", error.message());
+    assert!(error.message().contains("1 of 40 rows have other labels"), "{}", error.message());
 
     run.change_predictions(|rows| {
         rows[4].probabilities[0] += 0.001;
@@ -432,7 +434,7 @@ fn test_rows_that_cannot_be_measured_are_refused() {
     let mut rows = read_tokens(&run.path("tokenize/test.parquet")).unwrap();
     rows[2].labels = vec![3];
     write_tokens(&run.path("tokenize/test.parquet"), &rows).unwrap();
-    assert!(run.refused().message().contains("row 20 has the labels [3]"));
+    assert!(run.refused().message().contains("row 20 has the label 3, but labels.json has 3"));
 
     let run = Run::new();
     let mut rows = read_tokens(&run.path("tokenize/test.parquet")).unwrap();

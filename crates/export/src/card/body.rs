@@ -1,5 +1,6 @@
 //! The card's body: for people.
 
+use firebrand_model::ProblemType;
 use firebrand_text::{TextOptions, Unicode};
 
 use super::{Card, percent};
@@ -45,28 +46,54 @@ impl Card<'_> {
             .enumerate()
             .map(|(index, label)| format!("| {index} | {} |\n", cell(label)));
         format!(
-            "## Labels\n\nEvery text has exactly one.\n\n| index | label |\n| ---: | --- |\n{}",
+            "## Labels\n\nEvery {} has {}.\n\n| index | label |\n| ---: | --- |\n{}",
+            if self.pairs() { "pair of texts" } else { "text" },
+            if self.several() { "any number of them, or none" } else { "exactly one" },
             rows.collect::<String>()
         )
     }
 
+    /// Whether a text has any number of labels.
+    fn several(&self) -> bool {
+        self.classifier.config().problem == ProblemType::MultiLabelClassification
+    }
+
     fn figures(&self) -> String {
         let interval = self.figures.accuracy_interval_95;
-        let mut table = String::from("| | accuracy | macro F1 |\n| --- | ---: | ---: |\n");
-        let mut row = |name: &str, accuracy: f64, macro_f1: Option<f64>| {
-            let macro_f1 = macro_f1.map_or_else(|| "–".to_owned(), |f1| format!("{f1:.4}"));
-            table.push_str(&format!("| {name} | {} | {macro_f1} |\n", percent(accuracy)));
+        let several = self.several();
+        let mut table = String::from(if several {
+            "| | micro F1 | macro F1 | all labels right |\n| --- | ---: | ---: | ---: |\n"
+        } else {
+            "| | accuracy | macro F1 |\n| --- | ---: | ---: |\n"
+        });
+        let mut row = |name: &str, accuracy: f64, macro_f1: Option<f64>, micro_f1: Option<f64>| {
+            let [macro_f1, micro_f1] =
+                [macro_f1, micro_f1].map(|f1| f1.map_or_else(|| "–".to_owned(), |f1| format!("{f1:.4}")));
+            let accuracy = percent(accuracy);
+            table.push_str(&if several {
+                format!("| {name} | {micro_f1} | {macro_f1} | {accuracy} |\n")
+            } else {
+                format!("| {name} | {accuracy} | {macro_f1} |\n")
+            });
         };
-        row("**this model**", self.figures.accuracy, Some(self.figures.macro_f1));
+        let fp32 = &self.parity.fp32;
+        row("**this model**", self.figures.accuracy, Some(self.figures.macro_f1), fp32.micro_f1);
         if let Some(int8) = &self.parity.int8 {
-            row("this model, int8 weights", int8.accuracy, Some(int8.macro_f1));
+            row("this model, int8 weights", int8.accuracy, Some(int8.macro_f1), int8.micro_f1);
         }
         for baseline in self.baselines {
-            row(&format!("baseline: {}", cell(&baseline.name)), baseline.accuracy, baseline.macro_f1);
+            let name = format!("baseline: {}", cell(&baseline.name));
+            row(&name, baseline.accuracy, baseline.macro_f1, baseline.micro_f1);
         }
+        let what = if several { "share of texts with all labels right has the" } else { "accuracy's" };
+        let (is, half) = if several {
+            (", for so many texts,", " A label is given from a probability of one half on.")
+        } else {
+            (", for so many texts, is", "")
+        };
         format!(
             "## Measured\n\nOn the {} texts of the test part, which neither training nor the choice of the weights saw. The \
-             accuracy's 95 % interval, for so many texts, is {:.1} to {:.1} %.\n\n{table}",
+             {what} 95 % interval{is} {:.1} to {:.1} %.{half}\n\n{table}",
             self.figures.rows,
             interval.low * 100.0,
             interval.high * 100.0,
@@ -90,14 +117,30 @@ impl Card<'_> {
         )
     }
 
+    /// Whether the model takes pairs of texts.
+    fn pairs(&self) -> bool {
+        self.cleaning.is_some_and(|options| options.pairs)
+    }
+
     fn usage(&self) -> String {
-        "## How to use it\n\nFrom Python, with this directory's path:\n\n\
-         ```python\nfrom transformers import pipeline\n\n\
-         classifier = pipeline(\"text-classification\", model=\"path/to/bundle\", truncation=True)\n\
-         print(classifier(\"some text\", top_k=None))\n```\n\n\
-         With Firebrand, which cleans the text as in training:\n\n\
-         ```sh\ncargo xtask predict path/to/bundle \"some text\"\n```\n"
-            .to_owned()
+        let sigmoid = if self.several() {
+            "Each score is by itself between 0 and 1: `transformers` reads in `config.json` that there may be several labels.\n\n"
+        } else {
+            ""
+        };
+        let (python, arguments) = if self.pairs() {
+            ("{\"text\": \"some text\", \"text_pair\": \"another\"}", "\"some text\" --pair \"another\"")
+        } else {
+            ("\"some text\"", "\"some text\"")
+        };
+        format!(
+            "## How to use it\n\nFrom Python, with this directory's path:\n\n\
+             ```python\nfrom transformers import pipeline\n\n\
+             classifier = pipeline(\"text-classification\", model=\"path/to/bundle\", truncation=True)\n\
+             print(classifier({python}, top_k=None))\n```\n\n\
+             {sigmoid}With Firebrand, which cleans the text as in training:\n\n\
+             ```sh\ncargo xtask predict path/to/bundle {arguments}\n```\n"
+        )
     }
 
     fn limits(&self) -> String {
@@ -127,12 +170,13 @@ impl Card<'_> {
 
     fn files(&self) -> String {
         let fp32 = &self.parity.fp32;
+        let other = if self.several() { "other labels" } else { "another label" };
         let mut text = format!("## Weights\n\n- `{}`: float32, {}.\n", fp32.file, megabytes(fp32.bytes));
         if let Some(int8) = &self.parity.int8 {
             text.push_str(&format!(
                 "- `{}`: int8, {}, for Firebrand only (`transformers` must not load it). Each linear layer's weight, and the \
                  token table, is int8 with one float32 scale per row in `NAME_scale` (`weight[i][j] = int8[i][j] * scale[i]`); the rest, and the output layer, is \
-                 float32. It gives {} of the {} test texts another label, and no score differs by more than {:.3}.\n",
+                 float32. It gives {} of the {} test texts {other}, and no score differs by more than {:.3}.\n",
                 int8.file,
                 megabytes(int8.bytes),
                 int8.labels_changed,

@@ -35,6 +35,11 @@ impl Card<'_> {
                 self.figures.macro_f1
             ),
         ];
+        if let Some(f1) = self.parity.fp32.micro_f1 {
+            metrics.push(format!(
+                "    - type: f1\n      name: Micro F1\n      value: {f1}\n      args:\n        average: micro\n"
+            ));
+        }
         if let Some(int8) = &self.parity.int8 {
             metrics.push(metric("accuracy", "Accuracy of the int8 weights", int8.accuracy));
         }
