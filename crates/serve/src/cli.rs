@@ -18,7 +18,8 @@ pub(crate) enum Command {
     /// Prints the labels of texts, one text a line.
     ///
     /// A line is LABEL, SCORE and TEXT with tabs between them; with `--top-k N`, N times LABEL and SCORE before the TEXT. The
-    /// scores of all labels add up to 1. Line n of the output belongs to text n, and to line n of stdin.
+    /// scores of all labels add up to 1. A model that gives a text any number of labels prints all of them, most likely
+    /// first; a * behind the SCORE marks those that the text is given (from 0.5 on). Line n of the output belongs to text n, and to line n of stdin.
     #[command(after_help = "Examples:\n  \
         firebrand-serve predict bundle \"a lovely film\" \"a dull plot\"\n  \
         firebrand-serve predict bundle \"is it raining\" --pair \"it rains\"\n  \
@@ -38,7 +39,8 @@ pub(crate) struct Predict {
     /// The second text of a pair, for a model that was trained on pairs; once for each TEXT, in their order.
     #[arg(long, value_name = "TEXT", requires = "texts")]
     pub(crate) pair: Vec<String>,
-    /// Prints one JSON object per text: {"text", "label", "score", "scores": [{"label", "score"}, …]}.
+    /// Prints one JSON object per text: {"text", "label", "score", "scores": [{"label", "score"}, …]}; with any number of
+    /// labels per text, "labels": […] in place of "label" and "score".
     #[arg(long)]
     pub(crate) json: bool,
     /// Where the model runs: flex (CPU), ndarray (CPU), cuda, cuda:N.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use firebrand_model::{Classifier, ProblemType, Tokens, softmax};
+use firebrand_model::{Classifier, ProblemType, Tokens, sigmoid, softmax};
 use firebrand_pipeline::{Error, Result, ResultExt, progress};
 use firebrand_text::{Encoded, TextOptions, TextTokenizer};
 use serde::Serialize;
@@ -29,7 +29,7 @@ impl<'a> From<&'a str> for Query<'a> {
 pub struct Score {
     /// The label's name.
     pub label: String,
-    /// Its probability; those of all labels add up to 1.
+    /// Its probability; those of all labels add up to 1, but where a text has any number of labels, each is by itself.
     pub score: f32,
 }
 
@@ -40,6 +40,9 @@ pub struct Answer {
     pub label: String,
     /// Its probability.
     pub score: f32,
+    /// Where a text has any number of labels: how many of `scores`, from the first on, it is given. These have a probability
+    /// of one half or more.
+    pub given: Option<usize>,
     /// Every label, most likely first; in the labels' order where equally likely.
     pub scores: Vec<Score>,
     /// Tokens that were cut off, as the model takes no longer text.
@@ -147,22 +150,21 @@ impl Predictor {
             return Err(Error::data(format!("the model answers {logits:?}, which are no scores of {labels:?}"))
                 .hint("its weights are damaged, or training has diverged: train it again with a lower learning rate"));
         }
+        let several = self.classifier.config().problem == ProblemType::MultiLabelClassification;
+        let probabilities = if several { sigmoid(logits) } else { softmax(logits) };
         let mut scores: Vec<Score> =
-            labels.iter().zip(softmax(logits)).map(|(label, score)| Score { label: label.clone(), score }).collect();
+            labels.iter().zip(probabilities).map(|(label, score)| Score { label: label.clone(), score }).collect();
         scores.sort_by(|a, b| b.score.total_cmp(&a.score));
         let Some(Score { label, score }) = scores.first().cloned() else {
             return Err(Error::data("the model has no labels"));
         };
-        Ok(Answer { label, score, scores, cut })
+        let given = several.then(|| scores.iter().filter(|score| score.score >= 0.5).count());
+        Ok(Answer { label, score, given, scores, cut })
     }
 }
 
-/// Model and tokenizer must be of one bundle, and of the kind that is answered here.
+/// Model and tokenizer must be of one bundle.
 fn check(directory: &Path, classifier: &Classifier, tokenizer: &TextTokenizer) -> Result<()> {
-    if classifier.config().problem != ProblemType::SingleLabelClassification {
-        return Err(Error::data(format!("{} gives a text several labels", directory.join("config.json").display()))
-            .hint("this program answers with one label per text"));
-    }
     let misfit = |what: &str, tokenizer: usize, model: usize| {
         let place = directory.display();
         Err(Error::data(format!(

@@ -52,6 +52,31 @@ fn arguments_and_stdin_are_answered_alike() {
 }
 
 #[test]
+fn any_number_of_labels_is_given_each_by_its_own_probability() {
+    let bundle = Bundle::new();
+    bundle.configure("problem_type", "multi_label_classification".into());
+    let texts: Vec<String> = (0..20).map(|n| "word ".repeat(n % 5) + &n.to_string()).collect();
+    let lines = bundle.predict(&[], texts.join("\n")).succeeded().stdout;
+    let answers = bundle.predict(&["--json"], texts.join("\n")).succeeded().json();
+    let mut numbers = std::collections::BTreeSet::new();
+    for (line, answer) in lines.lines().zip(&answers) {
+        assert!(answer.get("label").is_none(), "{answer}");
+        let scores = answer["scores"].as_array().unwrap();
+        let given: Vec<&Value> = scores
+            .iter()
+            .filter(|score| score["score"].as_f64().unwrap() >= 0.5)
+            .map(|score| &score["label"])
+            .collect();
+        assert_eq!(answer["labels"].as_array().unwrap().iter().collect::<Vec<_>>(), given);
+        assert_eq!(line.matches('*').count(), given.len(), "{line}");
+        // Three labels with their scores, then the text.
+        assert_eq!(line.split('\t').count(), 7, "{line}");
+        numbers.insert(given.len());
+    }
+    assert!(numbers.len() > 1, "these texts must not all get as many labels: {numbers:?}");
+}
+
+#[test]
 fn an_answer_does_not_depend_on_the_texts_beside_it() {
     let bundle = Bundle::new();
     let texts: Vec<String> = (0..40).map(|n| "word ".repeat(n % 5) + &n.to_string()).collect();
@@ -239,8 +264,8 @@ fn what_is_wrong_with_a_bundle_is_told() {
     );
     hinted(&|bundle| bundle.add_tokens(120), "the number of tokens: 121 in the tokenizer, 120 in the model");
     hinted(
-        &|bundle| bundle.configure("problem_type", "multi_label_classification".into()),
-        "gives a text several labels",
+        &|bundle| bundle.configure("problem_type", "regression".into()),
+        "`problem_type` is \"regression\": only classification is supported",
     );
     // The directory around a bundle: the message names the right one.
     hinted(
