@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use firebrand_model::StartHead;
 
-use crate::AdamWConfig;
+use crate::{AdamWConfig, Schedule, ScheduleShape};
 
 /// The `[train]` section; `configs/default.toml` has the defaults.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,8 +23,14 @@ pub struct Config {
     pub batch_size: usize,
     /// The highest learning rate, reached after warm-up.
     pub learning_rate: f64,
+    /// What follows the climb of the rate: `linear`, `cosine`, `constant` or `polynomial`.
+    pub schedule: ScheduleShape,
+    /// The exponent of the polynomial schedule.
+    pub schedule_power: f64,
     /// Share of all steps in which the rate climbs from zero.
     pub warmup_ratio: f64,
+    /// Steps in which the rate climbs from zero; 0: `warmup_ratio` says it.
+    pub warmup_steps: u64,
     /// Decoupled weight decay; biases and norms have none.
     pub weight_decay: f64,
     /// Decay of the gradients' running mean.
@@ -97,6 +103,9 @@ impl Config {
                 return refuse(key, &value, "at least 0 and below 1");
             }
         }
+        if !(self.schedule_power > 0.0 && self.schedule_power.is_finite()) {
+            return refuse("schedule_power", &self.schedule_power, "above 0");
+        }
         for (key, value) in [("adam_beta1", self.adam_beta1), ("adam_beta2", self.adam_beta2)] {
             if !(0.0..1.0).contains(&value) {
                 return refuse(key, &value, "at least 0 and below 1");
@@ -118,6 +127,27 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// How the learning rate moves over so many steps.
+    pub(crate) fn schedule(&self, total_steps: u64) -> Result<Schedule> {
+        let warmup_steps = match self.warmup_steps {
+            0 => Schedule::warmup_of(self.warmup_ratio, total_steps),
+            steps if steps < total_steps => steps,
+            steps => {
+                let problem = format!("is {steps}, but training has only {total_steps} steps");
+                return Err(
+                    Error::key("warmup_steps", problem).hint("the rate would never reach `train.learning_rate`")
+                );
+            }
+        };
+        Ok(Schedule {
+            shape: self.schedule,
+            power: self.schedule_power,
+            peak: self.learning_rate,
+            warmup_steps,
+            total_steps,
+        })
     }
 
     /// The optimiser's constants.
@@ -150,9 +180,21 @@ mod tests {
     }
 
     #[test]
+    fn warm_up_is_by_steps_where_they_are_given_and_ends_within_training() {
+        let config: Config = default_section(Slot::Train).unwrap();
+        assert_eq!(config.schedule(105).unwrap().warmup_steps, 11);
+        let by_steps = Config { warmup_steps: 7, schedule: ScheduleShape::Cosine, ..config };
+        let found = by_steps.schedule(105).unwrap();
+        assert_eq!((found.warmup_steps, found.shape, found.peak), (7, ScheduleShape::Cosine, by_steps.learning_rate));
+        let text = by_steps.schedule(7).unwrap_err().render();
+        assert!(text.contains("`warmup_steps` is 7") && text.contains("only 7 steps"), "{text}");
+    }
+
+    #[test]
     fn values_that_cannot_work_are_refused_by_key() {
         type Change = fn(&mut Config);
-        let changes: [(&str, Change); 9] = [
+        let changes: [(&str, Change); 10] = [
+            ("schedule_power", |config| config.schedule_power = 0.0),
             ("device", |config| config.device = "gpu".to_owned()),
             ("epochs", |config| config.epochs = 0),
             ("batch_size", |config| config.batch_size = 0),

@@ -36,7 +36,7 @@ pub use data::{Rows, epoch_batches};
 pub use gradients::Gradients;
 pub use learner::{Learner, StepFigures};
 pub use log::Line;
-pub use schedule::LinearSchedule;
+pub use schedule::{Schedule, ScheduleShape};
 pub use state::EpochFigures;
 pub use summary::Summary;
 pub use trainer::{Outcome, Trainer};

@@ -1,8 +1,29 @@
 //! How the learning rate moves.
 
-/// A linear climb from zero, then a linear fall to zero: `get_linear_schedule_with_warmup` of transformers.
+use serde::{Deserialize, Serialize};
+
+/// What follows the linear climb from zero. Each equals the schedule of the same name in transformers' `get_scheduler`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScheduleShape {
+    /// A straight line to zero.
+    #[default]
+    Linear,
+    /// Half a cosine to zero ([arXiv 1608.03983](https://arxiv.org/abs/1608.03983), without restarts).
+    Cosine,
+    /// The peak to the end.
+    Constant,
+    /// A power of the share of steps that is left, down to 1e-7.
+    Polynomial,
+}
+
+/// A linear climb from zero, then one of the [shapes](ScheduleShape).
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct LinearSchedule {
+pub struct Schedule {
+    /// What follows the climb.
+    pub shape: ScheduleShape,
+    /// The exponent of [`ScheduleShape::Polynomial`].
+    pub power: f64,
     /// The highest rate.
     pub peak: f64,
     /// Steps of the climb.
@@ -11,10 +32,18 @@ pub struct LinearSchedule {
     pub total_steps: u64,
 }
 
-impl LinearSchedule {
-    /// A schedule whose climb is a share of all steps, rounded up as the reference does.
-    pub fn new(peak: f64, warmup_ratio: f64, total_steps: u64) -> Self {
-        Self { peak, warmup_steps: (warmup_ratio * total_steps as f64).ceil() as u64, total_steps }
+impl Schedule {
+    /// Where the polynomial ends: the reference's `lr_end`.
+    const END: f64 = 1e-7;
+
+    /// The usual one: a climb of so many steps, then a straight line to zero.
+    pub fn linear(peak: f64, warmup_steps: u64, total_steps: u64) -> Self {
+        Self { shape: ScheduleShape::Linear, power: 1.0, peak, warmup_steps, total_steps }
+    }
+
+    /// Steps of a climb that is a share of all steps, rounded up as the reference does.
+    pub fn warmup_of(ratio: f64, total_steps: u64) -> u64 {
+        (ratio * total_steps as f64).ceil() as u64
     }
 
     /// The rate of a step, counted from 0.
@@ -23,7 +52,17 @@ impl LinearSchedule {
             return self.peak * step as f64 / self.warmup_steps as f64;
         }
         let left = self.total_steps.saturating_sub(step);
-        self.peak * left as f64 / (self.total_steps - self.warmup_steps).max(1) as f64
+        let share = left as f64 / self.total_steps.saturating_sub(self.warmup_steps).max(1) as f64;
+        match self.shape {
+            ScheduleShape::Linear => self.peak * share,
+            ScheduleShape::Cosine => self.peak * 0.5 * (1.0 - (std::f64::consts::PI * share).cos()),
+            ScheduleShape::Constant => self.peak,
+            ScheduleShape::Polynomial => {
+                // Below the end's rate there is nothing to fall to.
+                let end = Self::END.min(self.peak);
+                (self.peak - end) * share.powf(self.power) + end
+            }
+        }
     }
 }
 
@@ -31,12 +70,72 @@ impl LinearSchedule {
 mod tests {
     use super::*;
 
+    /// `get_scheduler(NAME, …, 2, 10)` of transformers 5.24 with `lr=3e-3`, and `power=2.0` for the polynomial.
     #[test]
-    fn the_rate_climbs_and_falls_and_never_leaves_its_range() {
-        let schedule = LinearSchedule::new(0.003, 0.2, 10);
-        assert_eq!(schedule.warmup_steps, 2);
-        assert_eq!([0, 1, 2, 3, 10, 11].map(|step| schedule.rate(step)), [0.0, 0.0015, 0.003, 0.002625, 0.0, 0.0]);
-        let all_warmup = LinearSchedule { peak: 1.0, warmup_steps: 4, total_steps: 4 };
-        assert_eq!(all_warmup.rate(4), 0.0);
+    fn rates_equal_the_reference() {
+        use ScheduleShape::{Constant, Cosine, Linear, Polynomial};
+        let expected: [(ScheduleShape, [f64; 11]); 4] = [
+            (Linear, [0.0, 0.0015, 0.003, 0.002625, 0.00225, 0.001875, 0.0015, 0.001125, 0.00075, 0.000375, 0.0]),
+            (
+                Cosine,
+                [
+                    0.0,
+                    0.0015,
+                    0.003,
+                    0.00288581929877,
+                    0.00256066017178,
+                    0.00207402514855,
+                    0.0015,
+                    0.000925974851452,
+                    0.00043933982822,
+                    0.000114180701233,
+                    0.0,
+                ],
+            ),
+            (Constant, [0.0, 0.0015, 0.003, 0.003, 0.003, 0.003, 0.003, 0.003, 0.003, 0.003, 0.003]),
+            (
+                Polynomial,
+                [
+                    0.0,
+                    0.0015,
+                    0.003,
+                    0.0022968984375,
+                    0.00168754375,
+                    0.0011719359375,
+                    0.000750075,
+                    0.0004219609375,
+                    0.00018759375,
+                    4.69734375e-05,
+                    1e-07,
+                ],
+            ),
+        ];
+        for (shape, expected) in expected {
+            let schedule = Schedule { shape, power: 2.0, peak: 0.003, warmup_steps: 2, total_steps: 10 };
+            for (step, expected) in (0..).zip(expected) {
+                let found = schedule.rate(step);
+                assert!((found - expected).abs() < 1e-14, "{shape:?}, step {step}: {found}, expected {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_warm_up_the_first_step_has_the_peak_and_nothing_leaves_the_range() {
+        for shape in [ScheduleShape::Linear, ScheduleShape::Cosine, ScheduleShape::Constant, ScheduleShape::Polynomial]
+        {
+            let schedule = Schedule { shape, power: 3.0, peak: 1.0, warmup_steps: 0, total_steps: 4 };
+            assert_eq!(schedule.rate(0), 1.0, "{shape:?}");
+            assert!((0..9).all(|step| (0.0..=1.0).contains(&schedule.rate(step))), "{shape:?}");
+        }
+        // `get_scheduler("polynomial", …, 0, 4)`, `power=3.0`, `lr=3e-3`.
+        let schedule =
+            Schedule { shape: ScheduleShape::Polynomial, power: 3.0, peak: 3e-3, warmup_steps: 0, total_steps: 4 };
+        assert!((schedule.rate(1) - 0.0012656828125).abs() < 1e-14, "{}", schedule.rate(1));
+        assert_eq!(Schedule::linear(1.0, 4, 4).rate(4), 0.0);
+    }
+
+    #[test]
+    fn the_climbs_share_is_rounded_up() {
+        assert_eq!([(0.1, 10), (0.1, 11), (0.0, 5)].map(|(ratio, steps)| Schedule::warmup_of(ratio, steps)), [1, 2, 0]);
     }
 }

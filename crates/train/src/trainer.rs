@@ -10,7 +10,7 @@ use crate::checkpoint::Checkpoints;
 use crate::log::{Line, MetricsLog};
 use crate::state::State;
 use crate::validation::validate;
-use crate::{AdamW, Config, Learner, LinearSchedule, Rows, StepFigures, Summary, epoch_batches};
+use crate::{AdamW, Config, Learner, Rows, Schedule, StepFigures, Summary, epoch_batches};
 
 /// A training run over the rows of one stage.
 pub struct Trainer<'a> {
@@ -20,7 +20,7 @@ pub struct Trainer<'a> {
     validation: &'a Rows,
     lengths: Vec<usize>,
     steps_per_epoch: u64,
-    schedule: LinearSchedule,
+    schedule: Schedule,
     stop: Box<dyn Fn(u64) -> bool + 'a>,
     checkpoints: Checkpoints,
     metrics: MetricsLog,
@@ -64,8 +64,7 @@ impl<'a> Trainer<'a> {
         validation: &'a Rows,
     ) -> Result<Self> {
         let steps_per_epoch = train.len().div_ceil(config.batch_size) as u64;
-        let schedule =
-            LinearSchedule::new(config.learning_rate, config.warmup_ratio, steps_per_epoch * u64::from(config.epochs));
+        let schedule = config.schedule(steps_per_epoch * u64::from(config.epochs))?;
         let checkpoints = Checkpoints::new(io.output("checkpoints"));
         let found = if io.resuming() { checkpoints.latest(&classifier)? } else { None };
         let mut optimizer = AdamW::new(config.adamw());

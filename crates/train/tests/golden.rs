@@ -12,7 +12,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use firebrand_model::{Classifier, named_parameters};
-use firebrand_train::{AdamW, AdamWConfig, Learner, LinearSchedule};
+use firebrand_train::{AdamW, AdamWConfig, Learner, Schedule};
 use serde_json::Value;
 use support::{Fixture, flat, for_each_fixture, near};
 
@@ -72,11 +72,11 @@ fn ten_steps_equal_the_reference() {
             assert_eq!(adamw.decay(&path) == 0.0, spared.contains(&name), "decay of {name}");
         }
 
-        let schedule = LinearSchedule {
-            peak: number(&config["lr"]),
-            warmup_steps: config["warmup_steps"].as_u64().unwrap(),
-            total_steps: config["total_steps"].as_u64().unwrap(),
-        };
+        let schedule = Schedule::linear(
+            number(&config["lr"]),
+            config["warmup_steps"].as_u64().unwrap(),
+            config["total_steps"].as_u64().unwrap(),
+        );
         let mut learner = Learner::new(classifier, AdamW::new(adamw), number(&config["clip_norm"]), 0);
         let rows = fixture.rows();
         let steps = expected["steps"].as_array().unwrap();
