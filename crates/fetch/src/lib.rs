@@ -16,6 +16,7 @@ mod downloads;
 mod glob;
 mod http;
 mod hub;
+mod model;
 mod output;
 mod packages;
 mod source;
@@ -30,6 +31,7 @@ use std::path::Path;
 use firebrand_pipeline::{Error, Result, Slot, Stage, StageIo};
 
 pub use config::{Config, Source};
+pub use model::{HubModel, hub_model};
 
 use archive::Limits;
 use cache::Cache;

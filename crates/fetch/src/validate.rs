@@ -109,7 +109,8 @@ fn is_loopback(authority: &str) -> bool {
     matches!(host, "localhost" | "127.0.0.1" | "[::1]")
 }
 
-fn check_hub(repository: &str, revision: &str, key: &str) -> Result<()> {
+/// Checks the name of a repository and of a revision.
+pub(crate) fn check_hub(repository: &str, revision: &str, key: &str) -> Result<()> {
     let name = |part: &str| {
         !part.is_empty()
             && part.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))

@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::server::{Page, Server};
 use super::{Bench, says};
 use crate::digest;
+use crate::http::Http;
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 const CONFIG: &[u8] = b"{\"model_type\": \"bert\"}";
@@ -102,6 +104,28 @@ fn only_what_is_missing_is_asked_for() {
     bench.model(json!({ "hub": "org/bert", "revision": COMMIT })).unwrap();
     assert_eq!(paths(&server), Vec::<String>::new());
     assert!(!bench.path(&format!("hub/models--org--bert/refs/{COMMIT}")).exists());
+}
+
+#[test]
+fn a_model_alone_is_brought_to_where_all_clients_find_it() {
+    let (mut bench, server, weights) = hub();
+    let bring = |bench: &Bench, name: &str| {
+        let http = Http::with_pause(Duration::from_millis(1));
+        crate::model::bring(name, "main", &bench.path("cache"), &http, &bench.environment())
+            .map_err(|error| format!("{} ({})", error.render(), error.kind().exit_code()))
+    };
+    let found = bring(&bench, "org/bert").unwrap();
+    assert_eq!(found.commit, COMMIT);
+    assert_eq!(fs::read(found.directory.join("model.safetensors")).unwrap(), weights);
+    assert_eq!(fs::read(found.directory.join("config.json")).unwrap(), CONFIG);
+
+    bench.offline = true;
+    server.forget();
+    assert_eq!(bring(&bench, "org/bert").unwrap(), found);
+    let missing = bring(&bench, "org/other").map(|_| ());
+    says(missing, &["HF_HUB_OFFLINE is set", "does not have all of `org/other` at `main`", "(1)"]);
+    assert_eq!(paths(&server), Vec::<String>::new());
+    says(bring(&bench, "a/b/c").map(|_| ()), &["`a/b/c` at `main` is not the name of a model on the hub", "(2)"]);
 }
 
 #[test]
