@@ -15,6 +15,9 @@ use crate::workspace::Workspace;
 /// The package that answers questions from a bundle.
 pub(crate) const SERVE: &str = "firebrand-serve";
 
+/// The package that says what a pretrained model is.
+pub(crate) const INSPECT: &str = "firebrand-inspect";
+
 /// A program that is ready to run.
 #[derive(Debug, Clone)]
 pub(crate) struct Built {
@@ -55,7 +58,8 @@ pub(crate) fn command() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
 }
 
-/// Builds the packages (each with the place that names it), every built-in stage and the server, and returns the programs by package.
+/// Builds the packages (each with the place that names it), every built-in stage, the server and the inspecting program, and
+/// returns the programs by package.
 ///
 /// Always all of them: cargo unites the features of what is built together, so another set would compile the same
 /// dependencies once more.
@@ -68,7 +72,7 @@ pub(crate) fn build(
     workspace: &Workspace,
 ) -> Result<BTreeMap<String, Built>> {
     let mut all: BTreeSet<String> = Slot::ALL.into_iter().map(Slot::default_package).collect();
-    all.insert(SERVE.to_owned());
+    all.extend([SERVE, INSPECT].map(str::to_owned));
     let custom = packages.keys().any(|package| !all.contains(package));
     all.extend(packages.keys().cloned());
     let features =

@@ -36,8 +36,12 @@ pub(crate) enum Command {
     /// Asks a bundle for the labels of texts.
     ///
     /// Prints a line for each text, in their order: LABEL, SCORE and TEXT with tabs between them; with `--top-k N`, N times
-    /// LABEL and SCORE before the TEXT. Scores are probabilities.
+    /// LABEL and SCORE before the TEXT. Scores are probabilities. Where a text may have several labels all are printed, and a
+    /// * behind the SCORE marks those that it is given.
     Predict(Predict),
+    /// Questions about pretrained models.
+    #[command(subcommand)]
+    Model(Model),
     /// Runs the benchmarks.
     Bench(Bench),
 }
@@ -145,6 +149,31 @@ pub(crate) struct Predict {
     /// How many labels are shown for a text, most likely first [default: 1; with --json all].
     #[arg(long, value_name = "N")]
     pub(crate) top_k: Option<usize>,
+    #[command(flatten)]
+    pub(crate) programs: Programs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Model {
+    /// Says what a pretrained model is: family, sizes, parameters, tensors, tokenizer, licence, and its head.
+    ///
+    /// A directory is read in place. A model of the Hugging Face hub is fetched into the hub's own cache first;
+    /// HF_HUB_OFFLINE, HF_HOME, HF_TOKEN and HF_ENDPOINT are honoured.
+    Inspect(Inspect),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// A directory with config.json, weights and tokenizer files, or a model's name on the hub: `org/name`,
+    /// `org/name@revision`.
+    #[arg(value_name = "PATH_OR_HUB_NAME")]
+    pub(crate) model: String,
+    /// For how many labels a new head is described [default: 2].
+    #[arg(long, value_name = "N")]
+    pub(crate) labels: Option<u16>,
+    /// Prints one JSON object: directory, commit, model, tokenizer, tokenizer_problem, licence, licence_text, labels.
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) programs: Programs,
 }

@@ -14,6 +14,7 @@ mod hashes;
 mod interrupt;
 mod lock;
 mod manifest;
+mod model;
 mod new_stage;
 mod outputs;
 mod pipeline;
@@ -53,6 +54,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::CleanRun(arguments) => pipeline::clean_run(&arguments, &workspace)?,
         Command::NewStage(arguments) => new_stage::write(&arguments.slot, &arguments.name, &workspace)?,
         Command::Predict(arguments) => return predict::predict(&arguments, &workspace),
+        Command::Model(cli::Model::Inspect(arguments)) => return model::inspect(&arguments, &workspace),
         Command::Bench(arguments) => return bench::bench(&arguments, &workspace),
     }
     Ok(ExitCode::SUCCESS)

@@ -7,8 +7,18 @@ use snapbox::{Assert, Data};
 #[test]
 fn every_command_has_help() {
     let assert = Assert::new().action_env("SNAPSHOTS");
-    let commands: [&[&str]; 8] =
-        [&[], &["pipeline"], &["stage"], &["status"], &["clean-run"], &["new-stage"], &["predict"], &["bench"]];
+    let commands: [&[&str]; 10] = [
+        &[],
+        &["pipeline"],
+        &["stage"],
+        &["status"],
+        &["clean-run"],
+        &["new-stage"],
+        &["predict"],
+        &["model"],
+        &["model", "inspect"],
+        &["bench"],
+    ];
     for command in commands {
         let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
             .args(command)
@@ -17,7 +27,7 @@ fn every_command_has_help() {
             .output()
             .unwrap();
         assert!(output.status.success());
-        let name = command.first().unwrap_or(&"xtask");
+        let name = if command.is_empty() { "xtask".to_owned() } else { command.join("-") };
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/help/{name}.txt"));
         assert.eq(String::from_utf8(output.stdout).unwrap(), Data::read_from(&path, None));
     }

@@ -1,0 +1,49 @@
+//! What a pretrained model is, before anything is trained on it: family, sizes, tensors, tokenizer, licence, head.
+//!
+//! [`Inspection`] is made of a directory in the hub's layout; the program around it ([`main`]) also fetches a model of the
+//! hub, and prints the inspection as text or as JSON.
+//!
+//! Invariants: this is no stage and writes nothing but the hub's cache; no tensor's numbers are read.
+
+mod cli;
+mod find;
+mod inspection;
+mod licence;
+mod text;
+mod tokenizer;
+
+use std::io::{Write, stdout};
+use std::process::ExitCode;
+
+use clap::Parser;
+use firebrand_pipeline::{Error, Result, ResultExt, progress};
+
+pub use inspection::Inspection;
+pub use licence::Licence;
+pub use tokenizer::{SpecialToken, Tokenizer};
+
+/// The whole `main` of the program.
+pub fn main() -> ExitCode {
+    match run(&cli::Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            progress::log(&error.render());
+            ExitCode::from(error.kind().exit_code())
+        }
+    }
+}
+
+fn run(arguments: &cli::Cli) -> Result<()> {
+    let found = find::model(&arguments.model, &arguments.cache)?;
+    let inspection = Inspection::of(&found.directory, arguments.labels.into(), found.commit)?;
+    let text = if arguments.json {
+        serde_json::to_string_pretty(&inspection).or_other(|| "the inspection has no JSON form".to_owned())? + "\n"
+    } else {
+        text::of(&arguments.model, &inspection)
+    };
+    match stdout().write_all(text.as_bytes()) {
+        // Whoever closed the pipe has seen enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|error| Error::other("cannot write to stdout").caused_by(&error)),
+    }
+}

@@ -1,0 +1,181 @@
+//! An inspection for the eye: a name and what is to be said of it, line by line.
+
+use firebrand_model::{HeadFacts, ModelFacts, Pooling, SizeFacts};
+
+use crate::inspection::Inspection;
+use crate::tokenizer::Tokenizer;
+
+/// How many names a line lists.
+const SHOWN: usize = 6;
+
+/// The text of an inspection of what the user called `name`.
+pub(crate) fn of(name: &str, inspection: &Inspection) -> String {
+    let Inspection { model, labels, .. } = inspection;
+    let mut lines = vec![("model", name.to_owned())];
+    lines.extend(inspection.commit.iter().map(|commit| ("commit", commit.clone())));
+    lines.push(("family", family(model)));
+    lines.push(("layers", layers(&model.sizes)));
+    lines.push(("vocabulary", vocabulary(&model.sizes)));
+    lines.push((
+        "longest row",
+        model.sizes.longest_row.map_or("any".to_owned(), |row| format!("{} tokens", count(row))),
+    ));
+    let parameters = model.parameters;
+    let (encoder, head) = (number(parameters.encoder), number(parameters.head));
+    lines.push(("parameters", format!("{encoder} in the encoder, {head} in a head for {labels} labels")));
+    lines.push(("weights", weights(model)));
+    let unneeded = &model.weights.unneeded;
+    if !unneeded.is_empty() {
+        lines.push(("not needed", format!("{} of the tensors: {}", unneeded.len(), list(unneeded))));
+    }
+    lines.extend(
+        inspection
+            .tokenizer
+            .iter()
+            .flat_map(|tokenizer| [("tokenizer", self::tokenizer(tokenizer)), ("", special_tokens(tokenizer))]),
+    );
+    if let Some(problem) = &inspection.tokenizer_problem {
+        let fits = inspection.tokenizer.is_some();
+        let (key, what) = if fits { ("", "not of this model") } else { ("tokenizer", "none that can be used") };
+        lines.push((key, format!("{what}: {problem}")));
+    }
+    lines.push(("licence", licence(inspection)));
+    lines.push(("labels", self::labels(model)));
+    lines.push(("new head", format!("for {labels} labels, from {}", pooled(model.head.pooling))));
+    lines.extend(head_tensors(&model.head).into_iter().map(|line| ("", line)));
+    lines.iter().filter(|(_, text)| !text.is_empty()).map(|(key, text)| format!("{key:<11}  {text}\n")).collect()
+}
+
+fn family(model: &ModelFacts) -> String {
+    let other =
+        if model.model_type == model.family { String::new() } else { format!(" (model_type {})", model.model_type) };
+    let saved = model.saved_from.as_ref().filter(|saved| *saved != model.architecture);
+    let saved = saved.map(|saved| format!(", saved from {saved}")).unwrap_or_default();
+    format!("{}{other}, classified by {}{saved}", model.family, model.architecture)
+}
+
+fn layers(sizes: &SizeFacts) -> String {
+    let shared = if sizes.distinct_layers == sizes.layers {
+        String::new()
+    } else {
+        format!(" that share the parameters of {}", sizes.distinct_layers)
+    };
+    let (hidden, heads, inner) = (count(sizes.hidden), sizes.heads, count(sizes.intermediate));
+    format!("{}{shared}, hidden size {hidden}, {heads} attention heads, intermediate size {inner}", sizes.layers)
+}
+
+fn vocabulary(sizes: &SizeFacts) -> String {
+    let width = sizes.embedding;
+    let narrow = if width == sizes.hidden { String::new() } else { format!(", in a table of width {}", count(width)) };
+    format!("{} tokens{narrow}", count(sizes.vocabulary))
+}
+
+fn weights(model: &ModelFacts) -> String {
+    let weights = &model.weights;
+    let files = if weights.files > 1 { format!(" ({} files)", weights.files) } else { String::new() };
+    let kinds = match weights.kinds.iter().collect::<Vec<_>>().as_slice() {
+        [(kind, _)] => format!("of {kind}"),
+        kinds => {
+            let each: Vec<_> = kinds.iter().map(|(kind, tensors)| format!("{tensors} of {kind}")).collect();
+            format!("({})", each.join(", "))
+        }
+    };
+    format!("{}{files}: {} tensors {kinds}, {} bytes", weights.file, count(weights.tensors), number(weights.bytes))
+}
+
+fn tokenizer(tokenizer: &Tokenizer) -> String {
+    let from = if tokenizer.made_of_vocabulary { "made of the vocabulary's files" } else { "tokenizer.json" };
+    let row =
+        tokenizer.longest_row.map_or("rows of any length".to_owned(), |row| format!("rows of up to {}", count(row)));
+    let (algorithm, size, side) = (tokenizer.algorithm, count(tokenizer.vocabulary), tokenizer.padding_side);
+    format!("{algorithm} of {size} tokens ({from}), {row}, padding on the {side}")
+}
+
+/// `[CLS] 101 (cls)`, by id.
+fn special_tokens(tokenizer: &Tokenizer) -> String {
+    let mut shown: Vec<(u32, &str, Vec<&str>)> = Vec::new();
+    for token in &tokenizer.special_tokens {
+        let role = token.role.trim_end_matches("_token");
+        match shown.last_mut().filter(|(id, ..)| *id == token.id) {
+            Some((.., roles)) => roles.push(role),
+            None => shown.push((token.id, &token.content, vec![role])),
+        }
+    }
+    let each: Vec<_> =
+        shown.iter().map(|(id, content, roles)| format!("{content} {id} ({})", roles.join(", "))).collect();
+    each.join(", ")
+}
+
+fn licence(inspection: &Inspection) -> String {
+    match (&inspection.licence, inspection.licence_text) {
+        (Some(licence), _) => format!("{} ({})", licence.name, licence.file),
+        (None, Some(file)) => format!("not stated; its text is in {file}"),
+        (None, None) => "not stated".to_owned(),
+    }
+}
+
+fn labels(model: &ModelFacts) -> String {
+    let problem = model.problem.as_ref().map(|problem| format!(" ({problem})")).unwrap_or_default();
+    let Some(labels) = &model.labels else { return format!("none are named{problem}: the head will be a new one") };
+    let named = format!("{}{problem}", list(labels));
+    match (&model.head.problem, model.head.stored) {
+        (Some(problem), _) => format!("{named}; the head does not fit them: {problem}"),
+        (None, true) => format!("{named}; the head is kept for data with these labels, and replaced for others"),
+        (None, false) => format!("{named}; but the file has no head for them: it will be a new one"),
+    }
+}
+
+fn pooled(pooling: Pooling) -> &'static str {
+    match pooling {
+        Pooling::First => "the first token's state",
+        Pooling::Last => "the last token's state",
+        Pooling::Mean => "the mean of all tokens' states",
+    }
+}
+
+fn head_tensors(head: &HeadFacts) -> Vec<String> {
+    let rows: Vec<_> =
+        head.tensors.iter().map(|tensor| (&tensor.name, format!("{:?}", tensor.shape), tensor.new)).collect();
+    let names = rows.iter().map(|(name, ..)| name.len()).max().unwrap_or_default();
+    let shapes = rows.iter().map(|(_, shape, _)| shape.len()).max().unwrap_or_default();
+    let line = |(name, shape, new): &(&String, String, bool)| {
+        format!("{name:<names$}  {shape:<shapes$}  {}", if *new { "new" } else { "from the file" })
+    };
+    rows.iter().map(line).collect()
+}
+
+/// The first of some names, and how many more there are.
+fn list(names: &[String]) -> String {
+    let more = names.len().saturating_sub(SHOWN);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", "))
+}
+
+fn count(number: usize) -> String {
+    self::number(number as u64)
+}
+
+/// `12,345`.
+fn number(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn numbers_have_commas() {
+        for (value, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (22_713_216, "22,713,216")] {
+            assert_eq!(number(value), text);
+        }
+    }
+}
