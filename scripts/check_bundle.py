@@ -95,10 +95,18 @@ def check(options: argparse.Namespace) -> dict:
     model.eval()
     theirs = logits(model, tokenizer, texts, options.batch_size)
     probabilities = np.array([predictions[id]["probabilities"] for id in ids], dtype=np.float64)
-    ours = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
-    differences = np.abs(centred(ours) - centred(theirs)).max(axis=1)
-    our_labels = [predictions[id]["predicted"][0] for id in ids]
-    changed = [id for id, ours, theirs in zip(ids, our_labels, theirs.argmax(axis=1)) if ours != theirs]
+    tiny = np.finfo(np.float32).tiny
+    ours = np.log(np.maximum(probabilities, tiny))
+    multi_label = model.config.problem_type == "multi_label_classification"
+    if multi_label:
+        # A sigmoid of float32 is 1 from a score of about 17 on: what is beyond cannot be told from it.
+        ours -= np.log(np.maximum(1.0 - probabilities, np.finfo(np.float32).eps))
+        differences = np.abs(np.clip(ours, -15, 15) - np.clip(theirs, -15, 15)).max(axis=1)
+        their_labels = [list(np.flatnonzero(scores >= 0)) for scores in theirs]
+    else:
+        differences = np.abs(centred(ours) - centred(theirs)).max(axis=1)
+        their_labels = [[label] for label in theirs.argmax(axis=1)]
+    changed = [id for id, labels in zip(ids, their_labels) if predictions[id]["predicted"] != labels]
     differing = compare_tokens(tokenizer, texts, [tokens[id] for id in ids])
 
     labels = json.loads((run / "clean" / "labels.json").read_text())["labels"]

@@ -19,6 +19,9 @@ struct Summary {
     test: Option<Test>,
     report: Option<String>,
     bundle: Option<String>,
+    /// Whether the bundle takes pairs of texts.
+    #[serde(skip)]
+    pairs: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -33,6 +36,9 @@ struct Stage {
 struct Test {
     accuracy: Option<f64>,
     macro_f1: Option<f64>,
+    /// Where a row may have any number of labels; the accuracy is then the share of rows with all labels right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    micro_f1: Option<f64>,
 }
 
 /// Prints what came out, on stdout.
@@ -58,6 +64,7 @@ pub(crate) fn print_summary(
         test: figures(&run),
         report: shown(run.stage(Slot::Evaluate).join("report.html")),
         bundle: shown(run.stage(Slot::Export).join("bundle")),
+        pairs: takes_pairs(&run),
     };
     if json {
         let text = serde_json::to_string_pretty(&summary).or_other(|| "the summary has no JSON form".to_owned())?;
@@ -69,8 +76,13 @@ pub(crate) fn print_summary(
 impl Summary {
     fn as_text(&self, config: &Path) -> String {
         let mut lines = Vec::new();
-        if let Some(Test { accuracy: Some(accuracy), macro_f1: Some(macro_f1) }) = &self.test {
-            lines.push(format!("test    accuracy {accuracy:.4}, macro F1 {macro_f1:.4}"));
+        if let Some(Test { accuracy: Some(accuracy), macro_f1: Some(macro_f1), micro_f1 }) = &self.test {
+            lines.push(match micro_f1 {
+                None => format!("test    accuracy {accuracy:.4}, macro F1 {macro_f1:.4}"),
+                Some(micro_f1) => {
+                    format!("test    micro F1 {micro_f1:.4}, macro F1 {macro_f1:.4}, all labels right {accuracy:.4}")
+                }
+            });
         }
         if let Some(report) = &self.report {
             lines.push(format!("report  {report}"));
@@ -78,7 +90,8 @@ impl Summary {
         match &self.bundle {
             Some(bundle) => {
                 lines.push(format!("bundle  {bundle}"));
-                lines.push(format!("try it  cargo xtask predict {bundle} \"some text\""));
+                let second = if self.pairs { " --pair \"another\"" } else { "" };
+                lines.push(format!("try it  cargo xtask predict {bundle} \"some text\"{second}"));
             }
             None => lines.push(format!("go on   cargo xtask pipeline {}", config.display())),
         }
@@ -86,12 +99,20 @@ impl Summary {
     }
 }
 
+fn takes_pairs(run: &RunDir) -> bool {
+    let text = std::fs::read_to_string(run.stage(Slot::Export).join("bundle/text.json")).unwrap_or_default();
+    let options: Option<serde_json::Value> = serde_json::from_str(&text).ok();
+    options.is_some_and(|options| options.get("pairs").and_then(serde_json::Value::as_bool) == Some(true))
+}
+
 fn figures(run: &RunDir) -> Option<Test> {
     let text = std::fs::read_to_string(run.stage(Slot::Evaluate).join("metrics.json")).ok()?;
     let metrics: serde_json::Value = serde_json::from_str(&text).ok()?;
     let test = metrics.get("test")?;
     let figure = |name: &str| test.get(name).and_then(serde_json::Value::as_f64);
-    Some(Test { accuracy: figure("accuracy"), macro_f1: figure("macro_f1") })
+    let several = metrics.get("multi_label").and_then(serde_json::Value::as_bool) == Some(true);
+    let micro_f1 = test.pointer("/averages/micro/f1").and_then(serde_json::Value::as_f64).filter(|_| several);
+    Some(Test { accuracy: figure("accuracy"), macro_f1: figure("macro_f1"), micro_f1 })
 }
 
 /// `0.4 s`, `12 s`, `3 min 20 s`.
@@ -120,13 +141,16 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_left_out() {
-        let mut summary = Summary { run: "r".to_owned(), stages: vec![], test: None, report: None, bundle: None };
+        let mut summary =
+            Summary { run: "r".to_owned(), stages: vec![], test: None, report: None, bundle: None, pairs: false };
         assert_eq!(summary.as_text(Path::new("c.toml")), "go on   cargo xtask pipeline c.toml");
-        summary.test = Some(Test { accuracy: Some(0.8351), macro_f1: Some(0.835) });
+        summary.test = Some(Test { accuracy: Some(0.8351), macro_f1: Some(0.835), micro_f1: None });
         summary.bundle = Some("data/b".to_owned());
         assert_eq!(
             summary.as_text(Path::new("c.toml")),
             "test    accuracy 0.8351, macro F1 0.8350\nbundle  data/b\ntry it  cargo xtask predict data/b \"some text\""
         );
+        summary.pairs = true;
+        assert!(summary.as_text(Path::new("c.toml")).ends_with("predict data/b \"some text\" --pair \"another\""));
     }
 }

@@ -68,6 +68,59 @@ fn a_bundle_answers() {
     assert!(["positive", "negative"].contains(&json.json()["label"].as_str().unwrap()), "{}", json.stdout);
 }
 
+/// Rows with any number of labels, from a list in JSON Lines to the bundle, which gives texts as many.
+#[test]
+fn any_number_of_labels_goes_all_the_way() {
+    let project = Project::new();
+    // A word for each label among others, and no label for one row in eight.
+    let row = |row: usize| {
+        let labels: Vec<usize> = (0..3).filter(|label| row >> label & 1 == 1).collect();
+        let others = [["xx", "yy"], ["zz", "xx"], ["yy", "zz"]][row / 8 % 3];
+        let words: Vec<&str> = labels.iter().map(|&label| ["aa", "bb", "cc"][label]).collect();
+        let names: Vec<&str> = labels.iter().map(|&label| ["alpha", "beta", "gamma"][label]).collect();
+        (format!("{} {} {} {row}", others[0], words.join(" "), others[1]), names)
+    };
+    let rows: Vec<(String, Vec<&str>)> = (0..400).map(row).collect();
+    let line = |(text, labels): &(String, Vec<&str>)| serde_json::json!({ "text": text, "labels": labels }).to_string();
+    project.write("notes.jsonl", rows.iter().map(line).collect::<Vec<_>>().join("\n"));
+    project.configure("reviews.csv", "notes.jsonl");
+    project.configure("[tokenize]", "[clean]\nmulti_label = true\n\n[tokenize]");
+    project.configure("epochs = 1", "epochs = 8");
+    let answer = project.xtask(&["pipeline", "CONFIG", "--json"]).succeeded().json();
+    let json = |path: &str| -> serde_json::Value {
+        serde_json::from_slice(&fs::read(project.path("data/runs/small").join(path)).unwrap()).unwrap()
+    };
+    assert_eq!(json("clean/labels.json")["multi_label"], true);
+    assert!(answer["test"]["micro_f1"].as_f64().unwrap() > 0.9, "{answer}");
+    let metrics = json("evaluate/metrics.json");
+    let of = |figures: &serde_json::Value| figures["averages"]["micro"]["f1"].as_f64().unwrap();
+    assert!(of(&metrics["test"]) > of(&metrics["baselines"]["majority"]), "{metrics}");
+    assert_eq!(json("export/bundle/config.json")["problem_type"], "multi_label_classification");
+
+    let bundle = "[DIR]/data/runs/small/export/bundle";
+    for (text, labels) in [("xx aa cc zz", &["alpha", "gamma"][..]), ("yy bb zz", &["beta"]), ("zz xx", &[])] {
+        let found = project.xtask(&["predict", bundle, "--json", text]).succeeded().json();
+        let mut found: Vec<&str> =
+            found["labels"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+        found.sort_unstable();
+        assert_eq!(found, labels, "{text}");
+    }
+    let columns = project.xtask(&["predict", bundle, "yy bb zz"]).succeeded().stdout;
+    assert!(columns.starts_with("beta\t") && columns.matches('*').count() == 1, "{columns}");
+
+    // The same rows as a table, with a separator between the labels.
+    let other = Project::new();
+    let table: String = rows.iter().map(|(text, labels)| format!("{text},{}\n", labels.join("; "))).collect();
+    other.write("reviews.csv", "text,label\n".to_owned() + &table);
+    other.configure("[tokenize]", "[clean]\nmulti_label = true\nlabel_separator = \";\"\n\n[tokenize]");
+    other.xtask(&["stage", "fetch", "CONFIG"]).succeeded();
+    other.xtask(&["stage", "clean", "CONFIG"]).succeeded();
+    for file in ["examples.parquet", "labels.json"] {
+        let bytes = |project: &Project| fs::read(project.stage("clean").join(file)).unwrap();
+        assert!(bytes(&project) == bytes(&other), "{file} differs");
+    }
+}
+
 /// Two texts per row, from the CSV to the bundle, which then wants two as well.
 #[test]
 fn pairs_of_texts_go_all_the_way() {
@@ -85,6 +138,8 @@ fn pairs_of_texts_go_all_the_way() {
     };
     assert_eq!(json("tokenize/report.json")["pairs"], true);
     assert_eq!(json("export/bundle/text.json")["pairs"], true);
+    let card = fs::read_to_string(project.stage("export").join("bundle/README.md")).unwrap();
+    assert!(card.contains("Every pair of texts") && card.contains("\"text_pair\": \"another\""), "{card}");
     // The report lists the mistakes, if there are any, with each text of a pair as a paragraph of its own.
     let report = fs::read_to_string(project.stage("evaluate").join("report.html")).unwrap();
     let mistaken = answer.json()["test"]["accuracy"].as_f64().unwrap() < 1.0;

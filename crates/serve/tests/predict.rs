@@ -267,6 +267,10 @@ fn what_is_wrong_with_a_bundle_is_told() {
         &|bundle| bundle.configure("problem_type", "regression".into()),
         "`problem_type` is \"regression\": only classification is supported",
     );
+    hinted(
+        &|bundle| bundle.configure("id2label", serde_json::json!({ "0": "score" })),
+        "a classifier needs at least two labels, found [\"score\"]",
+    );
     // The directory around a bundle: the message names the right one.
     hinted(
         &|bundle| {
