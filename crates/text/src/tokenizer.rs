@@ -323,8 +323,7 @@ fn padding(
     let own = token(tokenizer, special, PAD, &baked_in)
         .or_else(by_model)
         .or_else(|| token(tokenizer, &[], PAD, &["[PAD]", "<pad>"]));
-    let is_end =
-        own.as_ref().is_none_or(|own| special.iter().any(|token| token.role == "eos_token" && token.id == own.id));
+    let is_end = own.is_none();
     let token = own.or_else(|| end.map(|end| SpecialToken { role: PAD, ..end.clone() }));
     Padding { side: Side::Right, type_id: 0, is_end: is_end && token.is_some(), token }
 }

@@ -200,6 +200,11 @@ fn padding_is_that_of_the_files_or_the_end_of_a_text() {
     let own = ("tokenizer_config.json", json!({ "pad_token": "<|pad|>" }));
     assert_eq!(padding(byte_pairs("bpe-gpt2"), &[family("gpt2"), own]), ("<|pad|>".to_owned(), 900, false));
     assert_eq!(padding(byte_pairs("bpe-roberta"), &[family("roberta")]), ("<pad>".to_owned(), 1, false));
+    // Said by the files, it is the model's own.
+    let said = ("tokenizer_config.json", json!({ "pad_token": "<|endoftext|>" }));
+    assert_eq!(padding(byte_pairs("bpe-gpt2"), &[family("gpt2"), said]), ("<|endoftext|>".to_owned(), 0, false));
+    let model = ("config.json", json!({ "model_type": "gpt2", "pad_token_id": 0 }));
+    assert_eq!(padding(byte_pairs("bpe-gpt2"), &[model]), ("<|endoftext|>".to_owned(), 0, false));
 }
 
 fn refused(files: Files, more: &[(&'static str, Value)]) -> String {
