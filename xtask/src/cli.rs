@@ -127,8 +127,12 @@ pub(crate) struct NewStage {
 pub(crate) struct Predict {
     /// The bundle: a directory with config.json, model.safetensors and tokenizer files.
     pub(crate) bundle: PathBuf,
-    /// The texts; without any, they are read from stdin, one a line.
+    /// The texts; without any, they are read from stdin, one a line. Of a model for pairs of texts: each a pair, with a tab
+    /// between the two.
     pub(crate) texts: Vec<String>,
+    /// The second text of a pair, for a model that was trained on pairs; once for each text, in their order.
+    #[arg(long, value_name = "TEXT", requires = "texts")]
+    pub(crate) pair: Vec<String>,
     /// Prints one JSON object per text, on a line of its own: {"text", "label", "score", "scores": [{"label", "score"}, …]}.
     #[arg(long)]
     pub(crate) json: bool,

@@ -29,6 +29,10 @@ pub(crate) fn predict(arguments: &Predict, workspace: &Workspace) -> Result<Exit
     if let Some(count) = arguments.top_k {
         command.arg("--top-k").arg(count.to_string());
     }
+    for pair in &arguments.pair {
+        // One argument, as the text may begin with a dash.
+        command.arg(format!("--pair={pair}"));
+    }
     // A text may begin with a dash.
     command.arg("--").args(&arguments.texts);
     let status = command.status().or_other(|| format!("cannot start {}", program.display()))?;

@@ -68,6 +68,38 @@ fn a_bundle_answers() {
     assert!(["positive", "negative"].contains(&json.json()["label"].as_str().unwrap()), "{}", json.stdout);
 }
 
+/// Two texts per row, from the CSV to the bundle, which then wants two as well.
+#[test]
+fn pairs_of_texts_go_all_the_way() {
+    let project = Project::new();
+    let row = |row: usize| {
+        let (first, second) =
+            (["a dog", "the cat", "one bee"][row % 3], ["barks", "purrs", "hums"][(row + row % 2) % 3]);
+        format!("{first} {row},it {second} {row},{}\n", if row % 2 == 0 { "yes" } else { "no" })
+    };
+    project.write("reviews.csv", "first,second,label\n".to_owned() + &(0..60).map(row).collect::<String>());
+    project.configure("[tokenize]", "[clean]\ntext_column = \"first\"\npair_column = \"second\"\n\n[tokenize]");
+    let answer = project.xtask(&["pipeline", "CONFIG", "--json"]).succeeded();
+    let json = |path: &str| -> serde_json::Value {
+        serde_json::from_slice(&fs::read(project.path("data/runs/small").join(path)).unwrap()).unwrap()
+    };
+    assert_eq!(json("tokenize/report.json")["pairs"], true);
+    assert_eq!(json("export/bundle/text.json")["pairs"], true);
+    // The report lists the mistakes, if there are any, with each text of a pair as a paragraph of its own.
+    let report = fs::read_to_string(project.stage("evaluate").join("report.html")).unwrap();
+    let mistaken = answer.json()["test"]["accuracy"].as_f64().unwrap() < 1.0;
+    assert_eq!(report.contains("</p><p class=\"quote\" dir=\"auto\">it "), mistaken);
+
+    let bundle = "[DIR]/data/runs/small/export/bundle";
+    let by_tab = project.xtask(&["predict", bundle, "--json", "a dog\tit barks"]).succeeded().json();
+    assert!(["yes", "no"].contains(&by_tab["label"].as_str().unwrap()), "{by_tab}");
+    let by_option = project.xtask(&["predict", bundle, "--json", "--pair", "it barks", "a dog"]).succeeded().json();
+    assert_eq!(by_tab, by_option);
+    let single = project.xtask(&["predict", bundle, "a dog"]);
+    assert_eq!(single.code, Some(4));
+    assert!(single.stderr.contains("a single text, but the model was trained on pairs"), "{}", single.stderr);
+}
+
 /// The README's example: `clean` in Python, and one line of configuration.
 #[test]
 fn a_stage_in_python_takes_the_place_of_a_built_in_one() {

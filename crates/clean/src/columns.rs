@@ -42,6 +42,7 @@ const LABEL: [&str; 11] = [
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Columns {
     pub(crate) text: usize,
+    pub(crate) pair: Option<usize>,
     pub(crate) label: usize,
     pub(crate) group: Option<usize>,
     /// Places and the values that rows must have there.
@@ -60,6 +61,7 @@ impl Columns {
             Ok::<_, Error>(place)
         };
         let text = take("text_column", &settings.text_column)?;
+        let pair = take("pair_column", &settings.pair_column)?;
         let label = take("label_column", &settings.label_column)?;
         let group = take("group_column", &settings.group_column)?;
         let filter = settings
@@ -73,6 +75,7 @@ impl Columns {
         };
         Ok(Self {
             text: or_inferred(text, "text_column", "texts", &TEXT)?,
+            pair,
             label: or_inferred(label, "label_column", "labels", &LABEL)?,
             group,
             filter,
@@ -140,7 +143,7 @@ mod tests {
             config.group_column = "author".to_owned();
             _ = config.filter.insert("text2".to_owned(), json!(3));
         });
-        let expected = Columns { text: 0, label: 1, group: Some(3), filter: vec![(4, "3".to_owned())] };
+        let expected = Columns { text: 0, pair: None, label: 1, group: Some(3), filter: vec![(4, "3".to_owned())] };
         assert_eq!(found.unwrap(), expected);
     }
 

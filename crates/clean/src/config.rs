@@ -13,6 +13,8 @@ use serde_json::Value;
 pub struct Config {
     /// The column with the texts; empty: inferred from the usual names.
     pub text_column: String,
+    /// The column with the second text, where a row is a pair of texts; empty: rows are single texts.
+    pub pair_column: String,
     /// The column with the labels; empty: inferred from the usual names.
     pub label_column: String,
     /// Whether a row may have any number of labels, none included, rather than exactly one.

@@ -11,9 +11,10 @@ use crate::report::{Reason, Report};
 use crate::rows::Row;
 use crate::settings::{Conflicts, Duplicates, Settings};
 
-/// The rows of one text in one given part, by label, or by set of labels where rows may have several. Parts are kept apart: a given test set is measured as it is given,
-/// and what stands on two sides is the business of the `split` stage.
-type Texts<'a> = HashMap<(Option<Part>, &'a str), BTreeMap<&'a [String], Vec<usize>>>;
+/// The rows of one text, or one pair of texts, in one given part, by label, or by set of labels where rows may have several.
+/// Parts are kept apart: a given test set is measured as it is given, and what stands on two sides is the business of the
+/// `split` stage.
+type Texts<'a> = HashMap<(Option<Part>, &'a str, Option<&'a str>), BTreeMap<&'a [String], Vec<usize>>>;
 
 /// Leaves out duplicates and conflicts, as the configuration says.
 pub(crate) fn settle(
@@ -24,7 +25,7 @@ pub(crate) fn settle(
 ) -> Result<Vec<Row>> {
     let mut texts: Texts<'_> = HashMap::new();
     for (index, row) in rows.iter().enumerate() {
-        let labels = texts.entry((row.part, row.text.as_str())).or_default();
+        let labels = texts.entry((row.part, row.text.as_str(), row.pair.as_deref())).or_default();
         labels.entry(row.labels.as_slice()).or_default().push(index);
     }
     // In the order of rows: that of a hash map is another one each time.

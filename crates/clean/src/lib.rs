@@ -74,20 +74,23 @@ impl Stage for Clean {
     }
 }
 
-/// Cleans the texts and leaves out those that are too short afterwards.
+/// Cleans the texts and leaves out those that are too short afterwards; of a pair, each counts.
 fn clean_texts(rows: Vec<Row>, settings: &Settings, report: &mut Report, io: &StageIo) -> Vec<Row> {
     let progress = io.progress("clean texts", rows.len() as u64);
     let mut kept = Vec::with_capacity(rows.len());
     for mut row in rows {
-        row.text = settings.text.clean(&row.text);
-        let characters = row.text.chars().count();
-        // A text of nothing but space has no characters worth the name, wherever spaces are not collapsed.
-        if characters < settings.min_characters || row.text.trim().is_empty() {
-            report.drop(Reason::TooShort, row.id, row.place, || {
+        let texts = std::iter::once(&mut row.text).chain(&mut row.pair);
+        let short = texts.fold(None, |short, text| {
+            *text = settings.text.clean(text);
+            let characters = text.chars().count();
+            // A text of nothing but space has no characters worth the name, wherever spaces are not collapsed.
+            short.or((characters < settings.min_characters || text.trim().is_empty()).then_some(characters))
+        });
+        match short {
+            Some(characters) => report.drop(Reason::TooShort, row.id, row.place, || {
                 format!("{} after cleaning", nearest::counted(characters, "character"))
-            });
-        } else {
-            kept.push(row);
+            }),
+            None => kept.push(row),
         }
         progress.inc(1);
     }
@@ -108,7 +111,7 @@ fn examples(rows: Vec<Row>, map: &LabelMap) -> Vec<Example> {
         id: row.id,
         labels: sorted(row.labels.iter().filter_map(|label| indices.get(label.as_str()).copied())),
         text: row.text,
-        pair: None,
+        pair: row.pair,
         group: row.group,
         weight: 1.0,
         part: row.part,

@@ -101,8 +101,8 @@ impl Report {
     }
 
     /// Notes which columns were read; the same ones of many files are noted once.
-    pub(crate) fn columns(&mut self, text: String, label: String, group: Option<String>) {
-        let columns = json!({"text": text, "label": label, "group": group});
+    pub(crate) fn columns(&mut self, text: String, pair: Option<String>, label: String, group: Option<String>) {
+        let columns = json!({"text": text, "pair": pair, "label": label, "group": group});
         if !self.columns.contains(&columns) {
             self.columns.push(columns);
         }

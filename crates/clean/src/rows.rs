@@ -20,6 +20,8 @@ pub(crate) struct Row {
     /// Where it stands, for messages: `a.csv, line 3`.
     pub(crate) place: Place,
     pub(crate) text: String,
+    /// The second text, where rows are pairs.
+    pub(crate) pair: Option<String>,
     /// Sorted, each once.
     pub(crate) labels: Vec<String>,
     pub(crate) group: Option<String>,
@@ -96,10 +98,11 @@ fn from_table(
     rows: &mut Vec<Row>,
 ) -> Result<()> {
     let name = |place: usize| table.names().get(place).cloned().unwrap_or_default();
-    report.columns(name(columns.text), name(columns.label), columns.group.map(name));
+    report.columns(name(columns.text), columns.pair.map(name), name(columns.label), columns.group.map(name));
     let filters = columns.filter.iter().map(|(place, wanted)| Ok((name(*place), table.column(*place)?, wanted)));
     let filters = filters.collect::<Result<Vec<_>>>()?;
     let texts = table.column(columns.text)?;
+    let mut pairs = columns.pair.map(|place| Ok::<_, Error>((place, table.column(place)?))).transpose()?;
     let mut groups = columns.group.map(|place| table.column(place)).transpose()?;
     for (row, (text, labels)) in texts.into_iter().zip(labels).enumerate() {
         let id = report.read_one();
@@ -119,12 +122,20 @@ fn from_table(
             report.drop(Reason::MissingText, id, place, || format!("{} is empty", name(columns.text)));
             continue;
         };
+        let mut pair = None;
+        if let Some((column, values)) = &mut pairs {
+            pair = present(values.get_mut(row).and_then(Option::take));
+            if pair.is_none() {
+                report.drop(Reason::MissingText, id, place, || format!("{} is empty", name(*column)));
+                continue;
+            }
+        }
         let Some(labels) = labels else {
             report.drop(Reason::MissingLabel, id, place, || format!("{} is empty", name(columns.label)));
             continue;
         };
         let group = groups.as_mut().and_then(|groups| groups.get_mut(row)).and_then(Option::take);
-        rows.push(Row { id, place, text, labels, group: present(group), part: file.part });
+        rows.push(Row { id, place, text, pair, labels, group: present(group), part: file.part });
     }
     for (name, values, wanted) in &filters {
         seen.note(name, wanted, values);
@@ -182,6 +193,7 @@ fn document(
 ) -> Result<()> {
     let columns = [
         ("text_column", &settings.text_column),
+        ("pair_column", &settings.pair_column),
         ("label_column", &settings.label_column),
         ("group_column", &settings.group_column),
     ];
@@ -205,7 +217,15 @@ fn document(
     let place = Place { file: index, number: 1 };
     match present(Some(document.text)) {
         Some(text) => {
-            rows.push(Row { id, place, text, labels: vec![label.to_owned()], group: None, part: file.part });
+            rows.push(Row {
+                id,
+                place,
+                text,
+                pair: None,
+                labels: vec![label.to_owned()],
+                group: None,
+                part: file.part,
+            });
         }
         None => report.drop(Reason::MissingText, id, place, || "the file is empty".to_owned()),
     }

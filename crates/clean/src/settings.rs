@@ -53,6 +53,7 @@ pub(crate) enum SimilarLabels {
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) text_column: Option<String>,
+    pub(crate) pair_column: Option<String>,
     pub(crate) label_column: Option<String>,
     /// Whether a row may have any number of labels.
     pub(crate) multi_label: bool,
@@ -88,6 +89,7 @@ impl Settings {
         }
         Ok(Self {
             text_column: some(&config.text_column),
+            pair_column: some(&config.pair_column),
             label_column: some(&config.label_column),
             multi_label: config.multi_label,
             label_separator: some(&config.label_separator),
@@ -103,6 +105,7 @@ impl Settings {
                 strip_control: config.strip_control,
                 collapse_whitespace: config.collapse_whitespace,
                 lowercase: config.lowercase,
+                pairs: !config.pair_column.is_empty(),
             },
             duplicates: choice("duplicates", &config.duplicates, &["drop", "keep"])?,
             conflicts: choice("conflicts", &config.conflicts, &["drop", "majority", "keep", "union", "error"])?,
@@ -126,6 +129,7 @@ fn some(name: &str) -> Option<String> {
 fn check_columns(config: &Config) -> Result<()> {
     let columns = [
         ("text_column", &config.text_column),
+        ("pair_column", &config.pair_column),
         ("label_column", &config.label_column),
         ("group_column", &config.group_column),
     ];

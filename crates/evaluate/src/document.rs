@@ -13,6 +13,9 @@ use crate::outcome::Outcome;
 pub(crate) struct Document<'a> {
     /// Names, in the order of the indices that all lists below have.
     labels: &'a [String],
+    /// Rows have any number of labels, each given from a probability of one half on.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    multi_label: bool,
     test: &'a Figures,
     validation: &'a Figures,
     /// On the test part; missing where the configuration leaves them out.
@@ -29,7 +32,11 @@ struct Measured<'a> {
 
 #[derive(Debug, Serialize)]
 struct Majority<'a> {
-    label: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<&'a str>,
+    /// Where rows have any number of labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels: Option<Vec<&'a str>>,
     #[serde(flatten)]
     figures: &'a Figures,
 }
@@ -50,9 +57,20 @@ impl<'a> Document<'a> {
         model: &'a ModelFacts,
     ) -> Self {
         let baselines = baselines.map(|Baselines { majority, classic }| Measured {
-            majority: Majority { label: labels.name(majority.label).unwrap_or_default(), figures: &majority.test },
+            majority: {
+                let names: Vec<&str> = majority.labels.iter().filter_map(|&label| labels.name(label)).collect();
+                let label = names.first().copied().filter(|_| !labels.is_multi_label());
+                Majority { label, labels: labels.is_multi_label().then_some(names), figures: &majority.test }
+            },
             tfidf_logistic_regression: Classic { settings: &classic.settings, figures: &classic.test },
         });
-        Self { labels: labels.names(), test: &test.figures, validation: &validation.figures, baselines, model }
+        Self {
+            labels: labels.names(),
+            multi_label: labels.is_multi_label(),
+            test: &test.figures,
+            validation: &validation.figures,
+            baselines,
+            model,
+        }
     }
 }

@@ -6,7 +6,8 @@
 //! - `metrics.json`: every figure of the model and the baselines ([`firebrand_metrics::Figures`]);
 //! - `predictions.parquet`: the model's answer to every test row;
 //! - `reference.json`: what the validation part and the answers to it look like, for drift to be measured against;
-//! - `confusion.svg` and `report.html`: for people. The report is one file that opens without a network.
+//! - `confusion.svg` (where rows have any number of labels: what was found, missed and wrongly given of each) and
+//!   `report.html`: for people. The report is one file that opens without a network.
 //!
 //! Rows are joined by their ids and measured in the order of these, so the order of rows in the files does not matter.
 
@@ -60,7 +61,7 @@ impl Stage for Evaluate {
         let labels = read_labels(io)?;
         let [validation, test] =
             [Part::read(io, "validation.parquet", &labels)?, Part::read(io, "test.parquet", &labels)?];
-        let train = Rows::read(&io.input(Slot::Augment, "train.parquet")?, labels.len())?;
+        let train = Rows::read(&io.input(Slot::Augment, "train.parquet")?, &labels)?;
         let train_lengths = Lengths::of(&read_tokens(&io.input(Slot::Tokenize, "train.parquet")?)?);
         let summary = io.optional_input(Slot::Train, "summary.json")?;
         let training = Training::read(&io.input(Slot::Train, "metrics.jsonl")?, summary.as_deref())?;
@@ -69,13 +70,13 @@ impl Stage for Evaluate {
         let progress = io.progress("rows", (validation.rows.len() + test.rows.len()) as u64);
         let ask = |part: &Part| {
             let probabilities = model.probabilities(&part.tokens, &mut |done| progress.inc(done))?;
-            Outcome::new(&part.rows, probabilities, labels.len())
+            Outcome::new(&part.rows, probabilities, &labels)
         };
         let [validation_outcome, test_outcome] = [ask(&validation)?, ask(&test)?];
         progress.finish();
         let baselines = if config.baselines {
             io.log("fitting the baselines");
-            Some(baseline::measure(&train, &validation.rows, &test.rows, labels.len())?)
+            Some(baseline::measure(&train, &validation.rows, &test.rows, &labels)?)
         } else {
             None
         };
@@ -85,7 +86,12 @@ impl Stage for Evaluate {
         write_predictions(&io.output("predictions.parquet"), &test_outcome.predictions(&test.rows))?;
         let reference = Reference::new(&labels, &validation.rows, &validation.tokens, &validation_outcome);
         io.write_json("reference.json", &reference)?;
-        write(io, "confusion.svg", &svg::confusion_alone(&test_outcome.figures.confusion, labels.names()))?;
+        let figures = &test_outcome.figures;
+        let picture = match &figures.confusion {
+            Some(confusion) => svg::confusion_alone(confusion, labels.names()),
+            None => svg::decisions_alone(&figures.classes, labels.names()),
+        };
+        write(io, "confusion.svg", &picture)?;
         let report = Report {
             run: io.run_name(),
             config,
@@ -102,10 +108,14 @@ impl Stage for Evaluate {
         };
         write(io, "report.html", &report.html())?;
 
-        for line in terminal::figures(&test_outcome.figures, baselines.as_ref()) {
+        for line in terminal::figures(figures, baselines.as_ref()) {
             io.log(line);
         }
-        for line in terminal::confusion(&test_outcome.figures.confusion, labels.names()) {
+        let details = match &figures.confusion {
+            Some(confusion) => terminal::confusion(confusion, labels.names()),
+            None => terminal::decisions(&figures.classes, labels.names()),
+        };
+        for line in details {
             io.log(line);
         }
         Ok(())
@@ -120,7 +130,7 @@ struct Part {
 
 impl Part {
     fn read(io: &StageIo, file: &str, labels: &LabelMap) -> Result<Self> {
-        let rows = Rows::read(&io.input(Slot::Split, file)?, labels.len())?;
+        let rows = Rows::read(&io.input(Slot::Split, file)?, labels)?;
         let tokens = rows.read_tokens(&io.input(Slot::Tokenize, file)?)?;
         Ok(Self { rows, tokens })
     }

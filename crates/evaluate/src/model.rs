@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use firebrand_dataset::{LabelMap, TokenRow};
-use firebrand_model::{Classifier, Tokens, softmax};
+use firebrand_model::{Classifier, ProblemType, Tokens, sigmoid, softmax};
 use firebrand_pipeline::{Error, Result, ResultExt};
 use serde::Serialize;
 
@@ -41,6 +41,7 @@ impl Model {
             .or_data(|| format!("cannot load the model in {}", directory.display()))
             .map_err(|error| error.hint("run `cargo xtask stage train --force` to make it again"))?;
         same_labels(classifier.labels(), labels.names())?;
+        same_problem(classifier.config().problem, labels)?;
         let facts = ModelFacts {
             family: classifier.family().to_owned(),
             parameters: classifier.parameters(),
@@ -63,8 +64,27 @@ impl Model {
             .or_data(|| "the model cannot answer the tokenized rows".to_owned())
             .map_err(|error| error.hint("model and tokens may be of different runs: run `--from tokenize --force`"))?;
         finite(&logits, rows)?;
-        Ok(logits.iter().map(|logits| softmax(logits)).collect())
+        let probabilities = match self.classifier.config().problem {
+            ProblemType::SingleLabelClassification => softmax,
+            ProblemType::MultiLabelClassification => sigmoid,
+        };
+        Ok(logits.iter().map(|logits| probabilities(logits)).collect())
     }
+}
+
+/// A model that gives one label cannot be measured on rows that have several, nor the other way round.
+fn same_problem(model: ProblemType, labels: &LabelMap) -> Result<()> {
+    let several = model == ProblemType::MultiLabelClassification;
+    if several == labels.is_multi_label() {
+        return Ok(());
+    }
+    let number = |several: bool| if several { "any number of labels" } else { "one label" };
+    Err(Error::data(format!(
+        "the model gives a text {}, but rows have {} by labels.json",
+        number(several),
+        number(labels.is_multi_label())
+    ))
+    .hint("the model was trained on other data: run `cargo xtask pipeline --from train --force`"))
 }
 
 /// One label map: the model's must be that of the data.

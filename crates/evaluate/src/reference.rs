@@ -24,7 +24,7 @@ pub(crate) struct Reference {
     labels: Vec<String>,
     /// The label map's hash: a bundle with another one means other labels.
     labels_hash: String,
-    /// Share of the rows that the model gave each label, by index.
+    /// Share of the rows that the model gave each label, by index; more or less than 1 in all where a row may get any number.
     predicted_shares: Vec<f64>,
     confidence: Confidence,
     /// Characters of the cleaned texts.
@@ -35,7 +35,7 @@ pub(crate) struct Reference {
     cut_share: f64,
 }
 
-/// Probabilities of the answers.
+/// Probabilities of the answers; where a row may get any number of labels, of the decision that is least sure.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Confidence {
     mean: f64,
@@ -56,7 +56,7 @@ impl Reference {
     pub(crate) fn new(labels: &LabelMap, rows: &Rows, tokens: &[TokenRow], outcome: &Outcome) -> Self {
         let count = rows.len() as f64;
         let mut predicted = vec![0_u64; labels.len()];
-        for &label in &outcome.predicted {
+        for &label in outcome.predicted.iter().flatten() {
             predicted[label as usize] += 1;
         }
         Self {
@@ -120,8 +120,8 @@ mod tests {
     #[test]
     fn shares_are_those_of_the_answers() {
         let rows = Rows::of([(0, "ab".to_owned(), 0), (1, "abcd".to_owned(), 1)]);
-        let outcome = Outcome::new(&rows, vec![vec![0.25, 0.75], vec![0.5, 0.5]], 2).unwrap();
         let labels = LabelMap::new(vec!["no".to_owned(), "yes".to_owned()]).unwrap();
+        let outcome = Outcome::new(&rows, vec![vec![0.25, 0.75], vec![0.5, 0.5]], &labels).unwrap();
         let token = |cut| TokenRow { id: 0, ids: vec![1; 3], type_ids: vec![0; 3], labels: vec![0], weight: 1.0, cut };
         let reference = Reference::new(&labels, &rows, &[token(0), token(2)], &outcome);
         assert_eq!(reference.predicted_shares, [0.5, 0.5]);

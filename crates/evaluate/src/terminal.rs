@@ -1,6 +1,6 @@
 //! The main figures and the confusion matrix as lines for a terminal.
 
-use firebrand_metrics::{ConfusionMatrix, Figures};
+use firebrand_metrics::{ClassFigures, ConfusionMatrix, Figures};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::baseline::Baselines;
@@ -16,8 +16,15 @@ const PAIRS: usize = 8;
 
 /// The figures of the model and, where measured, of the baselines.
 pub(crate) fn figures(test: &Figures, baselines: Option<&Baselines>) -> Vec<String> {
+    let several = test.hamming_loss.is_some();
     let line = |name: &str, figures: &Figures| {
-        format!("{name:<30} accuracy {:.4}   macro F1 {:.4}", figures.accuracy, figures.macro_f1)
+        let (accuracy, f1) = (figures.accuracy, figures.averages);
+        if several {
+            let (micro, macro_) = (f1.micro.f1, f1.macro_.f1);
+            format!("{name:<30} micro F1 {micro:.4}   macro F1 {macro_:.4}   all labels right {accuracy:.4}")
+        } else {
+            format!("{name:<30} accuracy {accuracy:.4}   macro F1 {:.4}", figures.macro_f1)
+        }
     };
     let interval = test.accuracy_interval_95;
     let mut lines = vec![format!(
@@ -29,9 +36,40 @@ pub(crate) fn figures(test: &Figures, baselines: Option<&Baselines>) -> Vec<Stri
     )];
     if let Some(baselines) = baselines {
         lines.push(line("TF-IDF and logistic regression", &baselines.classic.test));
-        lines.push(line("the most frequent label", &baselines.majority.test));
+        let majority = if several { "the most frequent labels" } else { "the most frequent label" };
+        lines.push(line(majority, &baselines.majority.test));
     }
     lines
+}
+
+/// What became of the decisions about each label, where rows have any number of them.
+pub(crate) fn decisions(classes: &[ClassFigures], labels: &[String]) -> Vec<String> {
+    const HEAD: &str = "label";
+    let names: Vec<String> = labels.iter().map(|name| visible(name, ROW_NAME)).collect();
+    let width = names.iter().map(|name| name.width()).max().unwrap_or_default().max(HEAD.len());
+    let columns = ["F1", "found", "missed", "wrongly given"];
+    let mut lines = vec![columns.iter().fold(format!("{HEAD:<width$}"), |line, name| format!("{line}  {name:>8}"))];
+    for (name, class) in names.iter().zip(classes) {
+        let Decisions { found, missed, wrong } = Decisions::of(class);
+        lines.push(format!("{name}{}  {:>8.4}  {found:>8}  {missed:>8}  {wrong:>13}", gap(name, width), class.f1));
+    }
+    lines
+}
+
+/// Rows of a label that were given it or not, and others that were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Decisions {
+    pub(crate) found: u64,
+    pub(crate) missed: u64,
+    pub(crate) wrong: u64,
+}
+
+impl Decisions {
+    pub(crate) fn of(class: &ClassFigures) -> Self {
+        // A share of the rows back into rows.
+        let found = (class.recall * class.support as f64).round() as u64;
+        Self { found, missed: class.support - found, wrong: class.predicted - found }
+    }
 }
 
 /// The confusion matrix where it fits, else the pairs that are confused most.
@@ -130,6 +168,20 @@ mod tests {
                 "true \\ predicted      a very long…  no",
                 "a very long name of…             1   1",
                 "no                               1   2",
+            ]
+        );
+    }
+
+    #[test]
+    fn decisions_are_counted_for_each_label() {
+        let (truth, predicted) = ([vec![0], vec![0, 1], vec![]], [vec![0], vec![1], vec![0]]);
+        let figures = Figures::of_label_sets::<_, _, [f32; 2]>(&truth, &predicted, None, 2).unwrap();
+        assert_eq!(
+            decisions(&figures.classes, &["体育".to_owned(), "b".to_owned()]),
+            [
+                "label        F1     found    missed  wrongly given",
+                "体育     0.5000         1         1              1",
+                "b        1.0000         1         0              0",
             ]
         );
     }

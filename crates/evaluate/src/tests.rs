@@ -1,5 +1,6 @@
 //! The whole stage on a tiny BERT, with rows and tokens made by hand.
 
+mod multi_label;
 mod refused;
 
 use std::collections::BTreeMap;
@@ -42,7 +43,7 @@ impl Run {
             write_examples(&run.path(&format!("{stage}/{file}.parquet")), &examples).unwrap();
             write_tokens(&run.path(&format!("tokenize/{file}.parquet")), &tokens).unwrap();
         }
-        run.train(labels);
+        run.train("bert", labels);
         run
     }
 
@@ -50,8 +51,8 @@ impl Run {
         self.directory.path().join(path)
     }
 
-    fn train(&self, labels: &[&str]) {
-        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/tests/golden/models/bert");
+    fn train(&self, fixture: &str, labels: &[&str]) {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/tests/golden/models").join(fixture);
         fs::create_dir_all(self.path("train/model")).unwrap();
         fs::copy(golden.join("model.safetensors"), self.path("train/model/model.safetensors")).unwrap();
         let mut config: Value = serde_json::from_slice(&fs::read(golden.join("config.json")).unwrap()).unwrap();

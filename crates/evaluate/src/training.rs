@@ -17,6 +17,8 @@ pub(crate) struct Training {
     pub(crate) validation_loss: Vec<(f64, f64)>,
     /// Share of the validation part that is labelled right.
     pub(crate) validation_accuracy: Vec<(f64, f64)>,
+    /// F1 of all decisions on the validation part; where rows have any number of labels.
+    pub(crate) validation_micro_f1: Vec<(f64, f64)>,
     /// Steps done.
     pub(crate) steps: Option<u64>,
     /// Whether training ended before the configured epochs.
@@ -34,6 +36,7 @@ struct Line {
     loss: Option<f64>,
     validation_loss: Option<f64>,
     validation_accuracy: Option<f64>,
+    validation_micro_f1: Option<f64>,
 }
 
 impl Training {
@@ -64,6 +67,7 @@ impl Training {
             (&mut self.loss, line.loss),
             (&mut self.validation_loss, line.validation_loss),
             (&mut self.validation_accuracy, line.validation_accuracy),
+            (&mut self.validation_micro_f1, line.validation_micro_f1),
         ] {
             curve.extend(value.filter(|value| value.is_finite()).map(|value| (at, value)));
         }

@@ -13,7 +13,7 @@ pub struct Config {
     pub batch_size: usize,
     /// Write int8 weights beside the float32 ones.
     pub int8: bool,
-    /// Largest fall of test accuracy from float32 to int8, as a share. A negative one asks for a gain.
+    /// Largest fall of test accuracy from float32 to int8, as a share.
     pub max_accuracy_drop: f64,
     /// Smallest test accuracy of whatever is exported, as a share; 0: any will do.
     pub min_accuracy: f64,

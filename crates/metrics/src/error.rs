@@ -28,6 +28,13 @@ pub enum MetricsError {
         /// How many classes there are.
         classes: usize,
     },
+    /// A class that a row has twice.
+    Twice {
+        /// The row, from zero.
+        row: usize,
+        /// The class.
+        index: u32,
+    },
     /// A row of probabilities that is none.
     Probabilities {
         /// The row, from zero.
@@ -46,6 +53,7 @@ impl fmt::Display for MetricsError {
             Self::Class { row, index, classes } => {
                 write!(f, "row {row} has class {index}, but there are {classes} classes (0 to {})", classes - 1)
             }
+            Self::Twice { row, index } => write!(f, "row {row} has class {index} twice"),
             Self::Probabilities { row, problem } => write!(f, "row {row}: {problem}"),
         }
     }

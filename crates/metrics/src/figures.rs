@@ -7,20 +7,25 @@ use crate::{
     roc_auc_of_classes, wilson_95,
 };
 
-/// All figures of one set of single-label predictions, by class index.
+/// All figures of one set of predictions, by class index. Rows have exactly one class, or, measured by
+/// [`of_label_sets`](Self::of_label_sets), any number of them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Figures {
     /// Rows measured.
     pub rows: u64,
-    /// Share of rows whose prediction is right.
+    /// Share of rows whose prediction is right; with any number of classes per row, right in all of them (subset accuracy).
     pub accuracy: f64,
     /// The accuracy's 95 % interval, after Wilson.
     pub accuracy_interval_95: Interval,
     /// F1, every class weighing the same.
     pub macro_f1: f64,
-    /// Matthews correlation.
-    pub matthews_correlation: f64,
-    /// Mean of `-ln p(true class)`, in nats; `None` without probabilities.
+    /// Share of the decisions about a class of a row that are wrong; only with any number of classes per row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hamming_loss: Option<f64>,
+    /// Matthews correlation; only with one class per row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matthews_correlation: Option<f64>,
+    /// Mean of `-ln p(true class)`, in nats, or of `-ln p` of every decision; `None` without probabilities.
     pub log_loss: Option<f64>,
     /// Mean squared distance of the probabilities from the truth; `None` without probabilities.
     pub brier_score: Option<f64>,
@@ -30,8 +35,9 @@ pub struct Figures {
     pub averages: Averages,
     /// One entry per class.
     pub classes: Vec<ClassFigures>,
-    /// Rows: the true class; columns: the predicted one.
-    pub confusion: ConfusionMatrix,
+    /// Rows: the true class; columns: the predicted one. Only with one class per row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confusion: Option<ConfusionMatrix>,
     /// Confidence against accuracy; `None` without probabilities.
     pub calibration: Option<Calibration>,
 }
@@ -54,13 +60,14 @@ impl Figures {
             accuracy: confusion.accuracy(),
             accuracy_interval_95: wilson_95(confusion.correct(), confusion.total()),
             macro_f1: averages.macro_.f1,
-            matthews_correlation: confusion.matthews_correlation(),
+            hamming_loss: None,
+            matthews_correlation: Some(confusion.matthews_correlation()),
             log_loss: None,
             brier_score: None,
             roc_auc: None,
             averages,
             classes: (0..classes).map(|class| confusion.class_figures(class)).collect(),
-            confusion,
+            confusion: Some(confusion),
             calibration: None,
         };
         if let Some(probabilities) = probabilities {

@@ -10,6 +10,7 @@ mod confusion;
 mod error;
 mod figures;
 mod interval;
+mod label_sets;
 mod per_class;
 mod probability;
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub use confusion::ConfusionMatrix;
 pub use error::MetricsError;
 pub use figures::Figures;
 pub use interval::{Interval, wilson_95};
+pub use label_sets::likely;
 pub use per_class::{Average, Averages, ClassFigures, Measure};
 pub use probability::{brier_score, check_probabilities, log_loss, most_likely};
 pub use ranking::{roc_auc, roc_auc_of_classes};

@@ -52,7 +52,7 @@ pub struct Averages {
     /// Every class weighs the same.
     #[serde(rename = "macro")]
     pub macro_: Average,
-    /// Counts of all classes are added first; with one label per row all three equal the accuracy.
+    /// Counts of all classes are added first; with exactly one label per row all three equal the accuracy.
     pub micro: Average,
     /// Every class weighs as much as it has rows.
     pub weighted: Average,
@@ -85,25 +85,37 @@ impl ConfusionMatrix {
     /// The figures of all classes, averaged.
     pub fn averages(&self) -> Averages {
         let classes: Vec<ClassFigures> = (0..self.classes()).map(|class| self.class_figures(class)).collect();
+        Averages::of(&classes, self.correct())
+    }
+}
+
+impl Averages {
+    /// Averages over classes, of which `hits` rows, each counted once per class, were predicted as what they are.
+    pub(crate) fn of(classes: &[ClassFigures], hits: u64) -> Self {
         let average = |weight: &dyn Fn(&ClassFigures) -> f64| {
             let all: f64 = classes.iter().map(weight).sum();
-            let mean =
-                |figure: fn(&ClassFigures) -> f64| classes.iter().map(|c| weight(c) * figure(c)).sum::<f64>() / all;
+            let mean = |figure: fn(&ClassFigures) -> f64| {
+                ratio(classes.iter().map(|c| weight(c) * figure(c)).sum::<f64>(), all)
+            };
             Average { precision: mean(|c| c.precision), recall: mean(|c| c.recall), f1: mean(|c| c.f1) }
         };
-        let hits: u64 = self.correct();
         let predicted: u64 = classes.iter().map(|class| class.predicted).sum();
         let support: u64 = classes.iter().map(|class| class.support).sum();
-        Averages {
+        Self {
             macro_: average(&|_| 1.0),
             micro: Average {
-                precision: hits as f64 / predicted as f64,
-                recall: hits as f64 / support as f64,
-                f1: (2 * hits) as f64 / (predicted + support) as f64,
+                precision: ratio(hits as f64, predicted as f64),
+                recall: ratio(hits as f64, support as f64),
+                f1: ratio((2 * hits) as f64, (predicted + support) as f64),
             },
             weighted: average(&|class| class.support as f64),
         }
     }
+}
+
+/// 0 where there is nothing to share: rows with any number of labels may all have none.
+fn ratio(part: f64, whole: f64) -> f64 {
+    if whole > 0.0 { part / whole } else { 0.0 }
 }
 
 #[cfg(test)]

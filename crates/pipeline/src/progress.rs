@@ -131,8 +131,12 @@ impl Progress {
         pace.printed = Instant::now();
         let position = self.bar.position();
         let speed = position.saturating_sub(pace.first) as f64 / pace.began.elapsed().as_secs_f64();
-        let counted = counted(position, self.bar.length().unwrap_or(0), speed, plain.unit);
-        log(&format!("{} {counted} {}", plain.what, self.bar.message()));
+        let total = self.bar.length().unwrap_or(0);
+        let counted = counted(position, total, speed, plain.unit);
+        let message = self.bar.message();
+        // Of an unknown total the message is the unit: `15 s`.
+        let between = if total > 0 && !message.is_empty() { ", " } else { " " };
+        log(format!("{} {counted}{between}{message}", plain.what).trim_end());
     }
 }
 

@@ -14,6 +14,10 @@ pub enum Slot {
     /// Brings raw data and a pretrained model onto this machine.
     Fetch,
     /// Raw files into rows of text and labels.
+    ///
+    /// `examples.parquet`, here and in the slots that follow, has the columns `text` and `labels` (or `label`), and may have
+    /// `id`, `pair` (a second text: then every row has one, and `text.json` says `"pairs": true`), `group`, `weight` and
+    /// `part`. The crate `firebrand-dataset` says which types they may have.
     Clean,
     /// Rows into training, validation and test rows.
     Split,

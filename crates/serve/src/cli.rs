@@ -21,6 +21,7 @@ pub(crate) enum Command {
     /// scores of all labels add up to 1. Line n of the output belongs to text n, and to line n of stdin.
     #[command(after_help = "Examples:\n  \
         firebrand-serve predict bundle \"a lovely film\" \"a dull plot\"\n  \
+        firebrand-serve predict bundle \"is it raining\" --pair \"it rains\"\n  \
         firebrand-serve predict bundle --json < reviews.txt\n  \
         firebrand-serve predict bundle -- \"--a text that begins with a dash\"")]
     Predict(Predict),
@@ -30,9 +31,13 @@ pub(crate) enum Command {
 pub(crate) struct Predict {
     /// The bundle: a directory with config.json, model.safetensors and tokenizer files.
     pub(crate) bundle: PathBuf,
-    /// The texts; without any, they are read from stdin, one a line.
+    /// The texts; without any, they are read from stdin, one a line. Of a model for pairs of texts: each a pair, with a tab
+    /// between the two.
     #[arg(value_name = "TEXT")]
     pub(crate) texts: Vec<String>,
+    /// The second text of a pair, for a model that was trained on pairs; once for each TEXT, in their order.
+    #[arg(long, value_name = "TEXT", requires = "texts")]
+    pub(crate) pair: Vec<String>,
     /// Prints one JSON object per text: {"text", "label", "score", "scores": [{"label", "score"}, …]}.
     #[arg(long)]
     pub(crate) json: bool,

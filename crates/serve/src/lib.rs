@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use firebrand_pipeline::progress;
 
-pub use predictor::{Answer, Predictor, Score};
+pub use predictor::{Answer, Predictor, Query, Score};
 
 /// The whole `main` of the program.
 pub fn main() -> ExitCode {

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use firebrand_pipeline::{Result, ResultExt};
 use serde::Serialize;
 
-use crate::predictor::{Answer, Score};
+use crate::predictor::{Answer, Query, Score};
 
 /// How answers are written.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +20,8 @@ pub(crate) struct Format {
 #[derive(Serialize)]
 struct Line<'a> {
     text: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pair: Option<&'a str>,
     label: &'a str,
     score: f32,
     scores: &'a [Score],
@@ -32,14 +34,18 @@ struct Line<'a> {
 pub(crate) fn write(
     out: &mut impl Write,
     format: Format,
-    texts: &[&str],
+    queries: &[Query<'_>],
     answers: &[Answer],
 ) -> Result<ControlFlow<()>> {
-    let written = texts
+    let written = queries
         .iter()
         .zip(answers)
-        .try_for_each(|(text, answer)| {
-            if format.json { write_json(out, format, text, answer) } else { write_columns(out, format, text, answer) }
+        .try_for_each(|(query, answer)| {
+            if format.json {
+                write_json(out, format, *query, answer)
+            } else {
+                write_columns(out, format, *query, answer)
+            }
         })
         .and_then(|()| out.flush());
     match written {
@@ -49,19 +55,24 @@ pub(crate) fn write(
     }
 }
 
-fn write_json(out: &mut impl Write, format: Format, text: &str, answer: &Answer) -> io::Result<()> {
+fn write_json(out: &mut impl Write, format: Format, query: Query<'_>, answer: &Answer) -> io::Result<()> {
     let scores = shown(answer, format.top_k.unwrap_or(usize::MAX));
-    serde_json::to_writer(&mut *out, &Line { text, label: &answer.label, score: answer.score, scores })?;
+    let Query { text, pair } = query;
+    serde_json::to_writer(&mut *out, &Line { text, pair, label: &answer.label, score: answer.score, scores })?;
     out.write_all(b"\n")
 }
 
-/// `label<TAB>score` for each label that is shown, and the text last: it may have tabs of its own.
-fn write_columns(out: &mut impl Write, format: Format, text: &str, answer: &Answer) -> io::Result<()> {
+/// `label<TAB>score` for each label that is shown, and the text last: it may have tabs of its own, and a pair has one.
+fn write_columns(out: &mut impl Write, format: Format, query: Query<'_>, answer: &Answer) -> io::Result<()> {
     for Score { label, score } in shown(answer, format.top_k.unwrap_or(1)) {
         write!(out, "{label}\t{score:.4}\t")?;
     }
     // A text given as an argument may have lines, and an answer is one.
-    writeln!(out, "{}", text.replace("\r\n", " ").replace(['\n', '\r'], " "))
+    let line = |text: &str| text.replace("\r\n", " ").replace(['\n', '\r'], " ");
+    match query.pair {
+        Some(pair) => writeln!(out, "{}\t{}", line(query.text), line(pair)),
+        None => writeln!(out, "{}", line(query.text)),
+    }
 }
 
 fn shown(answer: &Answer, most: usize) -> &[Score] {
@@ -77,7 +88,7 @@ mod tests {
         let scores = vec![score("good", 0.75), score("bad", 0.25)];
         let answer = Answer { label: "good".to_owned(), score: 0.75, scores, cut: 0 };
         let mut out = Vec::new();
-        assert!(write(&mut out, Format { json, top_k }, &[text], &[answer]).unwrap().is_continue());
+        assert!(write(&mut out, Format { json, top_k }, &[text.into()], &[answer]).unwrap().is_continue());
         String::from_utf8(out).unwrap()
     }
 
@@ -88,6 +99,22 @@ mod tests {
             written(true, None, "a\n\"film\""),
             "{\"text\":\"a\\n\\\"film\\\"\",\"label\":\"good\",\"score\":0.75,\
              \"scores\":[{\"label\":\"good\",\"score\":0.75},{\"label\":\"bad\",\"score\":0.25}]}\n"
+        );
+    }
+
+    #[test]
+    fn a_pair_shows_both_texts() {
+        let answer = Answer { label: "good".to_owned(), score: 0.75, scores: vec![], cut: 0 };
+        let query = Query { text: "a\nb", pair: Some("c") };
+        let written = |json| {
+            let mut out = Vec::new();
+            write(&mut out, Format { json, top_k: None }, &[query], std::slice::from_ref(&answer)).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(written(false), "a b\tc\n");
+        assert_eq!(
+            written(true),
+            "{\"text\":\"a\\nb\",\"pair\":\"c\",\"label\":\"good\",\"score\":0.75,\"scores\":[]}\n"
         );
     }
 
@@ -116,7 +143,7 @@ mod tests {
         for json in [false, true] {
             let answer = Answer { label: "a".to_owned(), score: 1.0, scores: Vec::new(), cut: 0 };
             let format = Format { json, top_k: None };
-            let to = |kind| write(&mut Refusing(kind), format, &["text"], std::slice::from_ref(&answer));
+            let to = |kind| write(&mut Refusing(kind), format, &["text".into()], std::slice::from_ref(&answer));
             assert!(to(io::ErrorKind::BrokenPipe).unwrap().is_break());
             assert!(to(io::ErrorKind::StorageFull).is_err());
         }

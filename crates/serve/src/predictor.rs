@@ -9,6 +9,21 @@ use serde::Serialize;
 
 use crate::bundle;
 
+/// What the model is asked about: a text, or a pair of texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Query<'a> {
+    /// The text, or the first of two.
+    pub text: &'a str,
+    /// The second text.
+    pub pair: Option<&'a str>,
+}
+
+impl<'a> From<&'a str> for Query<'a> {
+    fn from(text: &'a str) -> Self {
+        Self { text, pair: None }
+    }
+}
+
 /// A label and how likely it is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Score {
@@ -37,6 +52,8 @@ pub struct Predictor {
     classifier: Classifier,
     tokenizer: TextTokenizer,
     cleaning: TextOptions,
+    /// Whether the model was trained on pairs of texts; `None` where the bundle does not say.
+    pairs: Option<bool>,
     batch_size: usize,
 }
 
@@ -56,17 +73,18 @@ impl Predictor {
         bundle::check(directory)?;
         let tokenizer = TextTokenizer::read(directory, None)?;
         let path = directory.join("text.json");
-        let cleaning = if path.exists() {
-            TextOptions::read(&path)?
+        let (cleaning, pairs) = if path.exists() {
+            let options = TextOptions::read(&path)?;
+            (options, Some(options.pairs))
         } else {
             progress::log(&format!("note: there is no {}: texts are taken as they are", path.display()));
-            TextOptions::UNTOUCHED
+            (TextOptions::UNTOUCHED, None)
         };
         let classifier = Classifier::load(directory, &device)
             .or_data(|| format!("cannot load the model in {}", directory.display()))
             .map_err(|error| error.hint("`cargo xtask stage export --force` makes the bundle again"))?;
         check(directory, &classifier, &tokenizer)?;
-        Ok(Self { classifier, tokenizer, cleaning, batch_size })
+        Ok(Self { classifier, tokenizer, cleaning, pairs, batch_size })
     }
 
     /// The labels' names, in the model's order.
@@ -79,18 +97,30 @@ impl Predictor {
         self.tokenizer.max_length()
     }
 
-    /// Answers texts, in their order.
+    /// Whether the model was trained on pairs of texts rather than on single ones; `None` where the bundle does not say.
+    pub fn pairs(&self) -> Option<bool> {
+        self.pairs
+    }
+
+    /// Answers texts, or pairs of them, in their order.
     ///
     /// # Errors
-    /// When the tokenizer cannot write a text, or the model's answer is no number.
-    pub fn predict(&self, texts: &[&str]) -> Result<Vec<Answer>> {
-        let cleaned: Vec<String> = texts.iter().map(|text| self.cleaning.clean(text)).collect();
-        let cleaned: Vec<&str> = cleaned.iter().map(String::as_str).collect();
-        let mut rows = self.tokenizer.encode_batch(&cleaned)?;
-        // Without special tokens an empty text has no token at all, and the model must see one.
-        for row in rows.iter_mut().filter(|row| row.ids.is_empty()) {
-            *row = Encoded { ids: vec![self.classifier.pad_token_id()], type_ids: vec![0], cut: row.cut };
+    /// When the model takes pairs and is asked about a single text, or the other way round; when the tokenizer cannot write a
+    /// text, or the model's answer is no number.
+    pub fn predict(&self, queries: &[Query<'_>]) -> Result<Vec<Answer>> {
+        if let Some(index) =
+            queries.iter().position(|query| self.pairs.is_some_and(|pairs| pairs != query.pair.is_some()))
+        {
+            return Err(self.other_kind(index + 1));
         }
+        let row = |query: &Query<'_>| -> Result<Encoded> {
+            let text = self.cleaning.clean(query.text);
+            match query.pair {
+                Some(pair) => self.tokenizer.encode_pair(&text, &self.cleaning.clean(pair)),
+                None => self.tokenizer.encode(&text),
+            }
+        };
+        let rows = queries.iter().map(row).collect::<Result<Vec<_>>>()?;
         let tokens: Vec<Tokens<'_>> =
             rows.iter().map(|row| Tokens { ids: &row.ids, type_ids: &row.type_ids }).collect();
         let logits = self
@@ -98,6 +128,17 @@ impl Predictor {
             .logits(&tokens, self.batch_size, &mut |_| ())
             .or_data(|| "the model cannot answer the tokenized texts".to_owned())?;
         logits.iter().zip(&rows).map(|(logits, row)| self.answer(logits, row.cut)).collect()
+    }
+
+    /// Text `number` (from 1) is a single one where the model takes pairs, or the other way round.
+    pub(crate) fn other_kind(&self, number: usize) -> Error {
+        if self.pairs == Some(true) {
+            Error::data(format!("text {number} is a single text, but the model was trained on pairs of texts"))
+                .hint("put the second text behind the first with a tab between them, or give it with `--pair`")
+        } else {
+            Error::data(format!("text {number} is a pair of texts, but the model was trained on single ones"))
+                .hint("leave `--pair` out")
+        }
     }
 
     fn answer(&self, logits: &[f32], cut: u32) -> Result<Answer> {

@@ -253,6 +253,56 @@ fn what_is_wrong_with_a_bundle_is_told() {
 }
 
 #[test]
+fn a_model_for_pairs_is_asked_about_pairs() {
+    let bundle = Bundle::new();
+    let pairs = fs::read_to_string(bundle.path("text.json")).unwrap().replacen('{', "{\"pairs\": true,", 1);
+    bundle.write("text.json", &pairs);
+    let by_option = bundle.predict(&["--json", "a", "c", "--pair", "<b>b</b>", "--pair=-"], "").succeeded().json();
+    let by_tab = bundle.predict(&["--json", "a\t<b>b</b>", "c\t-"], "").succeeded().json();
+    let by_stdin = bundle.predict(&["--json"], "a\t<b>b</b>\nc\t-\n").succeeded().json();
+    assert_eq!(by_option, by_tab);
+    same_scores(&by_option, &by_stdin);
+    assert_eq!((&by_option[0]["text"], &by_option[0]["pair"]), (&"a".into(), &"<b>b</b>".into()));
+    let columns = bundle.predict(&["a\tb"], "").succeeded().stdout;
+    assert!(columns.ends_with("\ta\tb\n"), "{columns}");
+
+    // [CLS] a [SEP] b [SEP], and the second text's segment.
+    let device = firebrand_model::device("flex").unwrap();
+    let classifier = firebrand_model::Classifier::load(&bundle.path(""), &device).unwrap();
+    let tokens = firebrand_model::Tokens { ids: &[2, 5, 3, 6, 3], type_ids: &[0, 0, 0, 1, 1] };
+    let logits = classifier.logits(&[tokens], 1, &mut |_| ()).unwrap().concat();
+    let highest = firebrand_model::softmax(&logits).into_iter().map(f64::from).fold(0.0, f64::max);
+    assert!((by_option[0]["score"].as_f64().unwrap() - highest).abs() < ROUNDING);
+
+    // Single texts are refused, after those before them are answered.
+    let answer = bundle.predict(&[], "a\tb\nalone\nc\td\n").failed(4);
+    assert_eq!(answer.stdout.lines().count(), 1);
+    assert!(answer.stderr.contains("text 2 is a single text, but the model was trained on pairs"), "{}", answer.stderr);
+    assert!(bundle.predict(&["alone"], "").failed(4).stderr.contains("text 1 is a single text"));
+    assert!(
+        bundle
+            .predict(&["a", "b", "--pair", "c"], "")
+            .failed(2)
+            .stderr
+            .contains("2 texts, but `--pair` is there 1 times")
+    );
+    bundle.predict(&["--pair", "c"], "").failed(2);
+}
+
+#[test]
+fn a_model_for_single_texts_is_not_asked_about_pairs() {
+    let bundle = Bundle::new();
+    let answer = bundle.predict(&["a", "--pair", "b"], "").failed(4);
+    assert!(
+        answer.stderr.contains("text 1 is a pair of texts, but the model was trained on single ones"),
+        "{}",
+        answer.stderr
+    );
+    // A tab is then a space as any other.
+    assert_eq!(bundle.predict(&["a\tb"], "").succeeded().stdout.lines().count(), 1);
+}
+
+#[test]
 fn an_unknown_device_is_told() {
     let bundle = Bundle::new();
     let answer = bundle.predict(&["--device", "gpu", "text"], "").failed(3);

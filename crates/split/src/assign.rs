@@ -14,18 +14,13 @@ const SAME: f64 = 1e-9;
 pub(crate) struct Unit {
     /// Rows per stratum, those to be shared out only.
     pub(crate) counts: Vec<(usize, usize)>,
+    /// Rows to be shared out. A row with several labels may be in several strata.
+    pub(crate) rows: usize,
     /// The part that it must be in.
     pub(crate) fixed: Option<Part>,
 }
 
-impl Unit {
-    /// Rows to be shared out.
-    pub(crate) fn size(&self) -> usize {
-        self.counts.iter().map(|(_, rows)| rows).sum()
-    }
-}
-
-/// A part for every unit.
+/// A part for every unit, whose rows are in one stratum each.
 ///
 /// `shares` are those of [`Part::ALL`] and sum to 1; a part whose share is 0 gets nothing. Single rows, which are most,
 /// hit the shares exactly: of every stratum a part has its share rounded up or down, and what rounding takes from a part
@@ -42,7 +37,7 @@ pub(crate) fn assign(units: &[Unit], strata: usize, shares: [f64; 3], rng: &mut 
         }
     }
     several.shuffle(rng);
-    several.sort_by_key(|&index| Reverse(units[index].size()));
+    several.sort_by_key(|&index| Reverse(units[index].rows));
     for index in several {
         parts[index] = tally.best(&units[index]);
         tally.add(&units[index], parts[index]);
@@ -61,14 +56,14 @@ pub(crate) fn assign(units: &[Unit], strata: usize, shares: [f64; 3], rng: &mut 
 }
 
 /// Rows that every part should have and has, per stratum.
-struct Tally {
+pub(crate) struct Tally {
     shares: [f64; 3],
     wanted: Vec<[f64; 3]>,
     have: Vec<[f64; 3]>,
 }
 
 impl Tally {
-    fn new(units: &[Unit], strata: usize, shares: [f64; 3]) -> Self {
+    pub(crate) fn new(units: &[Unit], strata: usize, shares: [f64; 3]) -> Self {
         let mut wanted = vec![[0.0; 3]; strata];
         for (stratum, rows) in units.iter().flat_map(|unit| &unit.counts) {
             for (wanted, share) in wanted[*stratum].iter_mut().zip(shares) {
@@ -78,7 +73,7 @@ impl Tally {
         Self { shares, wanted, have: vec![[0.0; 3]; strata] }
     }
 
-    fn add(&mut self, unit: &Unit, part: Part) {
+    pub(crate) fn add(&mut self, unit: &Unit, part: Part) {
         for &(stratum, rows) in &unit.counts {
             self.have[stratum][part as usize] += rows as f64;
         }
@@ -86,7 +81,7 @@ impl Tally {
 
     /// The part that brings all shares closest to what is wanted, by the chi-square distance: sizes count relative to
     /// what a part should have, so that a large unit does not fill a small part.
-    fn best(&self, unit: &Unit) -> Part {
+    pub(crate) fn best(&self, unit: &Unit) -> Part {
         let cost = |part: Part| -> f64 {
             let change = |&(stratum, rows): &(usize, usize)| {
                 let (wanted, have) = (self.wanted[stratum][part as usize], self.have[stratum][part as usize]);
@@ -148,13 +143,13 @@ mod tests {
     const TENTHS: [f64; 3] = [1.0 - 0.1 - 0.1, 0.1, 0.1];
 
     fn single(stratum: usize) -> Unit {
-        Unit { counts: vec![(stratum, 1)], fixed: None }
+        Unit { counts: vec![(stratum, 1)], rows: 1, fixed: None }
     }
 
     fn sizes(units: &[Unit], parts: &[Part]) -> [usize; 3] {
         let mut sizes = [0; 3];
         for (unit, part) in units.iter().zip(parts) {
-            sizes[*part as usize] += unit.size();
+            sizes[*part as usize] += unit.rows;
         }
         sizes
     }
@@ -179,7 +174,7 @@ mod tests {
 
     #[test]
     fn large_units_go_where_they_fit() {
-        let of = |rows| Unit { counts: vec![(0, rows)], fixed: None };
+        let of = |rows| Unit { counts: vec![(0, rows)], rows, fixed: None };
         let mut units = vec![of(64), of(9), of(7)];
         units.extend(vec![single(0); 20]);
         assert_eq!(assigned(&units, 1, TENTHS), [80, 10, 10]);
@@ -189,7 +184,7 @@ mod tests {
 
     #[test]
     fn fixed_units_count_towards_their_part() {
-        let mut units = vec![Unit { counts: vec![(0, 40)], fixed: Some(Part::Train) }];
+        let mut units = vec![Unit { counts: vec![(0, 40)], rows: 40, fixed: Some(Part::Train) }];
         units.extend(vec![single(0); 60]);
         assert_eq!(assigned(&units, 1, TENTHS), [80, 10, 10]);
         units.truncate(11);

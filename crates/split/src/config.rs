@@ -12,7 +12,8 @@ pub struct Config {
     pub validation: f64,
     /// Share of the rows without a given part that go into test. Ignored where a test part is given.
     pub test: f64,
-    /// Keeps the share of every label the same in all parts.
+    /// Keeps the share of every label the same in all parts; rows with several labels are shared out by iterative
+    /// stratification.
     pub stratify: bool,
     /// Another seed is another split.
     pub seed: u64,

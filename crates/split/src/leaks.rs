@@ -17,6 +17,17 @@ pub(crate) fn key(text: &str) -> String {
     key
 }
 
+/// What makes two rows equal: their texts, and of pairs both.
+pub(crate) fn key_of(row: &Example) -> String {
+    let mut key = key(&row.text);
+    if let Some(pair) = &row.pair {
+        // No key has a line break in it: `a b` and `c` are not `a` and `b c`.
+        key.push('\n');
+        key.push_str(&self::key(pair));
+    }
+    key
+}
+
 /// A row that was removed because a given part that is measured on has its text or its group.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Leak {
@@ -97,6 +108,24 @@ mod tests {
         assert_eq!(key("ÉTÉ  Ωμέγα"), key("été ωμέγα"));
         assert_ne!(key("a b"), key("ab"));
         assert_eq!(key(" \n"), "");
+    }
+
+    #[test]
+    fn of_pairs_both_texts_count() {
+        let pair = |text: &str, pair: Option<&str>| {
+            key_of(&Example { pair: pair.map(str::to_owned), ..rows(&[row(text, 0)]).remove(0) })
+        };
+        assert_eq!(pair("A  b", Some(" C")), pair("a B", Some("c\n")));
+        let different = [
+            pair("a b", Some("c")),
+            pair("a", Some("b c")),
+            pair("a b c", None),
+            pair("c", Some("a b")),
+            pair("a b", None),
+        ];
+        let distinct: std::collections::BTreeSet<_> = different.iter().collect();
+        assert_eq!(distinct.len(), different.len(), "{different:?}");
+        assert_ne!(pair("a", Some("")), pair("a", None));
     }
 
     #[test]

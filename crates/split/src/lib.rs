@@ -5,12 +5,14 @@
 //!
 //! - A part that the data comes with is kept as it is; only a missing one is drawn, from the rows that have no part, or,
 //!   where every row has one, from the training rows.
-//! - Rows with equal texts (but for case and space) or of one group never stand on two sides. What a given test or
-//!   validation part has is removed from the parts before it, and counted.
-//! - Every part gets its share of every label, rounded up or down; groups get as close to that as they can.
+//! - Rows with equal texts (but for case and space; of pairs, both texts) or of one group never stand on two sides. What a
+//!   given test or validation part has is removed from the parts before it, and counted.
+//! - Every part gets its share of every label, rounded up or down; groups, and rows with several labels, get as close to
+//!   that as they can.
 
 mod assign;
 mod config;
+mod iterative;
 mod leaks;
 mod plan;
 #[cfg(test)]
@@ -46,7 +48,7 @@ impl Stage for Split {
         let labels = LabelMap::read(&io.input(Slot::Clean, "labels.json")?)?;
         let rows = read_examples(&path)?;
         verify::check_rows(&rows, &labels, &path)?;
-        let plan = plan(&rows, config);
+        let plan = plan(&rows, labels.is_multi_label(), config);
         verify::check_sides(&rows, &plan)?;
         let counts = verify::count(&rows, &labels, &plan);
         let warnings = verify::check_parts(&rows, &labels, &plan, &counts)?;

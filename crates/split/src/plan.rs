@@ -9,7 +9,8 @@ use rand_chacha::rand_core::SeedableRng;
 
 use crate::assign::{Unit, assign};
 use crate::config::Config;
-use crate::leaks::{self, Leak, key};
+use crate::iterative;
+use crate::leaks::{self, Leak, key_of};
 use crate::units::units;
 
 /// A part for every row; `None` for those that were removed, each with its leak.
@@ -23,9 +24,10 @@ pub(crate) struct Plan {
     pub(crate) bound: usize,
 }
 
-/// Plans the split. A function of its arguments alone.
-pub(crate) fn plan(rows: &[Example], config: &Config) -> Plan {
-    let keys: Vec<String> = rows.iter().map(|row| key(&row.text)).collect();
+/// Plans the split of rows with one label each or, where `multi_label` says so, any number. A function of its arguments
+/// alone.
+pub(crate) fn plan(rows: &[Example], multi_label: bool, config: &Config) -> Plan {
+    let keys: Vec<String> = rows.iter().map(key_of).collect();
     let mut leaks = leaks::find(rows, &keys);
     let given = |part: Part| rows.iter().any(|row| row.part == Some(part));
     let drawn: Vec<Part> =
@@ -42,7 +44,12 @@ pub(crate) fn plan(rows: &[Example], config: &Config) -> Plan {
         .collect();
     // Rows that are given to training are drawn from only where there are no others.
     let free = rest.iter().any(|&row| rows[row].part.is_none());
-    let pool = Pool { rows, from: if free { None } else { Some(Part::Train) }, stratify: config.stratify };
+    let strata = match (config.stratify, multi_label) {
+        (false, _) => Strata::None,
+        (true, false) => Strata::Rows,
+        (true, true) => Strata::Labels,
+    };
+    let pool = Pool { rows, from: if free { None } else { Some(Part::Train) }, strata };
     let groups = units(&rest, rows, &keys);
     let bound = groups.iter().filter(|group| group.len() > 1).count();
     for (group, part) in groups.iter().zip(pool.draw(&groups, &drawn, config)) {
@@ -58,7 +65,18 @@ struct Pool<'a> {
     rows: &'a [Example],
     /// The given part of these rows.
     from: Option<Part>,
-    stratify: bool,
+    strata: Strata,
+}
+
+/// What has the same share in all parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Strata {
+    /// All rows together.
+    None,
+    /// The rows of each label; each row has one.
+    Rows,
+    /// The rows of each label, where a row may be in several such strata.
+    Labels,
 }
 
 impl Pool<'_> {
@@ -68,19 +86,26 @@ impl Pool<'_> {
             shares[*part as usize] = config.share(*part);
         }
         shares[Part::Train as usize] = 1.0 - shares.iter().sum::<f64>();
-        let (units, strata) = self.units(groups);
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
-        let parts = assign(&units, strata, shares, &mut rng);
+        let (units, parts) = if self.strata == Strata::Labels {
+            let (units, strata) = self.units_by_label(groups);
+            let parts = iterative::assign(&units, strata, shares, &mut rng);
+            (units, parts)
+        } else {
+            let (units, strata) = self.units(groups);
+            let parts = assign(&units, strata, shares, &mut rng);
+            (units, parts)
+        };
         let mut mend = Mend::new(&units, self.labels(groups), parts);
         mend.give_training_every_label();
         mend.fill_empty_parts(drawn);
         mend.parts
     }
 
-    /// The groups of rows as units of counts per stratum; a stratum is all rows with the same labels.
+    /// The groups of rows as units of counts per stratum; a stratum is all rows with the same label.
     fn units(&self, groups: &[Vec<usize>]) -> (Vec<Unit>, usize) {
         let mine = |row: &usize| self.rows[*row].part == self.from;
-        let stratum = |row: usize| if self.stratify { &self.rows[row].labels[..] } else { &[] };
+        let stratum = |row: usize| if self.strata == Strata::Rows { &self.rows[row].labels[..] } else { &[] };
         let kinds: BTreeSet<&[u32]> =
             groups.iter().flatten().filter(|row| mine(row)).map(|&row| stratum(row)).collect();
         let numbers: BTreeMap<&[u32], usize> = kinds.iter().enumerate().map(|(number, &kind)| (kind, number)).collect();
@@ -90,9 +115,32 @@ impl Pool<'_> {
                 *counts.entry(numbers[stratum(row)]).or_default() += 1;
             }
             let fixed = group.iter().any(|row| !mine(row)).then_some(Part::Train);
-            Unit { counts: counts.into_iter().collect(), fixed }
+            let rows = counts.values().sum();
+            Unit { counts: counts.into_iter().collect(), rows, fixed }
         };
         (groups.iter().map(unit).collect(), kinds.len())
+    }
+
+    /// The groups of rows as units of counts per label; then of rows without labels, and of all rows.
+    fn units_by_label(&self, groups: &[Vec<usize>]) -> (Vec<Unit>, usize) {
+        let mine = |row: &usize| self.rows[*row].part == self.from;
+        let labels: BTreeSet<u32> = groups.iter().flatten().flat_map(|&row| &self.rows[row].labels).copied().collect();
+        let numbers: BTreeMap<u32, usize> = labels.iter().enumerate().map(|(number, &label)| (label, number)).collect();
+        let (none, all) = (labels.len(), labels.len() + 1);
+        let unit = |group: &Vec<usize>| {
+            let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+            for &row in group.iter().filter(|row| mine(row)) {
+                let labels = &self.rows[row].labels;
+                labels.iter().for_each(|label| *counts.entry(numbers[label]).or_default() += 1);
+                if labels.is_empty() {
+                    *counts.entry(none).or_default() += 1;
+                }
+                *counts.entry(all).or_default() += 1;
+            }
+            let fixed = group.iter().any(|row| !mine(row)).then_some(Part::Train);
+            Unit { rows: counts.get(&all).copied().unwrap_or(0), counts: counts.into_iter().collect(), fixed }
+        };
+        (groups.iter().map(unit).collect(), all + 1)
     }
 
     /// Rows per label, for every group.
@@ -137,7 +185,7 @@ impl<'a> Mend<'a> {
                 continue;
             }
             let with_it = (0..self.units.len()).filter(|&unit| self.labels[unit].contains_key(&label));
-            let order = |&unit: &usize| (self.units[unit].size(), Reverse(self.rows(self.parts[unit], label)), unit);
+            let order = |&unit: &usize| (self.units[unit].rows, Reverse(self.rows(self.parts[unit], label)), unit);
             if let Some(unit) = with_it.min_by_key(order) {
                 self.move_to(Part::Train, unit);
             }
@@ -155,7 +203,7 @@ impl<'a> Mend<'a> {
                     && self.parts[unit] == Part::Train
                     && self.labels[unit].iter().all(|(&label, &rows)| self.rows(Part::Train, label) > rows)
             };
-            let smallest = (0..self.units.len()).filter(spare).min_by_key(|&unit| (self.units[unit].size(), unit));
+            let smallest = (0..self.units.len()).filter(spare).min_by_key(|&unit| (self.units[unit].rows, unit));
             if let Some(unit) = smallest {
                 self.move_to(part, unit);
             }

@@ -41,6 +41,9 @@ pub(crate) struct Report<'a> {
     /// Parts that were drawn here; the others were given.
     drawn: Vec<&'static str>,
     labels: Vec<Label<'a>>,
+    /// Rows that have none of the labels; only where rows may have any number of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows_without_label: Option<PerPart<usize>>,
     /// Different groups among the rows that were kept.
     groups: PerPart<usize>,
     /// Sets of rows that had to stay together, by group or by text.
@@ -75,8 +78,10 @@ impl<'a> Report<'a> {
         config: &Config,
     ) -> Self {
         let (mut sizes, mut names) = (PerPart::<usize>::default(), PerPart::<BTreeSet<&str>>::default());
+        let mut unlabelled = PerPart::<usize>::default();
         for (row, part) in rows.iter().zip(&plan.parts) {
             if let Some(part) = *part {
+                *unlabelled.of(part) += usize::from(row.labels.is_empty());
                 *sizes.of(part) += 1;
                 names.of(part).extend(row.group.as_deref());
             }
@@ -92,6 +97,7 @@ impl<'a> Report<'a> {
             shares: shares(sizes, PerPart { train: kept, validation: kept, test: kept }),
             drawn: plan.drawn.iter().map(|part| part.name()).collect(),
             labels: labels.names().iter().zip(counts).map(label).collect(),
+            rows_without_label: labels.is_multi_label().then_some(unlabelled),
             groups: PerPart { train: names.train.len(), validation: names.validation.len(), test: names.test.len() },
             bound_together: plan.bound,
             leaks: Leaks {

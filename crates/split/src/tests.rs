@@ -82,12 +82,17 @@ fn stage_io(home: &Path) -> StageIo {
 
 /// Runs the stage below `home`; the error is what the user would see.
 fn run_in(home: &Path, rows: &[Example], config: &Config) -> Result<(), String> {
+    run_with(home, rows, false, config)
+}
+
+fn run_with(home: &Path, rows: &[Example], multi_label: bool, config: &Config) -> Result<(), String> {
     let (clean, out) = (home.join("clean"), home.join("out"));
     for folder in [&clean, &out] {
         std::fs::create_dir_all(folder).unwrap();
     }
     write_examples(&clean.join("examples.parquet"), rows).unwrap();
-    LabelMap::new(vec!["no".to_owned(), "yes".to_owned()]).unwrap().write(&clean.join("labels.json")).unwrap();
+    let labels = LabelMap::new(vec!["no".to_owned(), "yes".to_owned()]).unwrap().with_multi_label(multi_label);
+    labels.write(&clean.join("labels.json")).unwrap();
     let io = stage_io(home);
     Split::check(config)
         .and_then(|()| Split::run(config, &io))
@@ -224,6 +229,33 @@ fn little_data_keeps_every_label_in_training_and_says_what_is_missing() {
     let warnings = done.report["warnings"].as_array().unwrap();
     assert_eq!(warnings.len(), 2);
     assert!(warnings[0].as_str().unwrap().contains("part has no row with the label"));
+}
+
+#[test]
+fn rows_with_several_labels_are_shared_out_by_label() {
+    // Of 120 rows 30 have both labels, 30 each one of them, and 30 none.
+    let mut rows = hundred();
+    rows.extend(hundred().into_iter().take(20).map(|row| Example {
+        id: row.id + 100,
+        text: format!("more {}", row.id),
+        ..row
+    }));
+    for row in &mut rows {
+        row.labels = [&[][..], &[0], &[1], &[0, 1]][row.id as usize % 4].to_vec();
+    }
+    let home = tempfile::tempdir().unwrap();
+    run_with(home.path(), &rows, true, &config()).unwrap();
+    let report: Value = firebrand_pipeline::read_json(&home.path().join("out/report.json")).unwrap();
+    assert_eq!(report["rows"], json!({ "train": 96, "validation": 12, "test": 12 }));
+    assert_eq!(report["labels"][0]["rows"], json!({ "train": 48, "validation": 6, "test": 6 }));
+    assert_eq!(report["labels"][1]["rows"], json!({ "train": 48, "validation": 6, "test": 6 }));
+    assert_eq!(report["rows_without_label"], json!({ "train": 24, "validation": 3, "test": 3 }));
+
+    let error = run_in(home.path(), &rows, &config()).unwrap_err();
+    assert!(error.contains("row 0 has no label") && error.contains("clean.multi_label"), "{error}");
+    rows.iter_mut().for_each(|row| row.labels = vec![0, 1]);
+    let error = run_with(home.path(), &rows, true, &config()).unwrap_err();
+    assert!(error.contains("all 120 rows have the labels \"no\", \"yes\": there is nothing to tell apart"), "{error}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use firebrand_dataset::{Example, LabelMap, Part};
 use firebrand_pipeline::{Error, Result};
 
-use crate::leaks::key;
+use crate::leaks::key_of;
 use crate::plan::Plan;
 use crate::report::PerPart;
 
@@ -22,28 +22,23 @@ pub(crate) fn check_rows(rows: &[Example], labels: &LabelMap, path: &Path) -> Re
             return Err(Error::data(format!("{} has the id {} twice", path.display(), row.id))
                 .hint("the clean stage gives every row its own id"));
         }
-        if row.labels.is_empty() {
-            return Err(Error::data(format!("{}: row {} has no label", path.display(), row.id))
-                .hint("the clean stage drops rows without a label"));
-        }
-        if let Some(label) = row.labels.iter().find(|&&label| labels.name(label).is_none()) {
-            return Err(Error::data(format!(
-                "{}: row {} has the label {label}, but labels.json has {} (from 0)",
-                path.display(),
-                row.id,
-                labels.len()
-            ))
-            .hint("examples.parquet and labels.json must come from the same run of the clean stage"));
+        if let Some(problem) = labels.problem_of(&row.labels) {
+            return Err(Error::data(format!("{}: row {} {problem}", path.display(), row.id))
+                .hint("examples.parquet and labels.json must come from the same run of the clean stage")
+                .hint("where rows may have several labels, or none: `clean.multi_label = true`"));
         }
     }
-    let first = rows[0].labels[0];
-    if rows.iter().flat_map(|row| &row.labels).all(|&label| label == first) {
-        let name = labels.name(first).unwrap_or_default();
-        return Err(Error::data(format!(
-            "all {} rows have the label {name:?}: there is nothing to tell apart",
-            rows.len()
-        ))
-        .hint("check `clean.label_column`, `clean.filter` and `clean.rename_labels`"));
+    let first = &rows[0].labels;
+    if rows.iter().all(|row| row.labels == *first) {
+        let names: Vec<String> =
+            first.iter().map(|&label| format!("{:?}", labels.name(label).unwrap_or_default())).collect();
+        let what = match names.len() {
+            0 => "have no label".to_owned(),
+            1 => format!("have the label {}", names.concat()),
+            _ => format!("have the labels {}", names.join(", ")),
+        };
+        return Err(Error::data(format!("all {} rows {what}: there is nothing to tell apart", rows.len()))
+            .hint("check `clean.label_column`, `clean.filter` and `clean.rename_labels`"));
     }
     Ok(())
 }
@@ -125,7 +120,7 @@ pub(crate) fn check_sides(rows: &[Example], plan: &Plan) -> Result<()> {
     let mut groups: HashMap<&str, (Part, u64)> = HashMap::new();
     for (row, part) in rows.iter().zip(&plan.parts) {
         let Some(part) = *part else { continue };
-        let text = *texts.entry(key(&row.text)).or_insert((part, row.id));
+        let text = *texts.entry(key_of(row)).or_insert((part, row.id));
         let group = row.group.as_deref().map_or((part, row.id), |group| *groups.entry(group).or_insert((part, row.id)));
         for (what, (other, id)) in [("text", text), ("group", group)] {
             if other != part {

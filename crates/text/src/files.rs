@@ -8,8 +8,10 @@ use serde_json::{Map, Value};
 use tokenizers::Tokenizer;
 
 use crate::Side;
+use crate::special::{Special, optional};
+use crate::vocabulary::{Class, WAY_OUT};
 
-/// The one file that is needed.
+/// The tokenizer as a whole.
 const TOKENIZER: &str = "tokenizer.json";
 /// Facts for transformers: the class, the longest row, sides.
 const CONFIG: &str = "tokenizer_config.json";
@@ -25,6 +27,11 @@ const COMPANIONS: &[&str] = &[
     "sentencepiece.bpe.model",
     "tokenizer.model",
 ];
+/// Vocabularies that a tokenizer is made of where there is no `tokenizer.json`.
+const VOCABULARIES: [&str; 2] = ["vocab.txt", "vocab.json"];
+/// Vocabularies that only transformers reads.
+const SENTENCE_PIECES: [&str; 5] =
+    ["spiece.model", "spm.model", "sentencepiece.bpe.model", "sentencepiece.model", "tokenizer.model"];
 /// Longest row that is believed: "no limit" is written as a number with thirty digits.
 const SENTINEL: f64 = 1e9;
 
@@ -39,13 +46,29 @@ pub(crate) struct Facts {
     pub(crate) unknown_token: Option<String>,
     /// BPE without an unknown token: made of bytes, it has a token for everything.
     pub(crate) byte_level: bool,
+    /// The token of its own padding.
+    pub(crate) padding_token: Option<String>,
+    /// The side of its own padding.
+    pub(crate) padding_side: Option<Side>,
+    /// The segment of its own padding.
+    pub(crate) padding_type_id: Option<u32>,
+    /// What it was made for, where it was made here from a vocabulary.
+    pub(crate) class: Option<Class>,
 }
 
 // Only what is asked for is kept: the vocabulary is skipped over.
 #[derive(Deserialize)]
 struct File {
     truncation: Option<Truncation>,
+    padding: Option<Padding>,
     model: Model,
+}
+
+#[derive(Default, Deserialize)]
+struct Padding {
+    direction: Option<String>,
+    pad_token: Option<String>,
+    pad_type_id: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -60,12 +83,25 @@ struct Model {
     unk_token: Option<String>,
 }
 
-/// Reads `tokenizer.json`.
-pub(crate) fn read_tokenizer(directory: &Path) -> Result<(Tokenizer, Facts)> {
+/// Reads `tokenizer.json`, or makes a tokenizer of the vocabulary's files; `special` gets the tokens that the latter imply.
+pub(crate) fn read_tokenizer(
+    directory: &Path,
+    config: &Map<String, Value>,
+    special: &mut Special,
+) -> Result<(Tokenizer, Facts)> {
     let path = directory.join(TOKENIZER);
     let bytes = match std::fs::read(&path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(no_tokenizer(directory)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            if !VOCABULARIES.iter().any(|name| directory.join(name).is_file()) {
+                return Err(no_tokenizer(directory));
+            }
+            let class = Class::find(directory, config, &read_model_config(directory)?)?;
+            let tokenizer = class.build(directory, config, special)?;
+            let unknown_token = special.content("unk_token").map(str::to_owned);
+            let byte_level = class.is_byte_level();
+            return Ok((tokenizer, Facts { unknown_token, byte_level, class: Some(class), ..Facts::default() }));
+        }
         Err(error) => return Err(Error::io("read", &path, &error)),
     };
     let invalid = || format!("{} is not a tokenizer's file", path.display());
@@ -74,11 +110,16 @@ pub(crate) fn read_tokenizer(directory: &Path) -> Result<(Tokenizer, Facts)> {
     })?;
     let file: File = serde_json::from_slice(&bytes).or_data(invalid)?;
     let byte_level = file.model.r#type.as_deref() == Some("BPE") && file.model.unk_token.is_none();
+    let padding = file.padding.unwrap_or_default();
     let facts = Facts {
         truncated_to: file.truncation.map(|truncation| truncation.max_length),
         unknown_id: file.model.unk_id,
         unknown_token: file.model.unk_token,
         byte_level,
+        padding_token: padding.pad_token,
+        padding_type_id: padding.pad_type_id,
+        padding_side: padding.direction.map(|side| if side == "Left" { Side::Left } else { Side::Right }),
+        class: None,
     };
     Ok((tokenizer, facts))
 }
@@ -93,22 +134,20 @@ fn no_tokenizer(directory: &Path) -> Error {
     names.sort();
     let found = if names.is_empty() { "no file".to_owned() } else { names.join(", ") };
     let error = Error::data(format!("there is no tokenizer.json in {}, but {found}", directory.display()));
-    let older = COMPANIONS.iter().skip(2).any(|companion| names.iter().any(|name| name == companion));
-    error.hint(if older {
-        "this is the older form: `AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)` in Python's transformers writes a tokenizer.json"
-    } else {
-        "a pretrained model needs its tokenizer.json beside config.json and the weights"
-    })
+    match SENTENCE_PIECES.iter().find(|companion| names.iter().any(|name| name == *companion)) {
+        Some(name) => error.hint(format!("{name} is for SentencePiece, which is not read here")).hint(WAY_OUT),
+        None => error.hint("a pretrained model needs its tokenizer.json beside config.json and the weights"),
+    }
 }
 
 /// Reads `tokenizer_config.json`; no file is no keys.
 pub(crate) fn read_config(directory: &Path) -> Result<Map<String, Value>> {
-    let path = directory.join(CONFIG);
-    match std::fs::read_to_string(&path) {
-        Ok(text) => serde_json::from_str(&text).or_data(|| format!("{} is not valid", path.display())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Map::new()),
-        Err(error) => Err(Error::io("read", &path, &error)),
-    }
+    optional(&directory.join(CONFIG))
+}
+
+/// Reads the model's `config.json`, where it lies beside the tokenizer; no file is no keys.
+pub(crate) fn read_model_config(directory: &Path) -> Result<Map<String, Value>> {
+    optional(&directory.join("config.json"))
 }
 
 /// The longest row by `tokenizer_config.json`, if it knows one.
@@ -123,12 +162,26 @@ pub(crate) fn no_length(directory: &Path) -> Error {
         .hint("set `model_max_length` in tokenizer_config.json to the model's longest row, in tokens")
 }
 
-/// A side by `tokenizer_config.json`; right where it says nothing.
-pub(crate) fn side(directory: &Path, config: &Map<String, Value>, key: &str) -> Result<Side> {
+/// Whether this is XLNet's tokenizer, which pads on the left even if its files do not say so.
+pub(crate) fn is_xlnet(directory: &Path, config: &Map<String, Value>) -> bool {
+    let class = config.get("tokenizer_class").and_then(Value::as_str);
+    // That the model's file is not valid is for whoever reads the model to say.
+    let family = || read_model_config(directory).is_ok_and(|model| model.get("model_type") == Some(&"xlnet".into()));
+    class.is_some_and(|class| class.starts_with("XLNet")) || family()
+}
+
+/// The id of the padding token by the model's `config.json`, where that lies beside the tokenizer and says one.
+pub(crate) fn model_pad_id(directory: &Path) -> Option<u32> {
+    let id = read_model_config(directory).ok()?.get("pad_token_id")?.as_u64()?;
+    u32::try_from(id).ok()
+}
+
+/// A side by `tokenizer_config.json`, if it says one.
+pub(crate) fn side(directory: &Path, config: &Map<String, Value>, key: &str) -> Result<Option<Side>> {
     match config.get(key) {
-        None | Some(Value::Null) => Ok(Side::Right),
-        Some(Value::String(side)) if side == "right" => Ok(Side::Right),
-        Some(Value::String(side)) if side == "left" => Ok(Side::Left),
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(side)) if side == "right" => Ok(Some(Side::Right)),
+        Some(Value::String(side)) if side == "left" => Ok(Some(Side::Left)),
         Some(other) => {
             let path = directory.join(CONFIG);
             Err(Error::data(format!("`{key}` in {} is {other}, not \"left\" or \"right\"", path.display())))
@@ -136,22 +189,33 @@ pub(crate) fn side(directory: &Path, config: &Map<String, Value>, key: &str) -> 
     }
 }
 
-/// Writes a tokenizer's directory; `source` may be the same.
-pub(crate) fn write(source: &Path, directory: &Path, config: &Map<String, Value>, max_length: usize) -> Result<()> {
+/// Writes a tokenizer's directory; `source` may be the same. `made` is the content of `tokenizer.json` where the source has
+/// none.
+pub(crate) fn write(
+    source: &Path,
+    directory: &Path,
+    config: &Map<String, Value>,
+    made: Option<&Tokenizer>,
+) -> Result<()> {
     std::fs::create_dir_all(directory).map_err(|error| Error::io("create", directory, &error))?;
 
-    let path = source.join(TOKENIZER);
-    let text = std::fs::read_to_string(&path).map_err(|error| Error::io("read", &path, &error))?;
-    let mut tokenizer: Map<String, Value> =
-        serde_json::from_str(&text).or_data(|| format!("{} is not valid", path.display()))?;
-    for key in ["truncation", "padding"] {
-        tokenizer.insert(key.to_owned(), Value::Null);
+    let to = directory.join(TOKENIZER);
+    if let Some(tokenizer) = made {
+        let text = tokenizer
+            .to_string(true)
+            .map_err(|error| Error::other(format!("cannot write {} as JSON", to.display())).caused_by(&*error))?;
+        std::fs::write(&to, text + "\n").map_err(|error| Error::io("write", &to, &error))?;
+    } else {
+        let path = source.join(TOKENIZER);
+        let text = std::fs::read_to_string(&path).map_err(|error| Error::io("read", &path, &error))?;
+        let mut tokenizer: Map<String, Value> =
+            serde_json::from_str(&text).or_data(|| format!("{} is not valid", path.display()))?;
+        for key in ["truncation", "padding"] {
+            tokenizer.insert(key.to_owned(), Value::Null);
+        }
+        write_json(&to, &tokenizer)?;
     }
-    write_json(&directory.join(TOKENIZER), &tokenizer)?;
-
-    let mut config = config.clone();
-    config.insert("model_max_length".to_owned(), max_length.into());
-    write_json(&directory.join(CONFIG), &config)?;
+    write_json(&directory.join(CONFIG), config)?;
 
     for name in COMPANIONS {
         let (from, to) = (source.join(name), directory.join(name));

@@ -24,6 +24,9 @@ pub struct TextOptions {
     pub collapse_whitespace: bool,
     /// Upper-case letters become lower-case ones.
     pub lowercase: bool,
+    /// The model was trained on pairs of texts, each cleaned like this, and takes no single ones. Not in the file where false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pairs: bool,
 }
 
 /// A normalisation form of Unicode.
@@ -50,6 +53,7 @@ impl TextOptions {
         strip_control: false,
         collapse_whitespace: false,
         lowercase: false,
+        pairs: false,
     };
 
     /// The cleaned text. Cleaning it again changes nothing.
@@ -150,6 +154,7 @@ mod tests {
         strip_control: true,
         collapse_whitespace: true,
         lowercase: false,
+        pairs: false,
     };
 
     #[test]
@@ -201,6 +206,10 @@ mod tests {
         let path = directory.path().join("text.json");
         ALL.write(&path).unwrap();
         assert_eq!(TextOptions::read(&path).unwrap(), ALL);
+        assert!(!std::fs::read_to_string(&path).unwrap().contains("pairs"));
+        let pairs = TextOptions { pairs: true, ..ALL };
+        pairs.write(&path).unwrap();
+        assert_eq!(TextOptions::read(&path).unwrap(), pairs);
         let text = std::fs::read_to_string(&path).unwrap().replace("lowercase", "lower_case");
         std::fs::write(&path, text).unwrap();
         assert_eq!(TextOptions::read(&path).unwrap_err().kind().exit_code(), 4);
@@ -280,6 +289,7 @@ mod tests {
                 strip_control,
                 collapse_whitespace,
                 lowercase,
+                pairs: false,
             },
         )
     }

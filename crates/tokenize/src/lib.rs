@@ -1,8 +1,10 @@
 //! Firebrand stage: texts into token ids, by the pretrained model's own tokenizer.
 //!
 //! Rows are cut to one length and not padded: that is the batch's business. How many rows lose how much is counted and said.
+//! A row may be a pair of texts; then all are.
 
 mod config;
+mod kind;
 mod model;
 mod report;
 #[cfg(test)]
@@ -16,6 +18,7 @@ use firebrand_pipeline::{Result, Slot, Stage, StageIo};
 use firebrand_text::TextTokenizer;
 
 pub use config::Config;
+use kind::Kind;
 use model::ModelFacts;
 use report::{PartReport, Report};
 
@@ -34,22 +37,39 @@ impl Stage for Tokenize {
     fn run(config: &Config, io: &StageIo) -> Result<()> {
         let pretrained = io.input(Slot::Fetch, "pretrained")?;
         let facts = ModelFacts::read(&pretrained)?;
-        let tokenizer = TextTokenizer::read(&pretrained, facts.max_length(config)?)?;
+        let own = TextTokenizer::own_max_length(&pretrained)?;
+        let tokenizer = TextTokenizer::read(&pretrained, facts.max_length(config, own)?)?;
         facts.check(&tokenizer)?;
+        let mut kind = Kind::read(io.optional_input(Slot::Clean, "text.json")?.as_deref())?;
 
-        let part = |slot: Slot, name: &str| -> Result<PartReport> {
-            let examples = read_examples(&io.input(slot, name)?)?;
+        let mut part = |slot: Slot, name: &str| -> Result<PartReport> {
+            let path = io.input(slot, name)?;
+            let examples = read_examples(&path)?;
+            kind.check(&examples, &path)?;
+            if let Some(Example { text, pair: Some(pair), .. }) = examples.first() {
+                facts.check_segments(&tokenizer.encode_pair(text, pair)?.type_ids)?;
+            }
             let progress = io.progress(name.trim_end_matches(".parquet"), examples.len() as u64);
             let rows = tokenize(&tokenizer, examples, config.workers(), &progress)?;
             progress.finish();
             write_tokens(&io.output(name), &rows)?;
             Ok(PartReport::new(&rows, tokenizer.unknown_id()))
         };
+        let [train, validation, test] = [
+            part(Slot::Augment, "train.parquet")?,
+            part(Slot::Split, "validation.parquet")?,
+            part(Slot::Split, "test.parquet")?,
+        ];
+        let padding = tokenizer.padding();
         let report = Report {
             max_length: tokenizer.max_length(),
-            train: part(Slot::Augment, "train.parquet")?,
-            validation: part(Slot::Split, "validation.parquet")?,
-            test: part(Slot::Split, "test.parquet")?,
+            pairs: kind.pairs(),
+            pad_token: padding.token.as_ref().map(|token| token.content.clone()),
+            pad_token_id: padding.token.as_ref().map(|token| token.id),
+            pads_with_end: padding.is_end,
+            train,
+            validation,
+            test,
         };
         for line in report.lines() {
             io.log(line);
@@ -99,9 +119,11 @@ fn tokenize(
 }
 
 fn row(tokenizer: &TextTokenizer, example: &mut Example) -> Result<TokenRow> {
-    let encoded = tokenizer
-        .encode(&example.text)
-        .map_err(|error| error.context(format!("cannot tokenize row {}", example.id)))?;
+    let encoded = match &example.pair {
+        Some(pair) => tokenizer.encode_pair(&example.text, pair),
+        None => tokenizer.encode(&example.text),
+    };
+    let encoded = encoded.map_err(|error| error.context(format!("cannot tokenize row {}", example.id)))?;
     Ok(TokenRow {
         id: example.id,
         ids: encoded.ids,

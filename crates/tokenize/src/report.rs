@@ -26,6 +26,14 @@ pub(crate) struct PartReport {
 pub(crate) struct Report {
     /// What rows were cut to, in tokens.
     pub(crate) max_length: usize,
+    /// Whether rows are pairs of texts.
+    pub(crate) pairs: bool,
+    /// What batches are padded with.
+    pub(crate) pad_token: Option<String>,
+    pub(crate) pad_token_id: Option<u32>,
+    /// Whether that is the end-of-text token, as the tokenizer has none for padding: the model's `config.json` must then get
+    /// the id as its `pad_token_id`.
+    pub(crate) pads_with_end: bool,
     pub(crate) train: PartReport,
     pub(crate) validation: PartReport,
     pub(crate) test: PartReport,
@@ -63,6 +71,11 @@ impl Report {
             "{rows} rows of {:.0} tokens in the mean, {} at the 95th percentile, {} at most; {cut} rows were cut to {}",
             self.train.mean_length, self.train.p95_length, self.train.longest, self.max_length
         )];
+        if let (true, Some(token), Some(id)) = (self.pads_with_end, &self.pad_token, self.pad_token_id) {
+            lines.push(format!(
+                "the tokenizer has no padding token: {token:?}, which ends a text, serves as one (id {id})"
+            ));
+        }
         if cut * 5 > rows {
             let left: u64 = parts.iter().map(|part| part.tokens).sum();
             lines.push(format!(
@@ -104,7 +117,16 @@ mod tests {
 
     fn report(rows: &[TokenRow]) -> Report {
         let part = PartReport::new(rows, Some(1));
-        Report { max_length: 4, train: part.clone(), validation: part.clone(), test: part }
+        Report {
+            max_length: 4,
+            pairs: false,
+            pad_token: Some("<|end|>".to_owned()),
+            pad_token_id: Some(9),
+            pads_with_end: false,
+            train: part.clone(),
+            validation: part.clone(),
+            test: part,
+        }
     }
 
     #[test]
@@ -119,6 +141,8 @@ mod tests {
     #[test]
     fn heavy_truncation_is_said_loudly() {
         assert_eq!(report(&[row(3, 0), row(2, 0)]).lines().len(), 2, "a third of the tokens is unknown");
+        let padded = Report { pads_with_end: true, ..report(&[row(4, 0)]) }.lines();
+        assert!(padded[1].contains("\"<|end|>\"") && padded[1].contains("(id 9)"), "{}", padded[1]);
         let lines = report(&[row(4, 12), row(4, 0)]).lines();
         assert!(lines[1].contains("50 % of the rows") && lines[1].contains("60 % of all tokens"), "{}", lines[1]);
     }

@@ -51,6 +51,21 @@ impl Run {
         run
     }
 
+    /// Gives every row of a part this second text.
+    fn pair(&self, part: &str, pair: impl Fn(u64) -> Option<&'static str>) {
+        let path = self.path(if part == "train" { "augment" } else { "split" }).join(format!("{part}.parquet"));
+        let mut rows = read_examples(&path).unwrap();
+        for row in &mut rows {
+            row.pair = pair(row.id).map(str::to_owned);
+        }
+        write_examples(&path, &rows).unwrap();
+    }
+
+    /// A file beside the model.
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path("fetch/pretrained").join(name), text).unwrap();
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -134,4 +149,116 @@ fn missing_and_damaged_tokenizers_are_named() {
     let error = run.stage(16, 1).unwrap_err();
     assert!(error.message().contains("there is no tokenizer.json"), "{}", error.message());
     assert!(error.message().contains("config.json"), "{}", error.message());
+}
+
+const PARTS: [&str; 3] = ["train", "validation", "test"];
+
+#[test]
+fn pairs_are_one_row_of_two_segments() {
+    let run = Run::new();
+    for part in PARTS {
+        run.pair(part, |_| Some("world and dog"));
+    }
+    fs::write(
+        run.path("clean/text.json"),
+        r#"{"strip_html": false, "unicode": "none", "strip_control": false, "collapse_whitespace": false,
+            "lowercase": false, "pairs": true}"#,
+    )
+    .unwrap();
+    run.stage(16, 2).unwrap();
+    let rows = read_tokens(&run.path("tokenize/train.parquet")).unwrap();
+    let tokenizer = TextTokenizer::read(&run.path("tokenize/tokenizer"), None).unwrap();
+    let expected = tokenizer.encode_pair("Hello, world!", "world and dog").unwrap();
+    assert_eq!((&rows[0].ids, &rows[0].type_ids), (&expected.ids, &expected.type_ids));
+    assert!(rows.iter().all(|row| row.type_ids.contains(&1) && row.type_ids.first() == Some(&0)));
+    // Both together are longer than the row; what is lost is counted.
+    let whole = TextTokenizer::read(&run.path("tokenize/tokenizer"), Some(24)).unwrap();
+    let long =
+        whole.encode_pair("The quick brown fox jumps over the lazy dog. Twice, and then again.", "world and dog");
+    let long = long.unwrap();
+    assert_eq!(rows[3].ids.len() + rows[3].cut as usize, long.ids.len() + long.cut as usize);
+    assert_eq!(rows[3].ids.len(), 16);
+    let report: Value = read_json(&run.path("tokenize/report.json")).unwrap();
+    assert_eq!(report["pairs"], true);
+}
+
+#[test]
+fn pairs_and_single_texts_do_not_mix() {
+    let run = Run::new();
+    run.pair("train", |id| (id != 7).then_some("second"));
+    let error = run.stage(16, 1).unwrap_err().render();
+    assert!(error.contains("row 7 of") && error.contains("is a single text"), "{error}");
+    run.pair("train", |_| Some("second"));
+    let error = run.stage(16, 1).unwrap_err().render();
+    assert!(error.contains("validation.parquet is a single text, but by row 0 of"), "{error}");
+    // A model with one segment only has no row for the second text's.
+    for part in PARTS {
+        run.pair(part, |_| Some("second"));
+    }
+    run.model(r#"{"model_type": "bert", "vocab_size": 800, "max_position_embeddings": 24, "type_vocab_size": 1}"#);
+    let error = run.stage(16, 1).unwrap_err().render();
+    assert!(error.contains("the segment 1") && error.contains("`type_vocab_size` = 1"), "{error}");
+}
+
+#[test]
+fn special_ids_that_disagree_are_refused_with_both() {
+    let run = Run::new();
+    run.write("tokenizer_config.json", r#"{"pad_token": "[PAD]", "sep_token": "[SEP]"}"#);
+    let model = |pad: u32, sep: u32| {
+        run.model(&format!(
+            r#"{{"vocab_size": 800, "max_position_embeddings": 24, "pad_token_id": {pad}, "sep_token_id": {sep},
+                "eos_token_id": null, "bos_token_id": 77}}"#
+        ));
+        run.stage(16, 1).map_err(|error| error.render())
+    };
+    model(0, 3).unwrap();
+    let error = model(1, 3).unwrap_err();
+    assert!(error.contains("`pad_token` \"[PAD]\" has the id 0") && error.contains("`pad_token_id` = 1"), "{error}");
+    let error = model(0, 102).unwrap_err();
+    assert!(error.contains("`sep_token` \"[SEP]\" has the id 3") && error.contains("= 102"), "{error}");
+}
+
+#[test]
+fn the_tokenizers_own_length_counts_and_a_sentinel_does_not() {
+    let run = Run::new();
+    let length = |model_max_length: &str| {
+        run.write("tokenizer_config.json", &format!("{{\"model_max_length\": {model_max_length}}}"));
+        run.stage(0, 1).unwrap();
+        TextTokenizer::read(&run.path("tokenize/tokenizer"), None).unwrap().max_length()
+    };
+    assert_eq!(length("20"), 20);
+    assert_eq!(length("1000000000000000019884624838656"), 24);
+    assert_eq!(length("512"), 24);
+}
+
+/// GPT-2: from its vocabulary's files, without special tokens around a text and without a padding token.
+#[test]
+fn gpt2_pads_with_the_end_of_a_text() {
+    let run = Run::new();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../text/tests/golden/tokenizers/bpe-gpt2/tokenizer.json");
+    let golden: Value = read_json(&golden).unwrap();
+    let merges = golden["model"]["merges"].as_array().unwrap().iter().map(|merge| match merge {
+        Value::String(merge) => format!("{merge}\n"),
+        pair => format!("{} {}\n", pair[0].as_str().unwrap(), pair[1].as_str().unwrap()),
+    });
+    fs::remove_file(run.path("fetch/pretrained/tokenizer.json")).unwrap();
+    run.write("vocab.json", &golden["model"]["vocab"].to_string());
+    run.write("merges.txt", &merges.collect::<String>());
+    run.model(r#"{"model_type": "gpt2", "vocab_size": 900, "n_positions": 24, "eos_token_id": 0}"#);
+    run.stage(0, 1).unwrap();
+    let rows = read_tokens(&run.path("tokenize/test.parquet")).unwrap();
+    // An empty text has no tokens of its own.
+    assert_eq!((&rows[1].ids, &rows[1].type_ids), (&vec![0], &vec![0]));
+    let report: Value = read_json(&run.path("tokenize/report.json")).unwrap();
+    assert_eq!((&report["pad_token"], &report["pad_token_id"]), (&"<|endoftext|>".into(), &0.into()));
+    assert_eq!(report["pads_with_end"], true);
+    let config: Value = read_json(&run.path("tokenize/tokenizer/tokenizer_config.json")).unwrap();
+    assert_eq!(config["pad_token"], "<|endoftext|>");
+    // The model would look for another one.
+    run.model(
+        r#"{"model_type": "gpt2", "vocab_size": 900, "n_positions": 24, "eos_token_id": 0, "pad_token_id": 899}"#,
+    );
+    let error = run.stage(0, 1).unwrap_err().render();
+    assert!(error.contains("\"<|endoftext|>\" has the id 0") && error.contains("`pad_token_id` = 899"), "{error}");
+    assert!(run.path("tokenize/tokenizer/tokenizer.json").is_file());
 }

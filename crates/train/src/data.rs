@@ -7,16 +7,15 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-/// Rows with one label each.
+/// Rows with one label each or, where the label map says so, any number.
 #[derive(Debug)]
 pub struct Rows {
     rows: Vec<TokenRow>,
-    targets: Vec<u32>,
     part: &'static str,
 }
 
 impl Rows {
-    /// Checks that there are rows, each with tokens and with one label of the map.
+    /// Checks that there are rows, each with tokens and with labels of the map.
     ///
     /// # Errors
     /// A data error that names the part and the row.
@@ -24,22 +23,24 @@ impl Rows {
         if rows.is_empty() {
             return Err(Error::data(format!("the {part} part has no rows")).hint("see the report of the split stage"));
         }
-        let mut targets = Vec::with_capacity(rows.len());
         for row in &rows {
             let problem = |problem: String| {
                 Error::data(format!("{part} row {}: {problem}", row.id))
                     .hint("run the pipeline with `--from clean --force`")
             };
-            match row.labels[..] {
-                [label] if labels.name(label).is_some() => targets.push(label),
-                [label] => return Err(problem(format!("label {label}, but labels.json has {} labels", labels.len()))),
-                _ => return Err(problem(format!("{} labels, but one label per row is supported", row.labels.len()))),
+            if let Some(found) = labels.problem_of(&row.labels) {
+                let error = problem(found);
+                return Err(if labels.is_multi_label() || row.labels.len() == 1 {
+                    error
+                } else {
+                    error.hint("where rows may have several labels, or none: `clean.multi_label = true`")
+                });
             }
             if row.ids.is_empty() || row.ids.len() != row.type_ids.len() {
                 return Err(problem(format!("{} ids and {} type ids", row.ids.len(), row.type_ids.len())));
             }
         }
-        Ok(Self { rows, targets, part })
+        Ok(Self { rows, part })
     }
 
     /// Number of rows; at least one.
@@ -53,9 +54,9 @@ impl Rows {
         Tokens { ids: &self.rows[row].ids, type_ids: &self.rows[row].type_ids }
     }
 
-    /// The label of a row.
-    pub fn target(&self, row: usize) -> u32 {
-        self.targets[row]
+    /// The labels of a row.
+    pub fn labels(&self, row: usize) -> &[u32] {
+        &self.rows[row].labels
     }
 
     /// The length of every row, in tokens.

@@ -1,7 +1,7 @@
 //! One step: forward, loss, backward, clipping, update.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use firebrand_model::{Batch, Classifier, DropoutRng, Tokens, cross_entropy};
+use firebrand_model::{Batch, Classifier, DropoutRng, ProblemType, Tokens, binary_cross_entropy, cross_entropy};
 use firebrand_pipeline::{Error, Result, ResultExt};
 
 use crate::{AdamW, Gradients};
@@ -34,26 +34,26 @@ impl Learner {
         Self { classifier, optimizer, device, dropout: DropoutRng::new(seed), max_grad_norm }
     }
 
-    /// Takes a step, counted from 0. By value, so that each parameter has one owner and is changed in place.
+    /// Takes a step, counted from 0. `labels` has those of each row: one, where the classifier gives one; any number, where
+    /// it gives several. Their loss is the cross-entropy, or the binary one of all labels. By value, so that each parameter has one owner and is changed in place.
     ///
     /// # Errors
-    /// When the rows cannot be batched, or the loss or a gradient is not finite: the parameters are then lost, as one
+    /// When the rows cannot be batched, their labels are not such, or the loss or a gradient is not finite: the parameters are then lost, as one
     /// more update would have lost them.
     pub fn step(
         mut self,
         step: u64,
         rows: &[Tokens<'_>],
-        targets: &[u32],
+        labels: &[impl AsRef<[u32]>],
         learning_rate: f64,
     ) -> Result<(Self, StepFigures)> {
         self.dropout.begin_step(step);
         let batch = Batch::new(rows, self.classifier.pad_token_id(), &self.device)
             .or_data(|| format!("cannot make the batch of step {}", step + 1))?;
-        let targets: Vec<i64> = targets.iter().map(|&target| i64::from(target)).collect();
-        let targets = Tensor::<1, Int>::from_data(TensorData::new(targets, [rows.len()]), &self.device);
+        let targets = Targets::new(labels, &self.classifier, &self.device)?;
 
         let logits = self.classifier.network.forward(&batch, Some(&mut self.dropout));
-        let loss = cross_entropy(logits, targets);
+        let loss = targets.loss(logits);
         let value = loss.clone().into_data().iter::<f64>().sum::<f64>();
         if !value.is_finite() {
             return Err(broke_down(step, learning_rate, &format!("the loss is {value}")));
@@ -67,6 +67,45 @@ impl Learner {
         let optimizer = &mut self.optimizer;
         self.classifier = self.classifier.map_network(|network| optimizer.step(network, gradients, learning_rate));
         Ok((self, StepFigures { loss: value, grad_norm }))
+    }
+}
+
+/// What the scores of a batch are held against.
+enum Targets {
+    /// `[rows]`: the index of each row's label.
+    One(Tensor<1, Int>),
+    /// `[rows, labels]`: 1 for each label of a row, else 0.
+    Several(Tensor<2>),
+}
+
+impl Targets {
+    fn new(labels: &[impl AsRef<[u32]>], classifier: &Classifier, device: &Device) -> Result<Self> {
+        let (rows, classes) = (labels.len(), classifier.labels().len());
+        let fits =
+            |row: &&[u32], one: bool| (!one || row.len() == 1) && row.iter().all(|&label| (label as usize) < classes);
+        let one = classifier.config().problem == ProblemType::SingleLabelClassification;
+        let labels: Vec<&[u32]> = labels.iter().map(AsRef::as_ref).collect();
+        if let Some(odd) = labels.iter().find(|row| !fits(row, one)) {
+            let wanted = if one { "one label" } else { "labels" };
+            return Err(Error::data(format!("a row has the labels {odd:?}: expected {wanted} below {classes}")));
+        }
+        if one {
+            let indices: Vec<i64> = labels.into_iter().flatten().map(|&label| i64::from(label)).collect();
+            return Ok(Self::One(Tensor::from_data(TensorData::new(indices, [rows]), device)));
+        }
+        let mut flags = vec![0_f32; rows * classes];
+        for (row, labels) in labels.into_iter().enumerate() {
+            labels.iter().for_each(|&label| flags[row * classes + label as usize] = 1.0);
+        }
+        Ok(Self::Several(Tensor::from_data(TensorData::new(flags, [rows, classes]), device)))
+    }
+
+    /// `logits`: `[rows, labels]`; output: `[1]`.
+    fn loss(self, logits: Tensor<2>) -> Tensor<1> {
+        match self {
+            Self::One(targets) => cross_entropy(logits, targets),
+            Self::Several(targets) => binary_cross_entropy(logits, targets),
+        }
     }
 }
 

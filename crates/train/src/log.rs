@@ -27,9 +27,12 @@ pub struct Line {
     /// Mean loss over the validation part, in nats.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation_loss: Option<f64>,
-    /// Share of the validation part that is labelled right.
+    /// Share of the validation part that is labelled right, with all labels of a row where it may have several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation_accuracy: Option<f64>,
+    /// F1 of all decisions about a label of a row together; where rows may have several labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_micro_f1: Option<f64>,
 }
 
 impl Line {
@@ -43,6 +46,7 @@ impl Line {
             grad_norm: None,
             validation_loss: None,
             validation_accuracy: None,
+            validation_micro_f1: None,
         }
     }
 }

@@ -43,8 +43,11 @@ pub struct EpochFigures {
     pub training_loss: f64,
     /// Mean loss over the validation part at its end, in nats.
     pub validation_loss: f64,
-    /// Share of the validation part that is labelled right at its end.
+    /// Share of the validation part that is labelled right at its end, with all labels of a row where it may have several.
     pub validation_accuracy: f64,
+    /// F1 of all decisions about a label of a row together, at its end; where rows may have several labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_micro_f1: Option<f64>,
 }
 
 impl Mean {
@@ -84,6 +87,7 @@ impl State {
             training_loss: self.since_epoch.take().unwrap_or_default(),
             validation_loss: validation.loss,
             validation_accuracy: validation.accuracy,
+            validation_micro_f1: validation.micro_f1,
         });
         if better {
             self.best_epoch = Some(epoch);
@@ -113,7 +117,7 @@ mod tests {
         let mut state = State::default();
         for &loss in losses {
             state.add_step(StepFigures { loss, grad_norm: 1.0 }, 4);
-            state.add_epoch(Validation { loss, accuracy: 0.5 });
+            state.add_epoch(Validation { loss, accuracy: 0.5, micro_f1: None });
         }
         state
     }

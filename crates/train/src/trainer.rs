@@ -117,11 +117,11 @@ impl<'a> Trainer<'a> {
             let done_before = (self.state.step % self.steps_per_epoch) as usize;
             for (index, rows) in batches.iter().enumerate().skip(done_before) {
                 let tokens: Vec<Tokens<'_>> = rows.iter().map(|&row| self.train.tokens(row)).collect();
-                let targets: Vec<u32> = rows.iter().map(|&row| self.train.target(row)).collect();
+                let labels: Vec<&[u32]> = rows.iter().map(|&row| self.train.labels(row)).collect();
                 let step = self.state.step;
                 let rate = self.schedule.rate(step);
                 let figures;
-                (self.learner, figures) = self.learner.step(step, &tokens, &targets, rate)?;
+                (self.learner, figures) = self.learner.step(step, &tokens, &labels, rate)?;
                 self.state.add_step(figures, rows.len());
                 speed.add(rows.len());
                 bar.message(format!("loss {:.4}, {:.0} samples/s", figures.loss, speed.per_second()));
@@ -204,14 +204,15 @@ impl<'a> Trainer<'a> {
         self.metrics.write(&Line {
             validation_loss: Some(validation.loss),
             validation_accuracy: Some(validation.accuracy),
+            validation_micro_f1: validation.micro_f1,
             ..Line::at(self.state.step, self.epochs_seen())
         })?;
         self.io.log(format!(
-            "epoch {}/{}: training loss {training_loss:.4}, validation loss {:.4}, accuracy {:.2} %{} ({:.0} samples/s, {} s)",
+            "epoch {}/{}: training loss {training_loss:.4}, validation loss {:.4}, {}{} ({:.0} samples/s, {} s)",
             self.state.epochs.len(),
             self.config.epochs,
             validation.loss,
-            100.0 * validation.accuracy,
+            validation.words(),
             if better { ", the best so far" } else { "" },
             speed.per_second(),
             speed.elapsed().as_secs(),

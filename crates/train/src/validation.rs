@@ -1,6 +1,6 @@
 //! Loss and accuracy over the validation part.
 
-use firebrand_model::{Classifier, Tokens};
+use firebrand_model::{Classifier, ProblemType, Tokens};
 use firebrand_pipeline::{Error, Result, ResultExt};
 use serde::{Deserialize, Serialize};
 
@@ -9,10 +9,22 @@ use crate::Rows;
 /// What a validation found.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Validation {
-    /// Mean of `-ln p(label)`, in nats.
+    /// Mean of `-ln p(label)`, in nats; where rows may have several labels, that of every decision about a label.
     pub(crate) loss: f64,
-    /// Share of rows labelled right.
+    /// Share of rows labelled right, with all their labels.
     pub(crate) accuracy: f64,
+    /// F1 of all decisions about a label of a row together; where rows may have several labels.
+    pub(crate) micro_f1: Option<f64>,
+}
+
+impl Validation {
+    /// The shares in words.
+    pub(crate) fn words(&self) -> String {
+        match self.micro_f1 {
+            None => format!("accuracy {:.2} %", 100.0 * self.accuracy),
+            Some(f1) => format!("micro F1 {f1:.4}, all labels right {:.2} %", 100.0 * self.accuracy),
+        }
+    }
 }
 
 /// Runs the model, without dropout, over all rows; `progress` is told how many more are done.
@@ -24,20 +36,84 @@ pub(crate) fn validate(
 ) -> Result<Validation> {
     let tokens: Vec<Tokens<'_>> = (0..rows.len()).map(|row| rows.tokens(row)).collect();
     let logits = classifier.logits(&tokens, batch_size, progress).or_data(|| "cannot validate".to_owned())?;
-    let mut loss = 0.0;
-    let mut right = 0;
-    for (row, logits) in logits.iter().enumerate() {
-        let target = rows.target(row) as usize;
-        let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let sum: f64 = logits.iter().map(|&logit| f64::from(logit - largest).exp()).sum();
-        loss += sum.ln() - f64::from(logits[target] - largest);
-        // The first of equal scores is the answer, as everywhere.
-        right += usize::from(logits.iter().position(|&logit| logit == largest) == Some(target));
-    }
-    if !loss.is_finite() {
+    let labelled = logits.iter().enumerate().map(|(row, logits)| (logits.as_slice(), rows.labels(row)));
+    let validation = match classifier.config().problem {
+        ProblemType::SingleLabelClassification => one_label(labelled),
+        ProblemType::MultiLabelClassification => several_labels(labelled),
+    };
+    if !validation.loss.is_finite() {
         return Err(Error::other("the model's answers on the validation part are not finite numbers")
             .hint("lower `train.learning_rate`: training broke down"));
     }
-    let count = rows.len() as f64;
-    Ok(Validation { loss: loss / count, accuracy: right as f64 / count })
+    Ok(validation)
+}
+
+/// Of scores and the one label of each row.
+fn one_label<'a>(rows: impl Iterator<Item = (&'a [f32], &'a [u32])>) -> Validation {
+    let (mut loss, mut right, mut count) = (0.0, 0, 0);
+    for (logits, labels) in rows {
+        let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let sum: f64 = logits.iter().map(|&logit| f64::from(logit - largest).exp()).sum();
+        // The first of equal scores is the answer, as everywhere.
+        let answer = logits.iter().position(|&logit| logit == largest);
+        for target in labels.iter().map(|&label| label as usize) {
+            loss += sum.ln() - f64::from(logits[target] - largest);
+            right += usize::from(answer == Some(target));
+        }
+        count += 1;
+    }
+    let count = f64::from(count);
+    Validation { loss: loss / count, accuracy: right as f64 / count, micro_f1: None }
+}
+
+/// Of scores and any number of labels of each row. A label is given from a probability of one half on: a score of 0.
+fn several_labels<'a>(rows: impl Iterator<Item = (&'a [f32], &'a [u32])>) -> Validation {
+    let (mut loss, mut decisions, mut right, mut count) = (0.0, 0_u64, 0_u64, 0_u64);
+    let (mut hits, mut wrong) = (0_u64, 0_u64);
+    for (logits, labels) in rows {
+        let wrong_before = wrong;
+        for (label, &logit) in (0..).zip(logits) {
+            let (there, given) = (labels.contains(&label), logit >= 0.0);
+            let logit = f64::from(logit);
+            // `-ln σ(x)` or `-ln σ(-x)`, without the large exponential of either.
+            loss += (-logit.abs()).exp().ln_1p() + if there { -logit } else { logit }.max(0.0);
+            decisions += 1;
+            hits += u64::from(there && given);
+            wrong += u64::from(there != given);
+        }
+        right += u64::from(wrong == wrong_before);
+        count += 1;
+    }
+    // Without any label, true or given, nothing was missed.
+    let micro_f1 = if hits + wrong == 0 { 1.0 } else { 2.0 * hits as f64 / (2 * hits + wrong) as f64 };
+    Validation { loss: loss / decisions as f64, accuracy: right as f64 / count as f64, micro_f1: Some(micro_f1) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(found: f64, expected: f64) {
+        assert!((found - expected).abs() < 1e-6, "found {found}, expected {expected}");
+    }
+
+    /// `x = torch.tensor([[0.5, -1.5, 3.0], [-90.0, 100.0, -2.0]], dtype=torch.float64)`,
+    /// `t = [[1, 0, 0], [0, 1, 1]]`: `BCEWithLogitsLoss()(x, t)`, `f1_score(t, x >= 0, average="micro")`.
+    #[test]
+    fn several_labels_are_measured_as_the_reference_does() {
+        let rows: [(&[f32], &[u32]); 2] = [(&[0.5, -1.5, 3.0], &[0]), (&[-90.0, 100.0, -2.0], &[1, 2])];
+        let found = several_labels(rows.into_iter());
+        close(found.loss, 0.975167604);
+        close(found.micro_f1.unwrap(), 0.666666667);
+        assert_eq!(found.accuracy, 0.0);
+        assert_eq!(several_labels([rows[0], (&[-1.0; 3], &[])].into_iter()).accuracy, 0.5);
+    }
+
+    #[test]
+    fn one_label_is_the_first_of_equal_scores() {
+        let rows: [(&[f32], &[u32]); 2] = [(&[1.0, 1.0], &[0]), (&[1.0, 1.0], &[1])];
+        let found = one_label(rows.into_iter());
+        close(found.loss, std::f64::consts::LN_2);
+        assert_eq!((found.accuracy, found.micro_f1), (0.5, None));
+    }
 }

@@ -37,9 +37,9 @@ fn with_row(change: impl Fn(&mut TokenRow)) -> Vec<TokenRow> {
 fn rows_that_cannot_be_trained_on() {
     type Change = fn(&mut TokenRow);
     let cases: [(Change, &[&str]); 7] = [
-        (|row| row.labels = vec![7], &["train row 2: label 7", "3 labels"]),
-        (|row| row.labels = vec![0, 1], &["train row 2: 2 labels", "one label per row"]),
-        (|row| row.labels = vec![], &["train row 2: 0 labels"]),
+        (|row| row.labels = vec![7], &["train row 2: has the label 7", "labels.json has 3"]),
+        (|row| row.labels = vec![0, 1], &["train row 2: has 2 labels [0, 1]", "clean.multi_label = true"]),
+        (|row| row.labels = vec![], &["train row 2: has no label", "clean.multi_label = true"]),
         (|row| row.ids[0] = 120, &["train row 2: token id 120", "120 entries", "tokenizer is not this model's"]),
         (|row| row.type_ids[0] = 2, &["train row 2: segment 2", "has 2"]),
         (

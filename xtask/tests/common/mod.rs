@@ -141,7 +141,12 @@ impl Project {
 
     /// Runs `cargo xtask ARGUMENTS…` to its end.
     pub(crate) fn xtask(&self, arguments: &[&str]) -> Answer {
-        let output = self.command(arguments).output().unwrap();
+        self.answer(self.command(arguments))
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn answer(&self, mut command: Command) -> Answer {
+        let output = command.output().unwrap();
         Answer {
             code: output.status.code(),
             stdout: self.redact(&String::from_utf8(output.stdout).unwrap()),
@@ -155,6 +160,22 @@ impl Project {
         text.replace(&self.directory.path().display().to_string(), "[DIR]")
             .replace(&root.display().to_string(), "[ROOT]")
     }
+}
+
+/// The same command, and whatever it starts, where no file may grow beyond so many blocks of 512 bytes.
+#[cfg(unix)]
+pub(crate) fn limit_file_size(command: &Command, blocks: u32) -> Command {
+    let mut limited = Command::new("sh");
+    // Without the signal, which would end the process, writing fails as on a full disk.
+    limited.arg("-c").arg(format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\"")).arg("sh");
+    limited.arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => limited.env(name, value),
+            None => limited.env_remove(name),
+        };
+    }
+    limited
 }
 
 /// The workspace's root.

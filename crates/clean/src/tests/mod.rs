@@ -3,6 +3,7 @@
 mod labels;
 mod multi_label;
 mod outputs;
+mod pairs;
 mod properties;
 mod refusals;
 mod repeats;

@@ -93,7 +93,7 @@ fn steps_are_counted_with_ids_of_source_rows() {
         json!([{"id": 0, "place": "a.csv, line 2", "why": "source is \"web\""}])
     );
     assert_eq!(report["dropped_examples"]["too_short"][1]["why"], "2 characters after cleaning");
-    assert_eq!(report["columns"], json!([{"text": "text", "label": "label", "group": "author"}]));
+    assert_eq!(report["columns"], json!([{"text": "text", "pair": null, "label": "label", "group": "author"}]));
 }
 
 #[test]

@@ -6,12 +6,15 @@ mod sparse;
 mod tfidf;
 mod words;
 
-use firebrand_metrics::{ConfusionMatrix, Figures, MetricsError, most_likely};
+use firebrand_dataset::LabelMap;
+use firebrand_metrics::Figures;
 use firebrand_pipeline::{Error, Result, ResultExt};
 use serde::Serialize;
 
+use crate::outcome::answers;
 use crate::rows::Rows;
 use logistic::{Logistic, Targets, outputs};
+use sparse::SparseRows;
 use tfidf::TfIdf;
 
 /// Inverse penalties that are tried.
@@ -30,11 +33,11 @@ pub(crate) struct Baselines {
     pub(crate) classic: Classic,
 }
 
-/// Always the label that most training rows have.
+/// Always the label, or the set of labels, that most training rows have.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Majority {
-    /// That label.
-    pub(crate) label: u32,
+    /// That label, or those.
+    pub(crate) labels: Vec<u32>,
     pub(crate) test: Figures,
 }
 
@@ -58,7 +61,8 @@ pub(crate) struct Settings {
     /// Terms that were used.
     pub(crate) features: usize,
     pub(crate) training_rows: usize,
-    /// The inverse penalty with the highest validation accuracy, the lowest of equals.
+    /// The inverse penalty with the highest validation accuracy (micro F1, where rows have any number of labels), the lowest
+    /// of equals.
     pub(crate) c: f64,
     /// What was tried.
     tried: Vec<Tried>,
@@ -67,42 +71,53 @@ pub(crate) struct Settings {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Tried {
     c: f64,
-    validation_accuracy: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validation_accuracy: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validation_micro_f1: Option<f64>,
 }
 
 /// Trains and measures the baselines.
 ///
 /// # Errors
-/// When the rows' labels are beyond `classes`.
-pub(crate) fn measure(train: &Rows, validation: &Rows, test: &Rows, classes: usize) -> Result<Baselines> {
+/// When the rows' labels are not those of the map.
+pub(crate) fn measure(train: &Rows, validation: &Rows, test: &Rows, labels: &LabelMap) -> Result<Baselines> {
     let broken = || "cannot measure the baselines".to_owned();
-    let majority = majority::measure(&train.truth, &test.truth, classes).or_data(broken)?;
-    Ok(Baselines { majority, classic: classic(train, validation, test, classes)? })
+    let majority = if labels.is_multi_label() {
+        majority::measure_sets(&train.truth, &test.truth, labels.len()).or_data(broken)?
+    } else {
+        majority::measure(&train.single(), &test.single(), labels.len()).or_data(broken)?
+    };
+    Ok(Baselines { majority, classic: classic(train, validation, test, labels)? })
 }
 
-fn classic(train: &Rows, validation: &Rows, test: &Rows, classes: usize) -> Result<Classic> {
-    let max_features = MAX_FEATURES.min(MAX_WEIGHTS / outputs(classes));
+fn classic(train: &Rows, validation: &Rows, test: &Rows, labels: &LabelMap) -> Result<Classic> {
+    let broken = || "cannot measure the TF-IDF baseline".to_owned();
+    let weights = if labels.is_multi_label() { labels.len() } else { outputs(labels.len()) };
+    let max_features = MAX_FEATURES.min(MAX_WEIGHTS / weights);
     let tfidf = TfIdf::fit(train.texts(), max_features);
     let [train_rows, validation_rows, test_rows] = [train, validation, test].map(|part| tfidf.transform(part.texts()));
-    let targets = Targets { truth: &train.truth, weights: &train.weights, classes };
 
     let mut tried = Vec::new();
-    let mut best: Option<(f64, f64, Logistic)> = None;
-    let mut last: Option<Logistic> = None;
+    let mut best: Option<(f64, f64, Regressions)> = None;
+    let mut last: Option<Regressions> = None;
     for c in INVERSE_PENALTIES {
-        let fit = Logistic::fit(&train_rows, targets, c, last.as_ref())
+        let fit = Regressions::fit(&train_rows, train, labels, c, last.as_ref())
             .map_err(|error| Error::other(format!("the TF-IDF baseline could not be fitted: {error}")))?;
-        let predicted = answers(&fit.probabilities(&validation_rows));
-        let validation_accuracy = ConfusionMatrix::new(&validation.truth, &predicted, classes)
-            .or_data(|| "cannot measure the TF-IDF baseline".to_owned())?
-            .accuracy();
-        tried.push(Tried { c, validation_accuracy });
-        if best.as_ref().is_none_or(|(accuracy, ..)| validation_accuracy > *accuracy) {
-            best = Some((validation_accuracy, c, fit.clone()));
+        let (_, figures) = answers(validation, &fit.probabilities(&validation_rows), labels).or_data(broken)?;
+        let score = if labels.is_multi_label() { figures.averages.micro.f1 } else { figures.accuracy };
+        tried.push(Tried {
+            c,
+            validation_accuracy: (!labels.is_multi_label()).then_some(score),
+            validation_micro_f1: labels.is_multi_label().then_some(score),
+        });
+        if best.as_ref().is_none_or(|(highest, ..)| score > *highest) {
+            best = Some((score, c, fit.clone()));
         }
         last = Some(fit);
     }
     let Some((_, c, fit)) = best else { return Err(Error::other("no penalty was tried for the TF-IDF baseline")) };
+    let (_, figures) = answers(test, &fit.probabilities(&test_rows), labels).or_data(broken)?;
     Ok(Classic {
         settings: Settings {
             ngrams: [1, 2],
@@ -114,18 +129,56 @@ fn classic(train: &Rows, validation: &Rows, test: &Rows, classes: usize) -> Resu
             c,
             tried,
         },
-        test: figures(&test.truth, &fit.probabilities(&test_rows), classes)
-            .or_data(|| "cannot measure the TF-IDF baseline".to_owned())?,
+        test: figures,
     })
 }
 
-/// The most likely class of each row; a row that is none counts as class 0, and [`figures`] refuses it.
-fn answers(probabilities: &[Vec<f32>]) -> Vec<u32> {
-    probabilities.iter().map(|row| most_likely(row).unwrap_or_default()).collect()
+/// What decides about a row: one regression over all labels, or, where a row has any number of them, one for each label
+/// against its absence (scikit-learn's `OneVsRestClassifier`).
+#[derive(Debug, Clone)]
+enum Regressions {
+    One(Logistic),
+    EachLabel(Vec<Logistic>),
 }
 
-fn figures(truth: &[u32], probabilities: &[Vec<f32>], classes: usize) -> Result<Figures, MetricsError> {
-    Figures::new(truth, &answers(probabilities), Some(probabilities), classes)
+impl Regressions {
+    fn fit(
+        matrix: &SparseRows,
+        rows: &Rows,
+        labels: &LabelMap,
+        c: f64,
+        start: Option<&Self>,
+    ) -> Result<Self, argmin::core::Error> {
+        let weights = &rows.weights;
+        if !labels.is_multi_label() {
+            let targets = Targets { truth: &rows.single(), weights, classes: labels.len() };
+            let start = start.and_then(|start| if let Self::One(start) = start { Some(start) } else { None });
+            return Ok(Self::One(Logistic::fit(matrix, targets, c, start)?));
+        }
+        let each = (0..labels.len()).map(|label| {
+            let has = |row: &Vec<u32>| u32::from(row.contains(&(label as u32)));
+            let truth: Vec<u32> = rows.truth.iter().map(has).collect();
+            let start = start.and_then(|start| if let Self::EachLabel(all) = start { all.get(label) } else { None });
+            Logistic::fit(matrix, Targets { truth: &truth, weights, classes: 2 }, c, start)
+        });
+        Ok(Self::EachLabel(each.collect::<Result<_, _>>()?))
+    }
+
+    /// One list per row, by label.
+    fn probabilities(&self, matrix: &SparseRows) -> Vec<Vec<f32>> {
+        match self {
+            Self::One(all) => all.probabilities(matrix),
+            Self::EachLabel(each) => {
+                let mut rows = vec![Vec::with_capacity(each.len()); matrix.len()];
+                for label in each {
+                    for (row, no_and_yes) in rows.iter_mut().zip(label.probabilities(matrix)) {
+                        row.extend(no_and_yes.get(1));
+                    }
+                }
+                rows
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -135,6 +188,10 @@ mod tests {
     fn part(rows: &[(&str, u32)]) -> Rows {
         let rows = (0..).zip(rows).map(|(id, (text, label))| (id, (*text).to_owned(), *label));
         Rows::of(rows)
+    }
+
+    fn labels(count: usize) -> LabelMap {
+        LabelMap::new((0..count).map(|label| format!("label {label}")).collect()).unwrap()
     }
 
     fn colours() -> [Rows; 3] {
@@ -153,18 +210,41 @@ mod tests {
     #[test]
     fn words_decide_and_the_majority_knows_one_label() {
         let [train, validation, test] = colours();
-        let baselines = measure(&train, &validation, &test, 3).unwrap();
+        let baselines = measure(&train, &validation, &test, &labels(3)).unwrap();
         assert_eq!(baselines.classic.test.accuracy, 1.0);
         assert_eq!(baselines.classic.settings.c, 1.0);
         assert_eq!(baselines.classic.settings.training_rows, 12);
-        assert_eq!(baselines.majority.label, 0);
+        assert_eq!(baselines.majority.labels, [0]);
         assert!((baselines.majority.test.accuracy - 1.0 / 3.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn each_of_any_number_of_labels_is_learned_by_itself() {
+        let [mut train, mut validation, mut test] = colours();
+        let several = |rows: &mut Rows, more: &[(usize, &str, &[u32])]| {
+            for (row, text, set) in more {
+                *rows = std::mem::take(rows).with_text(*row, text);
+                rows.truth[*row] = set.to_vec();
+            }
+        };
+        several(
+            &mut train,
+            &[(0, "red apple in green grass", &[0, 2]), (6, "blue sea, green leaf", &[1, 2]), (7, "nothing", &[])],
+        );
+        several(&mut validation, &[(0, "red and green", &[0, 2])]);
+        several(&mut test, &[(0, "blue and red", &[0, 1]), (2, "none of them", &[])]);
+        let baselines = measure(&train, &validation, &test, &labels(3).with_multi_label(true)).unwrap();
+        let averages = baselines.classic.test.averages;
+        assert!(averages.micro.precision == 1.0 && averages.micro.f1 >= 0.8, "{averages:?}");
+        assert_eq!(baselines.classic.settings.tried[0].validation_accuracy, None);
+        assert!(baselines.classic.settings.tried.iter().any(|tried| tried.validation_micro_f1 == Some(1.0)));
+        assert!(baselines.majority.test.averages.micro.f1 < 0.5);
     }
 
     #[test]
     fn two_runs_are_equal_to_the_last_bit() {
         let [train, validation, test] = colours();
-        let run = || measure(&train, &validation, &test, 3).unwrap();
+        let run = || measure(&train, &validation, &test, &labels(3)).unwrap();
         assert_eq!(run(), run());
     }
 
@@ -172,7 +252,7 @@ mod tests {
     fn texts_without_words_are_measured_too() {
         let [train, validation, test] =
             [part(&[("!", 0), ("?", 1), ("…", 1)]), part(&[("-", 1)]), part(&[("-", 1), ("+", 0)])];
-        let baselines = measure(&train, &validation, &test, 2).unwrap();
+        let baselines = measure(&train, &validation, &test, &labels(2)).unwrap();
         assert_eq!(baselines.classic.settings.features, 0);
         assert_eq!(baselines.classic.test.accuracy, 0.5);
     }

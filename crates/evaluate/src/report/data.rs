@@ -3,6 +3,7 @@
 use super::Report;
 use super::table::Table;
 use crate::html::{count, percent};
+use crate::rows::Rows;
 
 /// More labels than this are shown on a click.
 const OPEN_LABELS: usize = 20;
@@ -29,6 +30,12 @@ fn rows(report: &Report<'_>) -> String {
             format!("{} ({})", count(counts[part][label]), percent(share))
         };
         table.row(name, &[0, 1, 2].map(cell));
+    }
+    if report.labels.is_multi_label() {
+        let cell = |part: &Rows| {
+            format!("{} ({})", count(part.unlabelled()), percent(part.unlabelled() as f64 / part.len() as f64))
+        };
+        table.row("(no label)", &parts.map(cell));
     }
     table.sum("all rows", &parts.map(|part| count(part.len() as u64)));
     table.html()

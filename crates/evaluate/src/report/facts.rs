@@ -9,7 +9,10 @@ pub(super) fn section(report: &Report<'_>) -> String {
     let mut facts = vec![
         ("Model family", model.family.clone()),
         ("Parameters", millions(model.parameters)),
-        ("Longest row of the model", model.max_length.map_or("any".to_owned(), |most| format!("{} tokens", count(most as u64)))),
+        (
+            "Longest row of the model",
+            model.max_length.map_or("any".to_owned(), |most| format!("{} tokens", count(most as u64))),
+        ),
         ("Training rows", count(report.train.len() as u64)),
     ];
     if let Some(steps) = training.steps {
@@ -32,7 +35,9 @@ pub(super) fn section(report: &Report<'_>) -> String {
                 settings.c
             ),
         ));
-        facts.push(("Most frequent label", report.label(baselines.majority.label).to_owned()));
+        let labels: Vec<&str> = baselines.majority.labels.iter().map(|&label| report.label(label)).collect();
+        let most = if report.labels.is_multi_label() { "Most frequent labels" } else { "Most frequent label" };
+        facts.push((most, if labels.is_empty() { "none".to_owned() } else { labels.join(", ") }));
     }
     facts.push(("Label map", format!("{}…", report.labels.hash().chars().take(16).collect::<String>())));
     let list: String = facts

@@ -8,14 +8,22 @@ use crate::svg::{Bar, bars};
 pub(super) fn section(report: &Report<'_>) -> String {
     let figures = &report.test_outcome.figures;
     let interval = figures.accuracy_interval_95;
+    let several = report.labels.is_multi_label();
     let mut cards = vec![
         card(
-            "Test accuracy",
+            if several { "All labels right" } else { "Test accuracy" },
             &percent(figures.accuracy),
             &format!("95 % interval {} to {}", percent(interval.low), percent(interval.high)),
         ),
         card("Macro F1", &format!("{:.3}", figures.macro_f1), "every label weighs the same"),
     ];
+    if several {
+        let micro = format!("{:.3}", figures.averages.micro.f1);
+        cards.insert(0, card("Micro F1", &micro, "every decision about a label weighs the same"));
+    }
+    if let Some(hamming) = figures.hamming_loss {
+        cards.push(card("Hamming loss", &format!("{hamming:.3}"), "share of wrong decisions; lower is better"));
+    }
     if let Some(log_loss) = figures.log_loss {
         cards.push(card("Log loss", &format!("{log_loss:.3}"), "nats; lower is better"));
     }
@@ -41,6 +49,8 @@ fn verdict(report: &Report<'_>) -> String {
     let Some(baselines) = report.baselines else { return String::new() };
     let model = &report.test_outcome.figures;
     let classic = &baselines.classic.test;
+    // One label needs no words: there is only one accuracy.
+    let of = if report.labels.is_multi_label() { "Rows with all labels right: " } else { "" };
     let points = (model.accuracy - classic.accuracy) * 100.0;
     let (tone, text) = if classic.accuracy < model.accuracy_interval_95.low {
         (
@@ -67,25 +77,28 @@ fn verdict(report: &Report<'_>) -> String {
             ),
         )
     };
-    format!("<p class=\"verdict {tone}\">{text}</p>\n")
+    format!("<p class=\"verdict {tone}\">{of}{text}</p>\n")
 }
 
 fn comparison(report: &Report<'_>) -> String {
     let model = &report.test_outcome.figures;
     let mut shown =
         vec![Bar { name: "This model", share: model.accuracy, interval: model.accuracy_interval_95, main: true }];
+    let several = report.labels.is_multi_label();
+    let majority = if several { "Most frequent labels" } else { "Most frequent label" };
     if let Some(baselines) = report.baselines {
-        for (name, figures) in [
-            ("TF-IDF + logistic regression", &baselines.classic.test),
-            ("Most frequent label", &baselines.majority.test),
-        ] {
+        for (name, figures) in
+            [("TF-IDF + logistic regression", &baselines.classic.test), (majority, &baselines.majority.test)]
+        {
             shown.push(Bar { name, share: figures.accuracy, interval: figures.accuracy_interval_95, main: false });
         }
     }
+    let measure =
+        if several { "Share of the test rows that have all labels right" } else { "Accuracy on the test part" };
     let caption = if report.baselines.is_some() {
-        "Accuracy on the test part; the baselines learned from the same training rows. Lines: 95 % intervals."
+        format!("{measure}; the baselines learned from the same training rows. Lines: 95 % intervals.")
     } else {
-        "Accuracy on the test part; the line is the 95 % interval. Baselines were left out (evaluate.baselines = false)."
+        format!("{measure}; the line is the 95 % interval. Baselines were left out (evaluate.baselines = false).")
     };
     format!(
         "<figure>{}<figcaption>{caption}</figcaption></figure>",

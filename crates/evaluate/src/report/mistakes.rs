@@ -30,14 +30,30 @@ pub(super) fn section(report: &Report<'_>) -> String {
 
 fn item(report: &Report<'_>, row: usize) -> String {
     let outcome = report.test_outcome;
-    let [truth, predicted] = [report.test.truth[row], outcome.predicted[row]].map(|label| escape(report.label(label)));
+    let (first, second) = report.test.text(row);
+    let tags = |labels: &[u32], tone: &str| -> String {
+        let tag = |name: &str| format!("<span class=\"tag {tone}\" dir=\"auto\">{}</span>", escape(name));
+        if labels.is_empty() { tag("(none)") } else { labels.iter().map(|&label| tag(report.label(label))).collect() }
+    };
+    let truth = &report.test.truth[row];
+    let predicted = &outcome.predicted[row];
+    let (truth, predicted) = if report.labels.is_multi_label() {
+        // What both have is no mistake.
+        let missed: Vec<u32> = truth.iter().filter(|label| !predicted.contains(label)).copied().collect();
+        let given: Vec<u32> = predicted.iter().filter(|label| !truth.contains(label)).copied().collect();
+        (format!("<span class=\"as\">missed</span>{}", tags(&missed, "right")), tags(&given, "wrong"))
+    } else {
+        (tags(truth, "right"), tags(predicted, "wrong"))
+    };
+    let between = if report.labels.is_multi_label() { "wrongly given" } else { "taken for" };
     format!(
-        "<li><p class=\"labels\"><span class=\"tag right\" dir=\"auto\">{truth}</span><span class=\"as\">taken for</span>\
-         <span class=\"tag wrong\" dir=\"auto\">{predicted}</span><span class=\"sure\">{} sure</span>\
-         <span class=\"id\">row {}</span></p>{}</li>\n",
-        percent(f64::from(outcome.confidence(row))),
+        "<li><p class=\"labels\">{truth}<span class=\"as\">{between}</span>\
+         {predicted}<span class=\"sure\">{} sure</span>\
+         <span class=\"id\">row {}</span></p>{}{}</li>\n",
+        percent(f64::from(outcome.sureness(report.test, row))),
         report.test.ids[row],
-        text(report.test.text(row))
+        text(first),
+        second.map(text).unwrap_or_default()
     )
 }
 

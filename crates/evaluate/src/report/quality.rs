@@ -1,11 +1,11 @@
 //! The model's quality in detail: by label, over training, by confidence.
 
-use firebrand_metrics::{Average, ClassFigures};
+use firebrand_metrics::{Average, Bin, ClassFigures, ConfusionMatrix};
 
 use super::table::Table;
 use super::{Report, section};
 use crate::html::{count, escape, percent};
-use crate::svg::{Chart, Curve, Tone, confusion_inside, reliability};
+use crate::svg::{Chart, Curve, Tone, confusion_inside, decisions_inside, reliability};
 use crate::terminal::worst_pairs;
 
 /// Pairs of labels listed below the confusion matrix.
@@ -25,12 +25,25 @@ pub(super) fn per_label(report: &Report<'_>) -> String {
     ] {
         table.sum(name, &average_cells(average, figures.rows));
     }
-    let picture = confusion_inside(&figures.confusion, report.labels.names());
+    let names = report.labels.names();
+    let (picture, caption) = match &figures.confusion {
+        Some(confusion) => (
+            confusion_inside(confusion, names),
+            format!(
+                "Shade: share of the true label’s rows; <span class=\"key right\"></span>right, \
+                 <span class=\"key wrong\"></span>wrong.{}",
+                pairs(report, confusion)
+            ),
+        ),
+        None => (
+            decisions_inside(&figures.classes, names),
+            "Test rows. A label is given where its probability is one half or more; the frame holds the rows that have it."
+                .to_owned(),
+        ),
+    };
     let content = format!(
-        "<div class=\"pair{}\">\n<figure>{picture}<figcaption>Shade: share of the true label’s rows; \
-         <span class=\"key right\"></span>right, <span class=\"key wrong\"></span>wrong.{}</figcaption></figure>\n{}</div>",
+        "<div class=\"pair{}\">\n<figure>{picture}<figcaption>{caption}</figcaption></figure>\n{}</div>",
         if report.labels.len() > 12 { " stacked" } else { "" },
-        pairs(report),
         table.html()
     );
     section("By label", "", &content)
@@ -49,8 +62,7 @@ fn average_cells(average: Average, rows: u64) -> [String; 4] {
     [precision, recall, f1, count(rows)]
 }
 
-fn pairs(report: &Report<'_>) -> String {
-    let confusion = &report.test_outcome.figures.confusion;
+fn pairs(report: &Report<'_>, confusion: &ConfusionMatrix) -> String {
     if confusion.classes() <= 3 {
         return String::new();
     }
@@ -69,9 +81,14 @@ pub(super) fn training(report: &Report<'_>) -> String {
         Curve { name: "training", points: &training.loss, tone: Tone::Pale },
         Curve { name: "validation", points: &training.validation_loss, tone: Tone::Strong },
     ];
-    let accuracy = [Curve { name: "validation", points: &training.validation_accuracy, tone: Tone::Strong }];
+    let (title, points) = if training.validation_micro_f1.is_empty() {
+        ("Accuracy", &training.validation_accuracy)
+    } else {
+        ("Micro F1", &training.validation_micro_f1)
+    };
+    let accuracy = [Curve { name: "validation", points, tone: Tone::Strong }];
     let mark = training.best_epoch.filter(|_| training.restored_best == Some(true));
-    let charts: Vec<String> = [("Loss (nats)", &loss[..], f64::INFINITY), ("Accuracy", &accuracy[..], 1.0)]
+    let charts: Vec<String> = [("Loss (nats)", &loss[..], f64::INFINITY), (title, &accuracy[..], 1.0)]
         .into_iter()
         .filter_map(|(title, curves, most)| Chart { title, x_title: "epoch", curves, most, mark }.draw())
         .map(|chart| format!("<figure>{chart}</figure>"))
@@ -89,9 +106,17 @@ pub(super) fn training(report: &Report<'_>) -> String {
 pub(super) fn calibration(report: &Report<'_>) -> String {
     let figures = &report.test_outcome.figures;
     let Some(calibration) = &figures.calibration else { return String::new() };
-    let confidence: f64 =
-        calibration.bins.iter().map(|bin| bin.rows as f64 * bin.confidence).sum::<f64>() / figures.rows as f64;
-    let gap = confidence - figures.accuracy;
+    let decisions: u64 = calibration.bins.iter().map(|bin| bin.rows).sum();
+    let mean = |value: fn(&Bin) -> f64| {
+        calibration.bins.iter().map(|bin| bin.rows as f64 * value(bin)).sum::<f64>() / decisions as f64
+    };
+    let (confidence, right) = (mean(|bin| bin.confidence), mean(|bin| bin.accuracy));
+    let gap = confidence - right;
+    let note = if report.labels.is_multi_label() {
+        "Every decision about a label of a row counts as an answer; its confidence is the probability of what was decided."
+    } else {
+        ""
+    };
     let tendency = if gap.abs() < 0.01 {
         "On average its confidence matches its accuracy."
     } else if gap > 0.0 {
@@ -107,14 +132,14 @@ pub(super) fn calibration(report: &Report<'_>) -> String {
          confidence of the bin: <span class=\"key gap\"></span>too sure, <span class=\"key spare\"></span>not sure \
          enough.</p></div>",
         percent(confidence),
-        percent(figures.accuracy),
+        percent(right),
         calibration.bins.len(),
         percent(calibration.expected_error),
         percent(calibration.largest_error)
     );
     section(
         "Calibration",
-        "",
+        note,
         &format!("<div class=\"pair\"><figure>{}</figure>{text}</div>", reliability(calibration)),
     )
 }

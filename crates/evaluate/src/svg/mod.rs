@@ -7,11 +7,13 @@ mod axis;
 mod bars;
 mod confusion;
 mod curves;
+mod decisions;
 mod reliability;
 
 pub(crate) use bars::{Bar, bars};
 pub(crate) use confusion::{confusion_alone, confusion_inside};
 pub(crate) use curves::{Chart, Curve, Tone};
+pub(crate) use decisions::{decisions_alone, decisions_inside};
 pub(crate) use reliability::reliability;
 
 /// The style of a picture that stands alone: the report's light colours.

@@ -25,8 +25,8 @@ const MODEL_FILES: [&str; 20] = [
     "NOTICE.txt",
 ];
 
-/// Endings of the formats that the `clean` stage reads.
-const DATA_ENDINGS: [&str; 6] = [".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet"];
+/// Endings of the formats that the `clean` stage reads, the texts among them also compressed with gzip.
+const DATA_ENDINGS: [&str; 8] = [".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".parquet", ".pq"];
 
 /// Files that describe a data set and are none of its rows.
 const DATA_EXCEPT: [&str; 5] =
@@ -64,9 +64,9 @@ pub(crate) fn data<'a>(files: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let table = |path: &&str| {
         let name = path.rsplit('/').next().unwrap_or_default();
         let hidden = path.split('/').any(|part| part.starts_with('.'));
-        !hidden
-            && !DATA_EXCEPT.contains(&name)
-            && DATA_ENDINGS.iter().any(|ending| name.to_lowercase().ends_with(ending))
+        let lower = name.to_lowercase();
+        let plain = lower.strip_suffix(".gz").unwrap_or(&lower);
+        !hidden && !DATA_EXCEPT.contains(&name) && DATA_ENDINGS.iter().any(|ending| plain.ends_with(ending))
     };
     files.filter(table).collect()
 }
@@ -102,7 +102,8 @@ mod tests {
 
     #[test]
     fn data_brings_its_tables() {
-        let all = ["README.md", ".gitattributes", "dataset_infos.json", "data/train-0.parquet", "test.CSV", "x.py"];
-        assert_eq!(data(all.into_iter()), ["data/train-0.parquet", "test.CSV"]);
+        let tables = ["data/train-0.parquet", "test.CSV", "train.jsonl.gz"];
+        let others = ["README.md", ".gitattributes", "dataset_infos.json", "x.py", "images.tar.gz"];
+        assert_eq!(data(others.into_iter().chain(tables)), tables);
     }
 }

@@ -67,17 +67,20 @@ impl TensorFile for SafetensorsFile {
     }
 }
 
-/// Builds a network from a file. Every tensor is accounted for, in the file and in the network.
+/// Where a network's parameters lie: path → name in the file, and how it lies there.
+type Places = HashMap<String, (String, Layout)>;
+
+/// Accounts for every tensor, in the file and in the network, and reads no numbers.
 ///
-/// With `new_head`, parameters below `head` that the file lacks are made anew, and those of another head are left out; without,
-/// both are an error.
-pub(crate) fn load_network(
+/// With `new_head`, parameters below `head` that the file lacks are to be made anew, and those of another head are left out;
+/// without, both are an error.
+pub(crate) fn account(
     file: &dyn TensorFile,
     rules: &Rules,
     config: &NetworkConfig,
-    new_head: Option<NewHead>,
+    new_head: Option<&NewHead>,
     device: &Device,
-) -> Result<(Network, LoadReport), ModelError> {
+) -> Result<(Places, LoadReport), ModelError> {
     let stored = file.shapes();
     // Before the layers are listed, which takes some memory for each: a hostile configuration may ask for any number. Fewer
     // are listed in any case, for the sake of an error that names what is missing.
@@ -99,7 +102,7 @@ pub(crate) fn load_network(
             continue;
         };
         let found = rules.spellings(&hub.name).into_iter().find(|name| stored.contains_key(name));
-        let renew = new_head.as_ref().filter(|_| path.starts_with("head."));
+        let renew = new_head.filter(|_| path.starts_with("head."));
         let replace =
             path.starts_with("head.output.") && renew.is_some_and(|new| matches!(new.output, StoredOutput::Replace));
         match found {
@@ -131,7 +134,18 @@ pub(crate) fn load_network(
     if !problems.is_empty() {
         return Err(ModelError::Tensors { path: file.path().to_owned(), problem: summary(&problems) });
     }
+    Ok((places, report))
+}
 
+/// Builds a network from a file, after [`account`].
+pub(crate) fn load_network(
+    file: &dyn TensorFile,
+    rules: &Rules,
+    config: &NetworkConfig,
+    new_head: Option<NewHead>,
+    device: &Device,
+) -> Result<(Network, LoadReport), ModelError> {
+    let (places, report) = account(file, rules, config, new_head.as_ref(), device)?;
     let mut source = HubSource { file, places, new_head, made: 0, device };
     Ok((Network::new(&mut source, config)?, report))
 }
@@ -151,8 +165,7 @@ fn summary(problems: &[String]) -> String {
 
 struct HubSource<'a> {
     file: &'a dyn TensorFile,
-    /// Path → name in the file, and how it lies there.
-    places: HashMap<String, (String, Layout)>,
+    places: Places,
     new_head: Option<NewHead>,
     /// Parameters made anew so far: each has its own random sequence.
     made: u32,

@@ -16,12 +16,13 @@ mod untrained;
 mod weights;
 
 pub use hub::LoadReport;
-pub(crate) use hub::{NewHead, StoredOutput, load_network, save_network};
+pub(crate) use hub::{NewHead, StoredOutput, account, load_network, save_network};
 pub use int8::QuantizedTensor;
 pub(crate) use int8::{Int8File, save_int8};
 pub(crate) use json::read_json;
 pub(crate) use rules::{Rule, Rules};
 pub use safetensors_file::{SafetensorsFile, write_safetensors};
+pub(crate) use source::expected_parameters;
 pub use source::{ParameterSource, named_parameters};
 pub(crate) use untrained::Untrained;
 pub use weights::Weights;

@@ -64,6 +64,23 @@ impl SafetensorsFile {
         self.header.tensors.iter().map(|(name, entry)| (name.clone(), entry.shape.clone())).collect()
     }
 
+    /// What every tensor's numbers are (`float32`), and the bytes that they take, by name.
+    pub(super) fn kinds(&self) -> BTreeMap<String, (String, u64)> {
+        let kind = |entry: &Entry| match entry.dtype {
+            Dtype::F16 => "float16".to_owned(),
+            Dtype::BF16 => "bfloat16".to_owned(),
+            Dtype::F32 => "float32".to_owned(),
+            Dtype::F64 => "float64".to_owned(),
+            Dtype::I8 => "int8".to_owned(),
+            Dtype::U8 => "uint8".to_owned(),
+            Dtype::I32 => "int32".to_owned(),
+            Dtype::I64 => "int64".to_owned(),
+            other => format!("{other:?}").to_lowercase(),
+        };
+        let tensors = self.header.tensors.iter();
+        tensors.map(|(name, entry)| (name.clone(), (kind(entry), entry.offsets.1 - entry.offsets.0))).collect()
+    }
+
     /// A tensor of floats as float32, in row-major order.
     ///
     /// # Errors

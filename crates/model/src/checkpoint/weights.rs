@@ -109,6 +109,20 @@ impl Weights {
         self.files.iter().flat_map(|file| file.as_dyn().shapes()).collect()
     }
 
+    /// What every tensor's numbers are (`float32`, `int64`, …), and the bytes that they take, by name.
+    pub fn kinds(&self) -> BTreeMap<String, (String, u64)> {
+        let kinds = |file: &Part| match file {
+            Part::Safetensors(file) => file.kinds(),
+            Part::Torch(file) => file.kinds(),
+        };
+        self.files.iter().flat_map(kinds).collect()
+    }
+
+    /// The files that hold the tensors: one, or the shards.
+    pub fn files(&self) -> Vec<&Path> {
+        self.files.iter().map(|file| file.as_dyn().path()).collect()
+    }
+
     /// A tensor of floats as float32, in row-major order.
     ///
     /// # Errors

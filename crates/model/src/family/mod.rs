@@ -88,6 +88,11 @@ impl Family {
         Self::Xlnet,
     ];
 
+    /// The family's name: the first of those that its models have in `config.json`.
+    pub const fn name(self) -> &'static str {
+        self.file().names[0].0
+    }
+
     const fn file(self) -> &'static FamilyFile {
         match self {
             Self::Albert => &albert::FAMILY,

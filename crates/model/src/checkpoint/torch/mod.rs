@@ -77,6 +77,12 @@ impl TorchFile {
         Ok(this)
     }
 
+    /// What every tensor's numbers are (`float32`), and the bytes that they take, by name.
+    pub(super) fn kinds(&self) -> BTreeMap<String, (String, u64)> {
+        let kind = |view: &View| (view.element.name().to_owned(), view.count() * view.element.size());
+        self.tensors.iter().map(|(name, &place)| (name.clone(), kind(&self.views[place as usize]))).collect()
+    }
+
     fn check_sum(&self) -> Result<(), ModelError> {
         let length = self.archive.file().length();
         let views = self.tensors.values().map(|&place| &self.views[place as usize]);

@@ -1,0 +1,71 @@
+//! The same functions, composed of Burn's own operations: for devices other than `flex`, and what the tests compare with.
+
+use burn::tensor::{Tensor, TensorData, activation};
+
+use crate::{Gelu, Mask};
+
+pub(super) fn bias_gelu(x: Tensor<3>, bias: Option<Tensor<1>>, kind: Gelu) -> Tensor<3> {
+    let x = match bias {
+        Some(bias) => x + bias.unsqueeze::<3>(),
+        None => x,
+    };
+    match kind {
+        Gelu::Exact => activation::gelu(x),
+        Gelu::Tanh => activation::gelu_approximate(x),
+    }
+}
+
+pub(super) fn softmax_dropout(
+    scores: Tensor<4>,
+    bias: Option<Tensor<4>>,
+    scale: f64,
+    dropout: Option<Mask>,
+) -> Tensor<4> {
+    let scores = scores.mul_scalar(scale);
+    let probabilities = match bias {
+        None => activation::softmax(scores, 3),
+        Some(bias) => {
+            let scores = scores + bias;
+            // Queries that see nothing: no number must come out of infinity minus infinity.
+            let blind = scores.clone().detach().max_dim(3).equal_elem(f32::NEG_INFINITY).expand(scores.dims());
+            let probabilities = activation::softmax(scores.mask_fill(blind.clone(), 0.0), 3);
+            probabilities.mask_fill(blind, 0.0)
+        }
+    };
+    match dropout {
+        Some(mask) => self::dropout(probabilities, mask),
+        None => probabilities,
+    }
+}
+
+pub(super) fn norm(
+    x: Tensor<3>,
+    residual: Option<Tensor<3>>,
+    weight: Tensor<1>,
+    bias: Option<Tensor<1>>,
+    epsilon: f64,
+    dropout: Option<Mask>,
+) -> Tensor<3> {
+    let x = match dropout {
+        Some(mask) => self::dropout(x, mask),
+        None => x,
+    };
+    let x = match residual {
+        Some(residual) => x + residual,
+        None => x,
+    };
+    let centred = x.clone() - x.mean_dim(2);
+    let variance = centred.clone().powi_scalar(2).mean_dim(2);
+    let y = centred / variance.add_scalar(epsilon).sqrt() * weight.unsqueeze::<3>();
+    match bias {
+        Some(bias) => y + bias.unsqueeze::<3>(),
+        None => y,
+    }
+}
+
+pub(super) fn dropout<const D: usize>(x: Tensor<D>, mask: Mask) -> Tensor<D> {
+    let shape = x.dims();
+    let values = TensorData::new(mask.values(shape.iter().product()), shape);
+    let values = Tensor::from_data(values, (&x.device(), x.dtype()));
+    x * values
+}

@@ -1,0 +1,61 @@
+//! Bias and GELU.
+
+use burn::tensor::Tensor;
+
+use super::compose;
+use crate::Gelu;
+
+/// `gelu(x + bias)`, in one pass.
+///
+/// # Shapes
+/// - `x` and output: `[rows, length, width]`
+/// - `bias`: `[width]`
+pub fn bias_gelu(x: Tensor<3>, bias: Option<Tensor<1>>, kind: Gelu) -> Tensor<3> {
+    #[cfg(feature = "flex")]
+    if super::operation::fits(&x) && bias.as_ref().is_none_or(super::operation::fits) {
+        return flex::bias_gelu(x, bias, kind);
+    }
+    compose::bias_gelu(x, bias, kind)
+}
+
+#[cfg(feature = "flex")]
+mod flex {
+    use burn::backend::TensorMetadata;
+    use burn::backend::flex::FlexTensor;
+    use burn::tensor::Tensor;
+
+    use crate::fused::operation::{Fused, in_order, output, run, slice, tensor, writable};
+    use crate::{Arch, Gelu, gelu};
+
+    pub(super) fn bias_gelu(x: Tensor<3>, bias: Option<Tensor<1>>, kind: Gelu) -> Tensor<3> {
+        match bias {
+            None => run(BiasGelu(kind), [x.into_dispatch()]),
+            Some(bias) => run(BiasGelu(kind), [x.into_dispatch(), bias.into_dispatch()]),
+        }
+    }
+
+    /// Of `x` and, if there is one, the bias.
+    #[derive(Debug, Clone)]
+    struct BiasGelu(Gelu);
+
+    impl<const N: usize> Fused<N> for BiasGelu {
+        type Saved = [FlexTensor; N];
+
+        fn forward(&self, inputs: [FlexTensor; N]) -> (FlexTensor, Self::Saved) {
+            let inputs = inputs.map(in_order);
+            let (x, bias) = (&inputs[0], inputs.get(1).map(slice));
+            let shape = x.shape();
+            let (y, ()) = output(slice(x).len(), |y| gelu::forward(Arch::new(), self.0, slice(x), bias, shape[2], y));
+            (tensor(y, shape), inputs)
+        }
+
+        fn backward(&self, inputs: Self::Saved, gradient: FlexTensor, _: [bool; N]) -> [Option<FlexTensor>; N] {
+            let (x, bias) = (&inputs[0], inputs.get(1).map(slice));
+            let mut dx = writable(gradient);
+            let width = x.shape()[2];
+            let sums = gelu::backward(Arch::new(), self.0, slice(x), bias, width, dx.storage_mut());
+            let mut gradients = [Some(dx), sums.map(|sums| tensor(sums, [width]))].into_iter();
+            std::array::from_fn(|_| gradients.next().flatten())
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The kernels as Burn operations with a backward pass of their own.
+//!
+//! On the `flex` device, in single precision, each of these is one node of the autodiff graph and one or two passes over
+//! memory. On any other device, and for other kinds of numbers, it is the same function composed of Burn's operations,
+//! with dropout masks made from the same random numbers.
+
+mod compose;
+mod gelu;
+mod norm;
+#[cfg(feature = "flex")]
+mod operation;
+mod softmax;
+
+pub use gelu::bias_gelu;
+pub use norm::{dropout, dropout_residual_norm, norm};
+pub use softmax::softmax_dropout;

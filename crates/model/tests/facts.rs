@@ -1,0 +1,79 @@
+//! What is said of a model without loading it is what loading it finds.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use firebrand_model::{Classifier, device, inspect};
+use serde_json::{Value, json};
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/models").join(name)
+}
+
+/// A copy of a fixture whose `config.json` is changed.
+fn changed(name: &str, change: impl FnOnce(&mut serde_json::Map<String, Value>)) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    fs::copy(golden(name).join("model.safetensors"), directory.path().join("model.safetensors")).unwrap();
+    let mut config = serde_json::from_slice(&fs::read(golden(name).join("config.json")).unwrap()).unwrap();
+    change(&mut config);
+    fs::write(directory.path().join("config.json"), Value::Object(config).to_string()).unwrap();
+    directory
+}
+
+#[test]
+fn every_family_is_told_as_it_loads() {
+    let mut seen = 0;
+    for entry in fs::read_dir(golden("")).unwrap() {
+        let path = entry.unwrap().path();
+        let loaded = Classifier::load(&path, &device("flex").unwrap()).unwrap();
+        let facts = inspect(&path, loaded.labels().len()).unwrap();
+        assert_eq!(facts.labels.as_deref(), Some(loaded.labels()));
+        assert_eq!(facts.model_type, loaded.family());
+        assert_eq!((facts.parameters.encoder + facts.parameters.head) as usize, loaded.parameters());
+        assert_eq!(facts.sizes.vocabulary, loaded.vocab_size());
+        assert_eq!(facts.sizes.longest_row, loaded.max_length());
+        assert_eq!(facts.weights.kinds["float32"], facts.weights.tensors);
+        assert!(facts.head.stored && facts.weights.unneeded.is_empty(), "{}", path.display());
+        let outputs: Vec<_> = facts.head.tensors.iter().filter(|tensor| tensor.new).collect();
+        assert!(!outputs.is_empty() && outputs.len() <= 2, "only the output map depends on the labels: {outputs:?}");
+        seen += 1;
+    }
+    assert!(seen >= 10);
+}
+
+#[test]
+fn a_new_head_has_a_row_for_each_label() {
+    let facts = inspect(&golden("bert"), 7).unwrap();
+    let shape = |name: &str| facts.head.tensors.iter().find(|tensor| tensor.name == name).unwrap().shape.clone();
+    assert_eq!(shape("classifier.weight"), [7, 32]);
+    assert_eq!(shape("classifier.bias"), [7]);
+    assert_eq!(facts.parameters.head, 32 * 32 + 32 + 7 * 32 + 7);
+}
+
+#[test]
+fn a_head_for_other_labels_than_named_is_not_kept() {
+    let directory = changed("bert", |config| {
+        config.insert("id2label".to_owned(), json!({ "0": "a", "1": "b" }));
+    });
+    let head = inspect(directory.path(), 2).unwrap().head;
+    assert!(!head.stored && head.problem.unwrap().contains("`classifier.weight` has shape [3, 32]"));
+    let nameless = changed("bert", |config| {
+        config.remove("id2label");
+        config.insert("problem_type".to_owned(), json!("regression"));
+    });
+    let facts = inspect(nameless.path(), 2).unwrap();
+    assert_eq!((facts.labels, facts.head.stored, facts.head.problem), (None, false, None));
+    assert_eq!(facts.problem.as_deref(), Some("regression"));
+    assert_eq!(facts.weights.unneeded, ["classifier.weight", "classifier.bias"]);
+}
+
+#[test]
+fn what_does_not_fit_is_an_error() {
+    let deep = changed("bert", |config| {
+        config.insert("num_hidden_layers".to_owned(), json!(3));
+    });
+    assert!(inspect(deep.path(), 2).unwrap_err().to_string().contains("encoder.layer.2.attention"));
+    assert!(inspect(&golden("nowhere"), 2).is_err());
+}

@@ -1,0 +1,164 @@
+//! The special tokens that a tokenizer's files name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use firebrand_pipeline::{Error, Result, ResultExt};
+use serde_json::{Map, Value};
+use tokenizers::{AddedToken, Tokenizer};
+
+/// A special token with a role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpecialToken {
+    /// The role, as the files name it: `pad_token`, `cls_token` and so on.
+    pub role: &'static str,
+    /// The token itself.
+    pub content: String,
+    /// Its id.
+    pub id: u32,
+}
+
+/// Roles, in the order in which transformers adds their tokens to a vocabulary.
+pub(crate) const ROLES: [&str; 7] =
+    ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+
+/// Tokens by role, and others that stand for themselves wherever they are in a text.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Special {
+    named: BTreeMap<&'static str, AddedToken>,
+    /// Roles whose token is a bare string, so that the tokenizer's class decides on its flags.
+    bare: BTreeSet<&'static str>,
+    extra: Vec<AddedToken>,
+    added: BTreeMap<u32, AddedToken>,
+}
+
+impl Special {
+    /// Reads what `tokenizer_config.json` (already read), `special_tokens_map.json` and `added_tokens.json` say.
+    ///
+    /// As in transformers, a `tokenizer_config.json` with `added_tokens_decoder` is whole, and the two other files, which are
+    /// older, do not count; otherwise they win.
+    ///
+    /// # Errors
+    /// When a file is not valid.
+    pub(crate) fn read(directory: &Path, config: &Map<String, Value>) -> Result<Self> {
+        let mut special = Self::default();
+        let decoder = config.get("added_tokens_decoder").and_then(Value::as_object);
+        for (id, token) in decoder.into_iter().flatten() {
+            if let (Ok(id), Some(token)) = (id.parse(), added_token(token, false)) {
+                _ = special.added.insert(id, token);
+            }
+        }
+        special.merge(config);
+        if decoder.is_none() {
+            special.merge(&optional(&directory.join("special_tokens_map.json"))?);
+            for (content, id) in optional(&directory.join("added_tokens.json"))? {
+                let Some(id) = id.as_u64().and_then(|id| u32::try_from(id).ok()) else {
+                    let path = directory.join("added_tokens.json");
+                    return Err(Error::data(format!("{}: {content:?} has the id {id}", path.display())));
+                };
+                let is_special = special.contents().any(|known| *known == content);
+                _ = special.added.insert(id, AddedToken::from(content, is_special));
+            }
+        }
+        for (role, token) in &mut special.named {
+            if let Some(known) = special.added.values().find(|known| known.content == token.content) {
+                *token = AddedToken { special: true, ..known.clone() };
+                _ = special.bare.remove(role);
+            }
+        }
+        Ok(special)
+    }
+
+    fn merge(&mut self, config: &Map<String, Value>) {
+        for role in ROLES {
+            let Some(value) = config.get(role) else { continue };
+            if let Some(token) = added_token(value, true) {
+                _ = self.named.insert(role, AddedToken { special: true, ..token });
+                _ = if value.is_string() { self.bare.insert(role) } else { self.bare.remove(role) };
+            }
+        }
+        let extra = ["extra_special_tokens", "additional_special_tokens"].iter().filter_map(|key| config.get(*key));
+        if let Some(tokens) = extra.filter_map(Value::as_array).find(|tokens| !tokens.is_empty()) {
+            self.extra = tokens.iter().filter_map(|token| added_token(token, true)).collect();
+        }
+    }
+
+    /// Fills in the token of a role that the files do not name.
+    pub(crate) fn or_default(&mut self, role: &'static str, content: &str) {
+        if !self.named.contains_key(role) {
+            let known = self.added.values().find(|known| known.content == content).cloned();
+            if known.is_none() {
+                _ = self.bare.insert(role);
+            }
+            let token = known.unwrap_or_else(|| AddedToken::from(content, true));
+            _ = self.named.insert(role, AddedToken { special: true, ..token });
+        }
+    }
+
+    /// Makes the token of a role, if it is a bare string, take the space before it along.
+    pub(crate) fn strip_left(&mut self, role: &'static str) {
+        if let Some(token) = self.named.get_mut(role).filter(|_| self.bare.contains(role)) {
+            token.lstrip = true;
+        }
+    }
+
+    /// The token of a role.
+    pub(crate) fn content(&self, role: &str) -> Option<&str> {
+        self.named.get(role).map(|token| token.content.as_str())
+    }
+
+    /// All tokens, in the order in which transformers adds them: those that are no part of the vocabulary get ids in turn.
+    pub(crate) fn in_order(&self) -> Vec<AddedToken> {
+        let mut tokens: Vec<AddedToken> = Vec::new();
+        let roles = ROLES.iter().filter_map(|role| self.named.get(role));
+        for token in self.added.values().chain(roles).chain(&self.extra) {
+            let named = self.contents().any(|content| *content == token.content);
+            let token = AddedToken { special: token.special || named, ..token.clone() };
+            match tokens.iter_mut().find(|known| known.content == token.content) {
+                // The flags of the last of several roles count.
+                Some(known) => *known = token,
+                None => tokens.push(token),
+            }
+        }
+        tokens
+    }
+
+    /// The named tokens that the tokenizer has.
+    pub(crate) fn with_ids(&self, tokenizer: &Tokenizer) -> Vec<SpecialToken> {
+        let token = |(role, token): (&&'static str, &AddedToken)| {
+            let id = tokenizer.token_to_id(&token.content)?;
+            Some(SpecialToken { role, content: token.content.clone(), id })
+        };
+        self.named.iter().filter_map(token).collect()
+    }
+
+    fn contents(&self) -> impl Iterator<Item = &String> {
+        self.named.values().chain(&self.extra).map(|token| &token.content)
+    }
+}
+
+/// A token as a string, or as an object with flags.
+fn added_token(value: &Value, special: bool) -> Option<AddedToken> {
+    if let Some(content) = value.as_str() {
+        return Some(AddedToken::from(content, true));
+    }
+    let flag = |key: &str| value.get(key).and_then(Value::as_bool);
+    let special = flag("special").unwrap_or(special);
+    let token = AddedToken::from(value.get("content")?.as_str()?, special);
+    Some(
+        token
+            .single_word(flag("single_word").unwrap_or_default())
+            .lstrip(flag("lstrip").unwrap_or_default())
+            .rstrip(flag("rstrip").unwrap_or_default())
+            .normalized(flag("normalized").unwrap_or(!special)),
+    )
+}
+
+/// Reads a file of one JSON object; no file is no keys.
+pub(crate) fn optional(path: &Path) -> Result<Map<String, Value>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => serde_json::from_str(&text).or_data(|| format!("{} is not valid", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Map::new()),
+        Err(error) => Err(Error::io("read", path, &error)),
+    }
+}
