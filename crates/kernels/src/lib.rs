@@ -15,6 +15,7 @@
 mod simd;
 
 pub mod adamw;
+pub mod attention;
 pub mod dropout;
 pub mod embedding;
 pub mod fused;

@@ -17,7 +17,7 @@ pub struct Bias<'a> {
 }
 
 impl Bias<'_> {
-    fn row(&self, [_, heads, queries, keys]: [usize; 4], index: usize) -> &[f32] {
+    pub(crate) fn row(&self, [_, heads, queries, keys]: [usize; 4], index: usize) -> &[f32] {
         let place = [index / (heads * queries), index / queries % heads, index % queries];
         let start: usize = place.iter().zip(self.strides).map(|(place, stride)| place * stride).sum();
         &self.values[start..start + keys]
@@ -59,12 +59,52 @@ pub fn forward(
     }
 }
 
-kernel! { fn forward_row<'a>(scores: &'a mut [f32], scale: f32, bias: Option<&'a [f32]>) -> () = forward_with }
-kernel! { fn drop_task<'a>(mask: Mask, start: usize, values: &'a mut [f32]) -> () = fill }
-kernel! { fn multiply<'a>(x: &'a [f32], y: &'a mut [f32]) -> () = multiply_with }
+kernel! {
+    /// One row of [`forward`] without dropout, in place; hands back the largest score and what the powers were multiplied by.
+    pub(crate) fn forward_row<'a>(scores: &'a mut [f32], scale: f32, bias: Option<&'a [f32]>) -> [f32; 2] = forward_with
+}
+kernel! {
+    /// A part of a mask.
+    pub(crate) fn drop_task<'a>(mask: Mask, start: usize, values: &'a mut [f32]) -> () = fill
+}
+kernel! {
+    /// Multiplies `y` by `x`.
+    pub(crate) fn multiply<'a>(x: &'a [f32], y: &'a mut [f32]) -> () = multiply_with
+}
+kernel! {
+    /// The probabilities again, from the scores and what [`forward_row`] handed back.
+    pub(crate) fn again_row<'a>(scores: &'a mut [f32], scale: f32, bias: Option<&'a [f32]>, kept: [f32; 2]) -> () = again_with
+}
 
 #[inline(always)]
-fn forward_with<S: Simd>(simd: S, scores: &mut [f32], scale: f32, bias: Option<&[f32]>) {
+fn forward_with<S: Simd>(simd: S, scores: &mut [f32], scale: f32, bias: Option<&[f32]>) -> [f32; 2] {
+    scale_and_add(simd, scores, scale, bias);
+    let largest = max(simd, scores);
+    if largest == f32::NEG_INFINITY {
+        scores.fill(0.0);
+        return [0.0, 0.0];
+    }
+    powers(simd, scores, largest, 1.0);
+    let part = 1.0 / sum(simd, scores);
+    let factor = simd.splat_f32s(part);
+    let (head, tail) = S::as_mut_simd_f32s(scores);
+    head.iter_mut().for_each(|score| *score = simd.mul_f32s(*score, factor));
+    tail.iter_mut().for_each(|score| *score *= part);
+    [largest, part]
+}
+
+#[inline(always)]
+fn again_with<S: Simd>(simd: S, scores: &mut [f32], scale: f32, bias: Option<&[f32]>, [largest, part]: [f32; 2]) {
+    if part == 0.0 {
+        scores.fill(0.0);
+        return;
+    }
+    scale_and_add(simd, scores, scale, bias);
+    powers(simd, scores, largest, part);
+}
+
+#[inline(always)]
+fn scale_and_add<S: Simd>(simd: S, scores: &mut [f32], scale: f32, bias: Option<&[f32]>) {
     let factor = simd.splat_f32s(scale);
     let (head, tail) = S::as_mut_simd_f32s(scores);
     match bias {
@@ -82,25 +122,20 @@ fn forward_with<S: Simd>(simd: S, scores: &mut [f32], scale: f32, bias: Option<&
             tail.iter_mut().for_each(|score| *score *= scale);
         }
     }
-    let largest = max(simd, scores);
-    if largest == f32::NEG_INFINITY {
-        scores.fill(0.0);
-        return;
-    }
-    let shift = simd.splat_f32s(largest);
+}
+
+/// `part * e^(x - largest)`
+#[inline(always)]
+fn powers<S: Simd>(simd: S, scores: &mut [f32], largest: f32, part: f32) {
+    let (shift, factor) = (simd.splat_f32s(largest), simd.splat_f32s(part));
     let (head, tail) = S::as_mut_simd_f32s(scores);
     for score in head {
-        *score = exp(simd, simd.sub_f32s(*score, shift));
+        *score = simd.mul_f32s(exp(simd, simd.sub_f32s(*score, shift)), factor);
     }
     if !tail.is_empty() {
         let powers = exp(simd, simd.sub_f32s(simd.partial_load_f32s(tail), shift));
-        simd.partial_store_f32s(tail, powers);
+        simd.partial_store_f32s(tail, simd.mul_f32s(powers, factor));
     }
-    let part = 1.0 / sum(simd, scores);
-    let factor = simd.splat_f32s(part);
-    let (head, tail) = S::as_mut_simd_f32s(scores);
-    head.iter_mut().for_each(|score| *score = simd.mul_f32s(*score, factor));
-    tail.iter_mut().for_each(|score| *score *= part);
 }
 
 #[inline(always)]
@@ -135,7 +170,10 @@ pub fn backward(arch: Arch, probabilities: &[f32], keys: usize, scale: f32, mask
     );
 }
 
-kernel! { fn backward_row<'a>(probabilities: &'a [f32], scale: f32, gradient: &'a mut [f32]) -> () = backward_with }
+kernel! {
+    /// One row of [`backward`] without dropout.
+    pub(crate) fn backward_row<'a>(probabilities: &'a [f32], scale: f32, gradient: &'a mut [f32]) -> () = backward_with
+}
 
 #[inline(always)]
 fn backward_with<S: Simd>(simd: S, probabilities: &[f32], scale: f32, gradient: &mut [f32]) {

@@ -5,7 +5,9 @@
 mod support;
 
 use burn::tensor::{Device, Tensor, activation};
-use firebrand_kernels::fused::{bias_gelu, dropout, dropout_residual_norm, norm, softmax_dropout};
+use firebrand_kernels::fused::{
+    AttentionOptions, attention, bias_gelu, dropout, dropout_residual_norm, norm, softmax_dropout,
+};
 use firebrand_kernels::{Gelu, Mask};
 use support::{check, devices, masked, numbers};
 
@@ -195,4 +197,52 @@ fn a_tensor_outside_the_graph_is_a_constant() {
     let p = softmax_dropout(scores.clone(), Some(bias), 0.7, None);
     let gradients = (p * numbers([2, 3, 5, 21], 3, &device)).sum().backward();
     assert!(scores.grad(&gradients).is_some());
+}
+
+/// Attention as its definition has it.
+fn plain_attention([query, key, value]: [Tensor<3>; 3], options: AttentionOptions) -> Tensor<3> {
+    let [rows, length, width] = query.dims();
+    let split = |x: Tensor<3>| x.reshape([rows, length, options.heads, width / options.heads]).swap_dims(1, 2);
+    let mut scores = split(query).matmul(split(key).transpose()) * options.scale;
+    if let Some(bias) = options.bias {
+        scores = scores + bias;
+    }
+    let weights = masked(activation::softmax(scores, 3), options.dropout);
+    weights.matmul(split(value)).swap_dims(1, 2).reshape([rows, length, width])
+}
+
+#[test]
+fn attention_as_a_whole() {
+    for device in devices() {
+        let inputs = || [1, 2, 3].map(|seed| numbers([2, 21, 12], seed, &device));
+        for dropout in [None, Some(MASK)] {
+            for bias in [None, Some([2, 1, 1, 21]), Some([1, 3, 21, 21]), Some([2, 3, 21, 21])] {
+                let bias = bias.map(|shape| numbers(shape, 4, &device));
+                let options = || AttentionOptions { heads: 3, scale: 0.4, bias: bias.clone(), dropout };
+                check(inputs(), |[q, k, v]| attention(q, k, v, options()), |x| plain_attention(x, options()));
+            }
+        }
+        let options = || AttentionOptions { heads: 3, scale: 0.4, bias: None, dropout: Some(MASK) };
+        check(
+            [1, 2, 3].map(|seed| numbers([21, 2, 12], seed, &device)),
+            |x| {
+                let [q, k, v] = x.map(|x| x.swap_dims(0, 1));
+                attention(q, k, v, options())
+            },
+            |x| plain_attention(x.map(|x| x.swap_dims(0, 1)), options()),
+        );
+    }
+}
+
+#[test]
+fn a_learned_bias_of_attention_has_its_gradient() {
+    for device in devices() {
+        let options =
+            |bias: Tensor<3>| AttentionOptions { heads: 3, scale: 0.4, bias: Some(bias.unsqueeze()), dropout: None };
+        check(
+            [numbers([2, 21, 12], 1, &device), numbers([3, 21, 21], 2, &device)],
+            |[x, bias]| attention(x.clone(), x.clone(), x, options(bias)),
+            |[x, bias]| plain_attention([x.clone(), x.clone(), x], options(bias)),
+        );
+    }
 }

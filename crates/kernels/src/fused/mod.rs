@@ -4,6 +4,7 @@
 //! memory. On any other device, and for other kinds of numbers, it is the same function composed of Burn's operations,
 //! with dropout masks made from the same random numbers.
 
+mod attention;
 mod compose;
 mod gelu;
 mod norm;
@@ -11,6 +12,7 @@ mod norm;
 mod operation;
 mod softmax;
 
+pub use attention::{AttentionOptions, attention};
 pub use gelu::bias_gelu;
 pub use norm::{dropout, dropout_residual_norm, norm};
 pub use softmax::softmax_dropout;

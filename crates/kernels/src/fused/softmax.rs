@@ -21,6 +21,9 @@ pub fn softmax_dropout(scores: Tensor<4>, bias: Option<Tensor<4>>, scale: f64, d
 }
 
 #[cfg(feature = "flex")]
+pub(crate) use flex::{as_bias, rows_in_order};
+
+#[cfg(feature = "flex")]
 mod flex {
     use burn::backend::flex::FlexTensor;
     use burn::backend::ops::FloatTensorOps;
@@ -62,14 +65,7 @@ mod flex {
         fn forward(&self, inputs: [FlexTensor; N]) -> (FlexTensor, Self::Saved) {
             let bias = inputs.get(1).cloned().map(rows_in_order);
             let bias_shape = bias.as_ref().map_or([1; 4], |bias| bias.shape().dims());
-            let bias = bias.as_ref().map(|bias| {
-                let strides = bias.layout().strides();
-                let stride = |axis: usize| if bias_shape[axis] == 1 { 0 } else { strides[axis] as usize };
-                Bias {
-                    values: &bias.storage()[bias.layout().start_offset()..],
-                    strides: [stride(0), stride(1), stride(2)],
-                }
-            });
+            let bias = bias.as_ref().map(as_bias);
             // The scores are not needed again: the probabilities take their place.
             let Some(scores) = inputs.into_iter().next() else { unreachable!("scores are the first input") };
             let shape: [usize; 4] = scores.shape().dims();
@@ -101,8 +97,15 @@ mod flex {
         }
     }
 
+    /// What the kernels take, of a bias with its [rows in order](rows_in_order).
+    pub(crate) fn as_bias(bias: &FlexTensor) -> Bias<'_> {
+        let (shape, strides) = (bias.shape(), bias.layout().strides());
+        let stride = |axis: usize| if shape[axis] == 1 { 0 } else { strides[axis] as usize };
+        Bias { values: &bias.storage()[bias.layout().start_offset()..], strides: [stride(0), stride(1), stride(2)] }
+    }
+
     /// The bias with its keys side by side; the other axes may repeat, or lie in any order.
-    fn rows_in_order(bias: FlexTensor) -> FlexTensor {
+    pub(crate) fn rows_in_order(bias: FlexTensor) -> FlexTensor {
         let strides = bias.layout().strides();
         if strides[3] == 1 && strides.iter().all(|&stride| stride >= 0) { bias } else { bias.to_contiguous() }
     }

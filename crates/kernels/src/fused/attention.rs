@@ -1,0 +1,142 @@
+//! Attention as a whole.
+
+use burn::tensor::Tensor;
+
+use super::softmax_dropout;
+use crate::Mask;
+
+/// How [`attention`] weighs values.
+#[derive(Debug, Clone)]
+pub struct AttentionOptions {
+    /// Number of heads; divides the width.
+    pub heads: usize,
+    /// What scores are multiplied by.
+    pub scale: f64,
+    /// What is added to the scaled scores, minus infinity where a key is not to be seen: `[rows, heads, length, length]`,
+    /// with 1 for any of the first three where it is the same for all.
+    pub bias: Option<Tensor<4>>,
+    /// Dropout of the weights.
+    pub dropout: Option<Mask>,
+}
+
+/// `dropout(softmax(query * key^T * scale + bias)) * value`, for each head.
+///
+/// On `flex` no matrix of scores is ever whole in memory. A bias that takes a gradient itself (learned relative positions)
+/// goes the way of [`softmax_dropout`], with two products around it.
+///
+/// # Shapes
+/// - `query`, `key`, `value` and output: `[rows, length, heads * size]`
+pub fn attention(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>, options: AttentionOptions) -> Tensor<3> {
+    #[cfg(feature = "flex")]
+    if [&query, &key, &value].into_iter().all(super::operation::fits) {
+        let length = query.dims()[1];
+        if let Some(bias) = flex::constant(options.bias.as_ref(), length) {
+            return flex::attention([query, key, value], bias, &options);
+        }
+    }
+    composed(query, key, value, options)
+}
+
+fn composed(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>, options: AttentionOptions) -> Tensor<3> {
+    let AttentionOptions { heads, scale, bias, dropout } = options;
+    let [rows, length, width] = query.dims();
+    let [query, key, value] =
+        [query, key, value].map(|x| x.reshape([rows, length, heads, width / heads]).swap_dims(1, 2));
+    let weights = softmax_dropout(query.matmul(key.transpose()), bias, scale, dropout);
+    weights.matmul(value).swap_dims(1, 2).reshape([rows, length, width])
+}
+
+#[cfg(feature = "flex")]
+mod flex {
+    use burn::backend::flex::FlexTensor;
+    use burn::backend::{BackendTensor, DispatchTensorKind, TensorMetadata};
+    use burn::tensor::Tensor;
+
+    use super::AttentionOptions;
+    use crate::attention;
+    use crate::fused::operation::{self, Fused, in_order, output, run, slice, tensor};
+    use crate::fused::softmax::{as_bias, rows_in_order};
+    use crate::{Arch, Mask};
+
+    /// A bias without a gradient, or none, as the operation takes it; `None` for any other.
+    pub(super) fn constant(bias: Option<&Tensor<4>>, keys: usize) -> Option<Option<FlexTensor>> {
+        let Some(bias) = bias else { return Some(None) };
+        if !operation::fits(bias) || bias.dims()[3] != keys {
+            return None;
+        }
+        let kind = match bias.clone().into_dispatch().kind {
+            DispatchTensorKind::Autodiff(inner) => *inner,
+            kind => kind,
+        };
+        match kind {
+            DispatchTensorKind::Flex(BackendTensor::Float(bias)) => Some(Some(rows_in_order(bias))),
+            DispatchTensorKind::Flex(BackendTensor::Autodiff(bias)) if !bias.is_tracked() => {
+                Some(Some(rows_in_order(bias.into_primitive())))
+            }
+            #[allow(unreachable_patterns, reason = "other devices are features of Burn")]
+            _ => None,
+        }
+    }
+
+    pub(super) fn attention(
+        inputs: [Tensor<3>; 3],
+        bias: Option<FlexTensor>,
+        &AttentionOptions { heads, scale, dropout, .. }: &AttentionOptions,
+    ) -> Tensor<3> {
+        run(Attention { heads, scale: scale as f32, bias, dropout }, inputs.map(Tensor::into_dispatch))
+    }
+
+    /// Of queries, keys and values.
+    #[derive(Debug, Clone)]
+    struct Attention {
+        heads: usize,
+        scale: f32,
+        bias: Option<FlexTensor>,
+        dropout: Option<Mask>,
+    }
+
+    impl Attention {
+        fn kernel(&self, query: &FlexTensor) -> attention::Attention<'_> {
+            let [rows, length, width] = query.shape().dims();
+            attention::Attention {
+                rows,
+                length,
+                heads: self.heads,
+                size: width / self.heads,
+                scale: self.scale,
+                bias: self.bias.as_ref().map(as_bias),
+                dropout: self.dropout,
+            }
+        }
+    }
+
+    impl Fused<3> for Attention {
+        /// The inputs, and what the kernel keeps.
+        type Saved = ([FlexTensor; 3], Vec<f32>);
+
+        fn forward(&self, inputs: [FlexTensor; 3]) -> (FlexTensor, Self::Saved) {
+            let inputs = inputs.map(in_order);
+            let kernel = self.kernel(&inputs[0]);
+            let mut kept = vec![0.0; kernel.kept()];
+            let slices = inputs.each_ref().map(slice);
+            let (answers, ()) =
+                output(kernel.numbers(), |answers| kernel.forward(Arch::new(), slices, answers, &mut kept));
+            (tensor(answers, inputs[0].shape()), (inputs, kept))
+        }
+
+        fn backward(&self, (inputs, kept): Self::Saved, gradient: FlexTensor, _: [bool; 3]) -> [Option<FlexTensor>; 3] {
+            let kernel = self.kernel(&inputs[0]);
+            let gradient = in_order(gradient);
+            let slices = inputs.each_ref().map(slice);
+            let length = kernel.numbers();
+            let (dq, (dk, (dv, ()))) = output(length, |dq| {
+                output(length, |dk| {
+                    output(length, |dv| {
+                        kernel.backward(Arch::new(), slices, &kept, slice(&gradient), [dq, dk, dv]);
+                    })
+                })
+            });
+            [dq, dk, dv].map(|values| Some(tensor(values, inputs[0].shape())))
+        }
+    }
+}
