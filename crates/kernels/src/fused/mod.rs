@@ -2,7 +2,7 @@
 //!
 //! On the `flex` device, in single precision, each of these is one node of the autodiff graph and one or two passes over
 //! memory. On any other device, and for other kinds of numbers, it is the same function composed of Burn's operations,
-//! with dropout masks made from the same random numbers.
+//! with dropout masks made from the same random numbers. Inputs that are given away, not cloned, may be overwritten in place.
 
 mod attention;
 mod compose;
@@ -10,9 +10,11 @@ mod gelu;
 mod norm;
 #[cfg(feature = "flex")]
 mod operation;
+mod optimiser;
 mod softmax;
 
 pub use attention::{AttentionOptions, attention};
 pub use gelu::bias_gelu;
 pub use norm::{dropout, dropout_residual_norm, norm};
+pub use optimiser::{adamw, adamw_rows, embedding_gradient, sum_of_squares};
 pub use softmax::softmax_dropout;

@@ -1,15 +1,11 @@
 //! Fused operations against the same functions written with Burn's own: values and gradients, on every CPU device.
 
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod support;
-
 use burn::tensor::{Device, Tensor, activation};
 use firebrand_kernels::fused::{
     AttentionOptions, attention, bias_gelu, dropout, dropout_residual_norm, norm, softmax_dropout,
 };
 use firebrand_kernels::{Gelu, Mask};
-use support::{check, devices, masked, numbers};
+use crate::support::{check, close, devices, masked, numbers};
 
 const MASK: Mask = Mask { seed: 5, step: 9, number: 2, probability: 0.3 };
 
@@ -184,7 +180,7 @@ fn inference_needs_no_graph() {
         let bias = numbers([2, 1, 1, 21], 2, &plain);
         let p = softmax_dropout(scores.clone(), Some(bias.clone()), 0.7, None);
         let expected = activation::softmax(scores * 0.7 + bias, 3);
-        support::close(&p, &expected);
+        close(&p, &expected);
         assert!(!p.device().is_autodiff());
     }
 }

@@ -1,0 +1,125 @@
+//! The optimiser's kernels on tensors.
+//!
+//! These work on tensors outside the autodiff graph. On `flex`, tensors that nobody else holds are changed in place.
+
+use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
+
+use crate::adamw::AdamW;
+use crate::embedding::SparseRows;
+
+/// One step of AdamW: the parameter and its two moments (zeros before the first step), as they are after it.
+pub fn adamw<const D: usize>(
+    settings: AdamW,
+    parameter: Tensor<D>,
+    moments: [Tensor<D>; 2],
+    gradient: Tensor<D>,
+) -> (Tensor<D>, [Tensor<D>; 2]) {
+    #[cfg(feature = "flex")]
+    if [&parameter, &moments[0], &moments[1], &gradient].into_iter().all(flex::fits) {
+        let gradient = flex::read(gradient);
+        return flex::update(parameter, moments, |p, moments| {
+            settings.update(crate::Arch::new(), p, moments, super::operation::slice(&gradient));
+        });
+    }
+    let [first, second] = moments;
+    let [beta1, beta2] = settings.betas;
+    let gradient = gradient * settings.gradient_scale;
+    let first = first * beta1 + gradient.clone() * (1.0 - beta1);
+    let second = second * beta2 + gradient.powi_scalar(2) * (1.0 - beta2);
+    let correction = |beta: f64| 1.0 - beta.powf(settings.step as f64);
+    let below = (second.clone() / correction(beta2)).sqrt() + settings.epsilon;
+    let change = first.clone() / below * (settings.learning_rate / correction(beta1));
+    let parameter = parameter * (1.0 - settings.learning_rate * settings.weight_decay) - change;
+    (parameter, [first, second])
+}
+
+/// The same for a table `[rows, width]` whose gradient has few rows; see [`AdamW::update_rows`] for `touched`.
+pub fn adamw_rows(
+    settings: AdamW,
+    table: Tensor<2>,
+    moments: [Tensor<2>; 2],
+    gradient: &SparseRows,
+    touched: &mut [bool],
+) -> (Tensor<2>, [Tensor<2>; 2]) {
+    #[cfg(feature = "flex")]
+    if [&table, &moments[0], &moments[1]].into_iter().all(flex::fits) {
+        return flex::update(table, moments, |p, moments| {
+            settings.update_rows(crate::Arch::new(), p, moments, gradient, touched);
+        });
+    }
+    for &row in &gradient.rows {
+        touched[row as usize] = true;
+    }
+    let (device, [_, width]) = (table.device(), table.dims());
+    let dense = Tensor::zeros(table.dims(), (&device, table.dtype()));
+    if gradient.rows.is_empty() {
+        return adamw(settings, table, moments, dense);
+    }
+    let count = gradient.rows.len();
+    let rows: Vec<i64> = gradient.rows.iter().map(|&row| i64::from(row)).collect();
+    let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [count]), &device);
+    let values = TensorData::new(gradient.values.clone(), [count, width]);
+    let values = Tensor::from_data(values, (&device, table.dtype()));
+    adamw(settings, table, moments, dense.select_assign(0, rows, values, IndexingUpdateOp::Add))
+}
+
+/// The gradient of an embedding table from that of the rows looked up: `[rows, length, width]` for as many ids as
+/// `rows * length`.
+///
+/// So a table need not be in the autodiff graph, which would make its whole gradient, mostly zeros: look the rows up
+/// outside it, let them require a gradient, and hand that here.
+pub fn embedding_gradient(ids: &[u32], gradient: Tensor<3>) -> SparseRows {
+    let width = gradient.dims()[2];
+    #[cfg(feature = "flex")]
+    if flex::fits(&gradient) {
+        let gradient = flex::read(gradient);
+        return crate::embedding::gradient(crate::Arch::new(), ids, super::operation::slice(&gradient), width);
+    }
+    let values: Vec<f32> = gradient.into_data().iter().collect();
+    crate::embedding::gradient(crate::Arch::new(), ids, &values, width)
+}
+
+/// The sum of squares, for the norm of all gradients.
+pub fn sum_of_squares<const D: usize>(x: Tensor<D>) -> f64 {
+    #[cfg(feature = "flex")]
+    if flex::fits(&x) {
+        return crate::reduce::sum_of_squares(crate::Arch::new(), super::operation::slice(&flex::read(x)));
+    }
+    x.powi_scalar(2).sum().into_data().iter::<f64>().sum()
+}
+
+#[cfg(feature = "flex")]
+mod flex {
+    use burn::backend::flex::FlexTensor;
+    use burn::backend::{BackendTensor, DispatchTensorKind, Flex};
+    use burn::tensor::Tensor;
+
+    use crate::fused::operation::{self, in_order, writable};
+
+    pub(super) fn fits<const D: usize>(tensor: &Tensor<D>) -> bool {
+        operation::fits(tensor) && !tensor.device().is_autodiff()
+    }
+
+    pub(super) fn read<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
+        in_order(primitive(tensor))
+    }
+
+    fn primitive<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
+        match tensor.into_dispatch().kind {
+            DispatchTensorKind::Flex(BackendTensor::Float(tensor)) => tensor,
+            kind => unreachable!("asked whether it fits: {kind:?}"),
+        }
+    }
+
+    pub(super) fn update<const D: usize>(
+        parameter: Tensor<D>,
+        moments: [Tensor<D>; 2],
+        change: impl FnOnce(&mut [f32], [&mut [f32]; 2]),
+    ) -> (Tensor<D>, [Tensor<D>; 2]) {
+        let mut parameter = writable(primitive(parameter));
+        let [mut first, mut second] = moments.map(|moment| writable(primitive(moment)));
+        change(parameter.storage_mut(), [first.storage_mut(), second.storage_mut()]);
+        let [parameter, first, second] = [parameter, first, second].map(Tensor::from_primitive::<Flex>);
+        (parameter, [first, second])
+    }
+}

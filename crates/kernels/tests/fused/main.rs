@@ -1,0 +1,7 @@
+//! Operations on tensors, on every CPU device, against the same functions written with Burn's own.
+
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod operations;
+mod optimiser;
+mod support;
