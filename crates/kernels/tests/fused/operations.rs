@@ -1,11 +1,11 @@
 //! Fused operations against the same functions written with Burn's own: values and gradients, on every CPU device.
 
+use crate::support::{check, close, devices, masked, numbers};
 use burn::tensor::{Device, Tensor, activation};
 use firebrand_kernels::fused::{
     AttentionOptions, attention, bias_gelu, dropout, dropout_residual_norm, norm, softmax_dropout,
 };
 use firebrand_kernels::{Gelu, Mask};
-use crate::support::{check, close, devices, masked, numbers};
 
 const MASK: Mask = Mask { seed: 5, step: 9, number: 2, probability: 0.3 };
 

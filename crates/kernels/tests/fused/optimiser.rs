@@ -1,9 +1,9 @@
 //! The optimiser's kernels on tensors: the same on every CPU device, and as the dense formula has it.
 
+use crate::support::{close, devices, numbers};
 use burn::tensor::{Device, Tensor};
 use firebrand_kernels::adamw::AdamW;
 use firebrand_kernels::fused::{adamw, adamw_rows, embedding_gradient, sum_of_squares};
-use crate::support::{close, devices, numbers};
 
 fn settings(step: u64) -> AdamW {
     let (learning_rate, betas, epsilon, weight_decay) = (0.01, [0.9, 0.999], 1e-8, 0.1);
