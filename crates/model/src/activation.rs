@@ -1,6 +1,7 @@
 //! Activation functions by the names that hub configurations use.
 
 use burn::tensor::{Tensor, activation};
+use firebrand_kernels::{Gelu, fused};
 use serde::{Deserialize, Serialize};
 
 /// An activation function.
@@ -40,33 +41,25 @@ impl Activation {
     /// Applies it to every element.
     pub fn forward<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         match self {
-            Self::Gelu => gelu(x),
-            Self::GeluTanh => activation::gelu_approximate(x),
+            Self::Gelu => gelu(x, Gelu::Exact),
+            Self::GeluTanh => gelu(x, Gelu::Tanh),
             Self::Relu => activation::relu(x),
             Self::Silu => activation::silu(x),
             Self::Tanh => activation::tanh(x),
         }
     }
-}
 
-/// The exact GELU, with the exact derivative.
-///
-/// Burn's own `gelu` has it on `flex`; on other devices its derivative is that of the tanh approximation, some 1e-4 off, so
-/// there the function is composed while gradients are recorded.
-fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    if !x.is_autodiff() || is_flex(&x) {
-        return activation::gelu(x);
+    /// Which GELU it is, if it is one.
+    pub(crate) fn gelu(self) -> Option<Gelu> {
+        match self {
+            Self::Gelu => Some(Gelu::Exact),
+            Self::GeluTanh => Some(Gelu::Tanh),
+            Self::Relu | Self::Silu | Self::Tanh => None,
+        }
     }
-    let phi = x.clone().mul_scalar(std::f64::consts::FRAC_1_SQRT_2).erf().add_scalar(1.0).mul_scalar(0.5);
-    x * phi
 }
 
-#[cfg(feature = "flex")]
-fn is_flex<const D: usize>(x: &Tensor<D>) -> bool {
-    x.device() == burn::tensor::Device::flex()
-}
-
-#[cfg(not(feature = "flex"))]
-fn is_flex<const D: usize>(_: &Tensor<D>) -> bool {
-    false
+fn gelu<const D: usize>(x: Tensor<D>, kind: Gelu) -> Tensor<D> {
+    let (shape, count) = (x.dims(), x.shape().num_elements());
+    fused::bias_gelu(x.reshape([1, 1, count]), None, kind).reshape(shape)
 }

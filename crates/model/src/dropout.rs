@@ -1,8 +1,7 @@
 //! Dropout whose masks are a function of seed, step and place, so that a resumed run draws the same ones.
 
-use burn::tensor::{Tensor, TensorData};
-
-use crate::random::philox4x32;
+use burn::tensor::Tensor;
+use firebrand_kernels::{Mask, fused};
 
 /// Sets each element to zero with a probability and scales the others up to keep the mean
 /// ([JMLR 15:1929](https://jmlr.org/papers/v15/srivastava14a.html)).
@@ -18,56 +17,47 @@ impl Dropout {
     /// # Shapes
     /// - `x` and output: any, the same
     pub fn forward<const D: usize>(self, x: Tensor<D>, rng: &mut Option<&mut DropoutRng>) -> Tensor<D> {
-        let Some(rng) = rng else { return x };
-        if self.probability == 0.0 {
-            return x;
+        match self.mask(rng) {
+            Some(mask) => fused::dropout(x, mask),
+            None => x,
         }
-        let shape = x.dims();
-        let mask = rng.mask(shape.iter().product(), self.probability);
-        let mask = Tensor::from_data(TensorData::new(mask, shape), &x.device());
-        x * mask
+    }
+
+    /// The mask of this place, for an operation that applies it by the way; `None` where nothing is dropped.
+    pub(crate) fn mask(self, rng: &mut Option<&mut DropoutRng>) -> Option<Mask> {
+        let rng = rng.as_mut()?;
+        (self.probability > 0.0).then(|| rng.mask(self.probability))
     }
 }
 
 /// The source of dropout masks.
 ///
-/// The generator's key is the seed; its counter is the element's place, the number of the mask within the step, and the
-/// step. Nothing has to be saved for a resumed run but the step.
+/// A mask is known by the seed, the step, and its number within the step: nothing has to be saved for a resumed run but the
+/// step.
 #[derive(Debug, Clone)]
 pub struct DropoutRng {
     seed: u64,
     step: u64,
-    mask: u32,
+    number: u32,
 }
 
 impl DropoutRng {
     /// A source for a run's seed, at step 0.
     pub fn new(seed: u64) -> Self {
-        Self { seed, step: 0, mask: 0 }
+        Self { seed, step: 0, number: 0 }
     }
 
     /// Begins a training step: the masks that follow depend on nothing but seed and step.
     pub fn begin_step(&mut self, step: u64) {
         self.step = step;
-        self.mask = 0;
+        self.number = 0;
     }
 
-    /// The next mask of this step: `length` numbers, each 0 or `1 / (1 - probability)`.
-    fn mask(&mut self, length: usize, probability: f64) -> Vec<f32> {
-        let key = [self.seed as u32, (self.seed >> 32) as u32];
-        let (place, step) = (self.mask, [self.step as u32, (self.step >> 32) as u32]);
-        self.mask += 1;
-        // An element is dropped when its 32 random bits, as a number, are below this.
-        let threshold = (probability * f64::from(u32::MAX)) as u32;
-        let kept = (1.0 / (1.0 - probability)) as f32;
-        let mut mask = vec![0.0; length];
-        for (block, values) in mask.chunks_mut(4).enumerate() {
-            let bits = philox4x32([block as u32, place, step[0], step[1]], key);
-            for (value, bits) in values.iter_mut().zip(bits) {
-                *value = if bits < threshold { 0.0 } else { kept };
-            }
-        }
-        mask
+    /// The next mask of this step.
+    fn mask(&mut self, probability: f64) -> Mask {
+        let number = self.number;
+        self.number += 1;
+        Mask { seed: self.seed, step: self.step, number, probability }
     }
 }
 
@@ -76,26 +66,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mask_keeps_the_mean_and_drops_the_asked_share() {
-        let mask = DropoutRng::new(7).mask(400_000, 0.1);
-        let dropped = mask.iter().filter(|&&value| value == 0.0).count() as f64 / 4e5;
-        let mean = mask.iter().map(|&value| f64::from(value)).sum::<f64>() / 4e5;
-        // Five standard errors.
-        assert!((dropped - 0.1).abs() < 5.0 * (0.09f64 / 4e5).sqrt(), "{dropped}");
-        assert!((mean - 1.0).abs() < 0.003, "{mean}");
+    fn masks_depend_on_step_and_place_and_on_nothing_else() {
+        let mut rng = DropoutRng::new(7);
+        let mut values = |step| {
+            rng.begin_step(step);
+            [rng.mask(0.5).values(64), rng.mask(0.5).values(64)]
+        };
+        let [first, second] = values(3);
+        let [other_step, _] = values(4);
+        assert_eq!(values(3), [first.clone(), second.clone()]);
+        assert_ne!(first, second);
+        assert_ne!(first, other_step);
     }
 
     #[test]
-    fn masks_depend_on_step_and_place_and_on_nothing_else() {
-        let mut rng = DropoutRng::new(7);
-        rng.begin_step(3);
-        let first = rng.mask(64, 0.5);
-        let second = rng.mask(64, 0.5);
-        rng.begin_step(4);
-        let other_step = rng.mask(64, 0.5);
-        rng.begin_step(3);
-        assert_eq!(rng.mask(64, 0.5), first);
-        assert_ne!(first, second);
-        assert_ne!(first, other_step);
+    fn nothing_is_dropped_outside_training() {
+        let dropout = Dropout { probability: 0.5 };
+        assert!(dropout.mask(&mut None).is_none());
+        assert!(Dropout { probability: 0.0 }.mask(&mut Some(&mut DropoutRng::new(1))).is_none());
+        assert!(dropout.mask(&mut Some(&mut DropoutRng::new(1))).is_some());
     }
 }

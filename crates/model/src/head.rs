@@ -91,10 +91,11 @@ impl Head {
         let mut pooled = self.config.pooling.forward(x, batch);
         if let (Some(dense), Some(config)) = (&self.dense, &self.config.dense) {
             let dropout = Dropout { probability: config.dropout };
-            pooled = dense.forward(dropout.forward(pooled, rng));
-            if let Some(activation) = config.activation {
-                pooled = activation.forward(pooled);
-            }
+            pooled = dropout.forward(pooled, rng);
+            pooled = match config.activation {
+                Some(activation) => dense.activated(pooled, activation),
+                None => dense.forward(pooled),
+            };
             if let Some(norm) = &self.norm {
                 pooled = norm.forward(pooled);
             }

@@ -87,22 +87,26 @@ impl EncoderLayer {
         context: &LayerContext<'_>,
         rng: &mut Option<&mut DropoutRng>,
     ) -> Tensor<3> {
-        let attention_norm = |x: Tensor<3>| match &self.attention_norm {
-            Some(norm) => norm.forward(x),
-            None => x,
-        };
+        let (attention_dropout, mlp_dropout) = (self.attention_output_dropout, self.mlp_output_dropout);
         match self.placement {
             NormPlacement::After => {
                 let attended = self.attention.forward(x.clone(), context, rng);
-                let x = attention_norm(x + self.attention_output_dropout.forward(attended, rng));
+                let x = match &self.attention_norm {
+                    Some(norm) => norm.of_sum(x, attended, attention_dropout, rng),
+                    // Only where norms stand before can one be missing.
+                    None => x + attention_dropout.forward(attended, rng),
+                };
                 let fed = self.mlp.forward(x.clone(), rng);
-                self.mlp_norm.forward(x + self.mlp_output_dropout.forward(fed, rng))
+                self.mlp_norm.of_sum(x, fed, mlp_dropout, rng)
             }
             NormPlacement::Before { .. } => {
-                let attended = self.attention.forward(attention_norm(x.clone()), context, rng);
-                let x = x + self.attention_output_dropout.forward(attended, rng);
+                let normed = match &self.attention_norm {
+                    Some(norm) => norm.forward(x.clone()),
+                    None => x.clone(),
+                };
+                let x = x + attention_dropout.forward(self.attention.forward(normed, context, rng), rng);
                 let fed = self.mlp.forward(self.mlp_norm.forward(x.clone()), rng);
-                x + self.mlp_output_dropout.forward(fed, rng)
+                x + mlp_dropout.forward(fed, rng)
             }
         }
     }

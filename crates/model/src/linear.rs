@@ -2,8 +2,9 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, module::linear};
+use firebrand_kernels::fused;
 
-use crate::{ModelError, ParameterSource};
+use crate::{Activation, ModelError, ParameterSource};
 
 /// `x W + b`.
 #[derive(Module, Debug)]
@@ -37,5 +38,16 @@ impl Linear {
     /// - output: `[…, outputs]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         linear(x, self.weight.val(), self.bias.as_ref().map(Param::val))
+    }
+
+    /// An activation of [`forward`](Self::forward)'s answer.
+    pub(crate) fn activated<const D: usize>(&self, x: Tensor<D>, activation: Activation) -> Tensor<D> {
+        let Some(gelu) = activation.gelu() else { return activation.forward(self.forward(x)) };
+        // The bias is added in the activation's pass.
+        let x = linear(x, self.weight.val(), None);
+        let shape = x.dims();
+        let width = shape[D - 1];
+        let rows = shape[..D - 1].iter().product();
+        fused::bias_gelu(x.reshape([1, rows, width]), self.bias.as_ref().map(Param::val), gelu).reshape(shape)
     }
 }

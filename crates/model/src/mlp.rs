@@ -62,7 +62,7 @@ impl Mlp {
     /// - `x` and output: `[rows, length, hidden]`
     pub fn forward(&self, x: Tensor<3>, rng: &mut Option<&mut DropoutRng>) -> Tensor<3> {
         let gate = self.gate.as_ref().map(|gate| gate.forward(x.clone()));
-        let mut inner = self.activation.forward(self.up.forward(x));
+        let mut inner = self.up.activated(x, self.activation);
         if let Some(gate) = gate {
             inner = inner * gate;
         }

@@ -1,10 +1,11 @@
 //! Layer normalisation.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Tensor, module::layer_norm};
+use burn::tensor::Tensor;
+use firebrand_kernels::fused;
 use serde::{Deserialize, Serialize};
 
-use crate::{ModelError, ParameterSource};
+use crate::{Dropout, DropoutRng, ModelError, ParameterSource};
 
 /// The shape of a [`LayerNorm`], but for its size.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -48,6 +49,25 @@ impl LayerNorm {
     /// # Shapes
     /// - `x` and output: `[…, size]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        layer_norm(x, self.weight.val(), self.bias.as_ref().map(Param::val), self.epsilon)
+        let shape = x.dims();
+        let size = shape[D - 1];
+        let rows = shape[..D - 1].iter().product();
+        let bias = self.bias.as_ref().map(Param::val);
+        fused::norm(x.reshape([1, rows, size]), self.weight.val(), bias, self.epsilon).reshape(shape)
+    }
+
+    /// The norm of `residual + dropout(x)`.
+    ///
+    /// # Shapes
+    /// - `residual`, `x` and output: `[rows, length, size]`
+    pub(crate) fn of_sum(
+        &self,
+        residual: Tensor<3>,
+        x: Tensor<3>,
+        dropout: Dropout,
+        rng: &mut Option<&mut DropoutRng>,
+    ) -> Tensor<3> {
+        let (weight, bias) = (self.weight.val(), self.bias.as_ref().map(Param::val));
+        fused::dropout_residual_norm(x, residual, weight, bias, self.epsilon, dropout.mask(rng))
     }
 }

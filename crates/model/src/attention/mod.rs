@@ -7,7 +7,8 @@ mod rotary;
 mod transformer_xl;
 
 use burn::module::Module;
-use burn::tensor::{Tensor, activation::softmax};
+use burn::tensor::Tensor;
+use firebrand_kernels::fused::softmax_dropout;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use context::{Context, LayerContext};
@@ -152,7 +153,7 @@ impl Attention {
             query = rotation.rotate(query);
             key = rotation.rotate(key);
         }
-        let mut scores = match (&self.transformer_xl, &self.disentangled, context.distances) {
+        let scores = match (&self.transformer_xl, &self.disentangled, context.distances) {
             (Some(part), _, Some(distances)) => part.scores(query, key, distances, context.other_segment),
             (None, Some(part), Some(distances)) => {
                 let relative = part.scores(query.clone(), key.clone(), [&self.query, &self.key], distances, rng);
@@ -164,11 +165,7 @@ impl Attention {
             }
             _ => query.matmul(key.transpose()),
         };
-        scores = scores.mul_scalar(self.scale);
-        if let Some(bias) = context.bias {
-            scores = scores + bias.clone();
-        }
-        let weights = self.dropout.forward(softmax(scores, 3), rng);
+        let weights = softmax_dropout(scores, context.bias.cloned(), self.scale, self.dropout.mask(rng));
         let answer = weights.matmul(value).swap_dims(1, 2).reshape([rows, length, hidden]);
         self.output.forward(answer)
     }
