@@ -111,10 +111,7 @@ impl<'a> Runner<'a> {
         self.look();
         let plan = self.plan(selection)?;
         self.require_inputs(selection, &plan)?;
-        for (&slot, _) in plan.iter().filter(|(_, reasons)| !reasons.is_empty()) {
-            self.write_request(slot, false)?;
-            child::call(&self.programs[&slot], slot, "check", &self.run.request(slot), self.workspace.root())?;
-        }
+        self.check(plan.iter().filter(|(_, reasons)| !reasons.is_empty()).map(|(&slot, _)| slot))?;
         let mut outcomes = Vec::new();
         for &slot in &selection.slots {
             let reasons = self.reasons(slot, selection.force)?;
@@ -122,6 +119,18 @@ impl<'a> Runner<'a> {
         }
         self.hashes.save();
         Ok(outcomes)
+    }
+
+    /// Asks stages whether they can work with their configuration.
+    ///
+    /// # Errors
+    /// When one refuses it.
+    pub(crate) fn check(&self, slots: impl Iterator<Item = Slot>) -> Result<()> {
+        for slot in slots {
+            self.write_request(slot, false)?;
+            child::call(&self.programs[&slot], slot, "check", &self.run.request(slot), self.workspace.root())?;
+        }
+        Ok(())
     }
 
     /// Stages that are not asked for are used as they are, but they must be there.

@@ -1,6 +1,12 @@
 //! What is resolved, and what is refused with which words.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use super::*;
+use crate::cargo;
+use crate::programs::Source;
+use crate::runner::Runner;
 use serde_json::json;
 
 struct Place {
@@ -190,11 +196,32 @@ fn names_of_runs_are_names_of_directories() {
     assert!(refused("[run]\ndir = \"\"\n", &[]).starts_with("error: my.toml:2: `run.dir` is empty"));
 }
 
+/// The files that users run: each loads, and every stage says that it can work with its section.
 #[test]
-fn the_projects_own_configurations_load() {
-    let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs");
+fn the_projects_own_configurations_pass_every_check() {
     let workspace = Workspace::find(None);
-    for entry in std::fs::read_dir(configs).unwrap() {
-        Config::load(&entry.unwrap().path(), &[], &workspace).unwrap();
+    let configs = workspace.root().join("configs");
+    Config::load(&configs.join("default.toml"), &[], &workspace).unwrap();
+
+    let built = cargo::build(&BTreeMap::new(), &[], &workspace).unwrap();
+    let programs = Source::Directory(built[cargo::SERVE].executable.parent().unwrap().to_owned());
+    let list = |directory: &Path| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.extension().is_some_and(|ending| ending == "toml")).collect()
+    };
+    let mut files = [list(&configs), list(&configs.join("models"))].concat();
+    files.retain(|path| !path.ends_with("default.toml"));
+    assert!(files.len() >= 18, "{files:?}");
+    let scratch = tempfile::tempdir().unwrap();
+    let here = scratch.path().display();
+    for file in files {
+        let mut sets = vec![format!("run.dir={here}")];
+        if std::fs::read_to_string(&file).unwrap().contains("\npath = ") {
+            // What the user has to put there first.
+            sets.push(format!("fetch.model={{ path = \"{here}\" }}"));
+        }
+        let config = Config::load(&file, &sets, &workspace).unwrap_or_else(|error| panic!("{}", error.render()));
+        let runner = Runner::open(&workspace, &config, &programs).unwrap();
+        runner.check(Slot::ALL.into_iter()).unwrap_or_else(|error| panic!("{}: {}", file.display(), error.render()));
     }
 }
