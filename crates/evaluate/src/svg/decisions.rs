@@ -34,7 +34,7 @@ pub(crate) fn decisions_alone(classes: &[ClassFigures], labels: &[String]) -> St
 fn draw(classes: &[ClassFigures], labels: &[String]) -> (f64, String) {
     let names: Vec<String> = labels.iter().map(|name| shorten(name, 26)).collect();
     let left = names.iter().map(|name| text_width(name, SIZE)).fold(40.0, f64::max) + 14.0;
-    let most = classes.iter().map(|class| class.support + class.predicted).max().unwrap_or(1).max(1) as f64;
+    let most = classes.iter().map(|class| class.support + Decisions::of(class).wrong).max().unwrap_or(1).max(1) as f64;
     let scale = (WIDTH - left - 110.0) / most;
     let mut content = String::new();
     let mut at = left;
