@@ -121,7 +121,7 @@ fn approximate<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
 }
 
 /// `2 sqrt(2 / pi)`, and the approximation's own constant.
-const ROOT: f32 = 1.595_769_1;
+const ROOT: f32 = std::f32::consts::FRAC_2_SQRT_PI * std::f32::consts::SQRT_2;
 const CUBE: f32 = 0.044_715;
 
 /// `(1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) / 2`, which is the logistic function of twice the argument, and the

@@ -50,6 +50,7 @@ pub fn forward(
 }
 
 kernel! {
+    #[expect(clippy::too_many_arguments, reason = "the pieces of one task")]
     fn forward_task<'a>(
         x: &'a mut [f32],
         residual: Option<&'a [f32]>,

@@ -73,7 +73,6 @@ mod flex {
             DispatchTensorKind::Flex(BackendTensor::Autodiff(bias)) if !bias.is_tracked() => {
                 Some(Some(rows_in_order(bias.into_primitive())))
             }
-            #[allow(unreachable_patterns, reason = "other devices are features of Burn")]
             _ => None,
         }
     }
