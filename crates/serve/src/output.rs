@@ -129,7 +129,7 @@ mod tests {
             let answer =
                 Answer { label: "war".to_owned(), score: 0.875, given: Some(given), scores: scores.clone(), cut: 0 };
             let mut out = Vec::new();
-            write(&mut out, Format { json, top_k }, &["a".into()], &[answer]).unwrap();
+            assert!(write(&mut out, Format { json, top_k }, &["a".into()], &[answer]).unwrap().is_continue());
             String::from_utf8(out).unwrap()
         };
         assert_eq!(written(false, None, 2), "war\t0.8750*\tpolitics\t0.5000*\tsport\t0.2500\ta\n");
@@ -147,7 +147,8 @@ mod tests {
         let query = Query { text: "a\nb", pair: Some("c") };
         let written = |json| {
             let mut out = Vec::new();
-            write(&mut out, Format { json, top_k: None }, &[query], std::slice::from_ref(&answer)).unwrap();
+            let written = write(&mut out, Format { json, top_k: None }, &[query], std::slice::from_ref(&answer));
+            assert!(written.unwrap().is_continue());
             String::from_utf8(out).unwrap()
         };
         assert_eq!(written(false), "a b\tc\n");
