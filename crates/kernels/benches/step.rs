@@ -4,9 +4,11 @@
 
 use std::time::Duration;
 
-use burn::tensor::{Device, Distribution, Tensor, activation, module::linear};
+use burn::tensor::{Device, Distribution, Tensor, activation, module};
 use criterion::{Criterion, criterion_group, criterion_main};
-use firebrand_kernels::fused::{AttentionOptions, attention, bias_gelu, dropout_residual_norm, softmax_dropout};
+use firebrand_kernels::fused::{
+    AttentionOptions, attention, bias_gelu, dropout_residual_norm, linear, softmax_dropout,
+};
 use firebrand_kernels::{Gelu, Mask};
 
 const ROWS: usize = 16;
@@ -57,19 +59,22 @@ impl Layer {
 
     fn forward(&self, x: Tensor<3>, bias: &Tensor<4>, layer: u32, fused: Fused) -> Tensor<3> {
         let mask = |number: u32| Mask { seed: 1, step: 2, number: 3 * layer + number, probability: 0.1 };
-        let inputs = [&self.query, &self.key, &self.value].map(|map| apply(map, x.clone()));
+        let inputs = [&self.query, &self.key, &self.value].map(|map| apply(map, x.clone(), fused));
         let answer = attend(inputs, HEADS, bias, mask(0), fused);
-        let x = norm(apply(&self.output, answer), x, &self.norms[0], mask(1), fused);
+        let x = norm(apply(&self.output, answer, fused), x, &self.norms[0], mask(1), fused);
         let inner = match fused {
-            Fused::Nothing => activation::gelu(apply(&self.up, x.clone())),
+            Fused::Nothing => activation::gelu(apply(&self.up, x.clone(), fused)),
             _ => bias_gelu(linear(x.clone(), self.up.0.clone(), None), Some(self.up.1.clone()), Gelu::Exact),
         };
-        norm(apply(&self.down, inner), x, &self.norms[1], mask(2), fused)
+        norm(apply(&self.down, inner, fused), x, &self.norms[1], mask(2), fused)
     }
 }
 
-fn apply(map: &Map, x: Tensor<3>) -> Tensor<3> {
-    linear(x, map.0.clone(), Some(map.1.clone()))
+fn apply(map: &Map, x: Tensor<3>, fused: Fused) -> Tensor<3> {
+    match fused {
+        Fused::Nothing => module::linear(x, map.0.clone(), Some(map.1.clone())),
+        _ => linear(x, map.0.clone(), Some(map.1.clone())),
+    }
 }
 
 fn attend(inputs: [Tensor<3>; 3], heads: usize, bias: &Tensor<4>, mask: Mask, fused: Fused) -> Tensor<3> {

@@ -4,14 +4,12 @@
 //! block lies in a core's own cache. The backward pass computes the block again from what little was kept
 //! ([arXiv 2205.14135](https://arxiv.org/abs/2205.14135) does this on GPUs).
 
-mod product;
-
 use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::dropout::Mask;
+use crate::product::{Columns, Matrix, product};
 use crate::softmax::{self, Bias};
-use product::{Columns, Matrix, product};
 
 /// Queries of a block.
 const BLOCK: usize = 128;

@@ -20,10 +20,12 @@ pub mod dropout;
 pub mod embedding;
 pub mod fused;
 pub mod gelu;
+pub mod linear;
 pub mod loss;
 pub mod math;
 pub mod norm;
 pub mod philox;
+mod product;
 pub mod reduce;
 pub mod softmax;
 #[cfg(test)]

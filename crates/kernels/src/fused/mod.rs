@@ -7,6 +7,7 @@
 mod attention;
 mod compose;
 mod gelu;
+mod linear;
 mod norm;
 #[cfg(feature = "flex")]
 mod operation;
@@ -15,6 +16,7 @@ mod softmax;
 
 pub use attention::{AttentionOptions, attention};
 pub use gelu::bias_gelu;
+pub use linear::linear;
 pub use norm::{dropout, dropout_residual_norm, norm};
 pub use optimiser::{adamw, adamw_rows, embedding_gradient, sum_of_squares};
 pub use softmax::softmax_dropout;

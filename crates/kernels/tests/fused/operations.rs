@@ -3,7 +3,7 @@
 use crate::support::{check, close, devices, masked, numbers};
 use burn::tensor::{Device, Tensor, TensorData, activation};
 use firebrand_kernels::fused::{
-    AttentionOptions, attention, bias_gelu, dropout, dropout_residual_norm, norm, softmax_dropout,
+    AttentionOptions, attention, bias_gelu, dropout, dropout_residual_norm, linear, norm, softmax_dropout,
 };
 use firebrand_kernels::{Gelu, Mask};
 
@@ -244,5 +244,27 @@ fn a_learned_bias_of_attention_has_its_gradient() {
             |[x, bias]| attention(x.clone(), x.clone(), x, options(bias)),
             |[x, bias]| plain_attention([x.clone(), x.clone(), x], options(bias)),
         );
+    }
+}
+
+#[test]
+fn affine_maps() {
+    for device in devices() {
+        for [rows, length, inputs, outputs] in [[2, 5, 7, 11], [4, 64, 200, 160]] {
+            let shapes = [[rows, length, inputs], [1, inputs, outputs], [1, 1, outputs]];
+            let [x, w, b] = [1, 2, 3].map(|seed| numbers(shapes[seed - 1], seed as u32, &device) * 0.2);
+            let matrix = |w: Tensor<3>| w.squeeze_dim::<2>(0);
+            check(
+                [x.clone(), w.clone(), b],
+                |[x, w, b]| linear(x, matrix(w), Some(flat(b))),
+                |[x, w, b]| x.matmul(w) + b,
+            );
+            check([x.clone(), w.clone()], |[x, w]| linear(x, matrix(w), None), |[x, w]| x.matmul(w));
+            check(
+                [x.swap_dims(0, 1), w.swap_dims(1, 2)],
+                |[x, w]| linear(x.swap_dims(0, 1), matrix(w).transpose(), None),
+                |[x, w]| x.swap_dims(0, 1).matmul(w.swap_dims(1, 2)),
+            );
+        }
     }
 }

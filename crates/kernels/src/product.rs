@@ -1,26 +1,26 @@
-//! Products of small matrices that lie in larger arrays.
+//! Products of matrices that lie in larger arrays.
 
 use std::marker::PhantomData;
 
 /// A matrix to read: its elements' distances along rows and columns, from the start of the slice.
 #[derive(Clone, Copy)]
-pub(super) struct Matrix<'a> {
-    pub(super) values: &'a [f32],
-    pub(super) strides: [usize; 2],
+pub(crate) struct Matrix<'a> {
+    pub(crate) values: &'a [f32],
+    pub(crate) strides: [usize; 2],
 }
 
 impl<'a> Matrix<'a> {
     /// One whose rows follow each other.
-    pub(super) fn dense(values: &'a [f32], width: usize) -> Self {
+    pub(crate) fn dense(values: &'a [f32], width: usize) -> Self {
         Self { values, strides: [width, 1] }
     }
 
     /// Without the first rows.
-    pub(super) fn from(self, row: usize) -> Self {
+    pub(crate) fn from(self, row: usize) -> Self {
         Self { values: &self.values[row * self.strides[0]..], ..self }
     }
 
-    pub(super) fn transposed(self) -> Self {
+    pub(crate) fn transposed(self) -> Self {
         let [row, column] = self.strides;
         Self { strides: [column, row], ..self }
     }
@@ -28,7 +28,7 @@ impl<'a> Matrix<'a> {
 
 /// An array into whose columns several tasks write, each into its own.
 #[derive(Clone, Copy)]
-pub(super) struct Columns<'a> {
+pub(crate) struct Columns<'a> {
     start: *mut f32,
     length: usize,
     array: PhantomData<&'a mut [f32]>,
@@ -40,7 +40,7 @@ unsafe impl Send for Columns<'_> {}
 unsafe impl Sync for Columns<'_> {}
 
 impl<'a> Columns<'a> {
-    pub(super) fn new(values: &'a mut [f32]) -> Self {
+    pub(crate) fn new(values: &'a mut [f32]) -> Self {
         Self { start: values.as_mut_ptr(), length: values.len(), array: PhantomData }
     }
 
@@ -48,8 +48,23 @@ impl<'a> Columns<'a> {
     ///
     /// # Safety
     /// No other task reads or writes these elements meanwhile.
-    pub(super) unsafe fn product(
+    pub(crate) unsafe fn product(
         self,
+        [place, stride]: [usize; 2],
+        add: bool,
+        [m, n, k]: [usize; 3],
+        left: Matrix<'_>,
+        right: Matrix<'_>,
+    ) {
+        // SAFETY: as promised to this function.
+        unsafe { self.product_with(gemm::Parallelism::None, [place, stride], add, [m, n, k], left, right) };
+    }
+
+    /// # Safety
+    /// As for [`Columns::product`].
+    unsafe fn product_with(
+        self,
+        threads: gemm::Parallelism,
         [place, stride]: [usize; 2],
         add: bool,
         [m, n, k]: [usize; 3],
@@ -87,14 +102,28 @@ impl<'a> Columns<'a> {
                 false,
                 false,
                 false,
-                gemm::Parallelism::None,
+                threads,
             );
         }
     }
 }
 
+/// Multiply-adds from which a product is worth several threads.
+const MANY: usize = 192 * 192 * 192;
+
+/// Writes `left * right`, `[m, k]` times `[k, n]`, whose rows follow each other, with all threads; or adds it.
+pub(crate) fn large_product(values: &mut [f32], add: bool, sizes: [usize; 3], left: Matrix<'_>, right: Matrix<'_>) {
+    if sizes[2] == 0 && !add {
+        values.fill(0.0);
+    }
+    let many = sizes.iter().product::<usize>() >= MANY;
+    let threads = if many { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None };
+    // SAFETY: the slice is this function's alone.
+    unsafe { Columns::new(values).product_with(threads, [0, sizes[1]], add, sizes, left, right) };
+}
+
 /// Writes `left * right`, `[m, k]` times `[k, n]`, whose rows follow each other.
-pub(super) fn product(values: &mut [f32], [m, n, k]: [usize; 3], left: Matrix<'_>, right: Matrix<'_>) {
+pub(crate) fn product(values: &mut [f32], [m, n, k]: [usize; 3], left: Matrix<'_>, right: Matrix<'_>) {
     // SAFETY: the slice is this function's alone.
     unsafe { Columns::new(values).product([0, n], false, [m, n, k], left, right) };
 }

@@ -1,0 +1,74 @@
+//! An affine map.
+
+use burn::tensor::Tensor;
+
+/// `x * weight + bias`, in one pass over the output.
+///
+/// # Shapes
+/// - `x`: `[rows, length, inputs]`
+/// - `weight`: `[inputs, outputs]`
+/// - `bias`: `[outputs]`
+/// - output: `[rows, length, outputs]`
+pub fn linear(x: Tensor<3>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<3> {
+    #[cfg(feature = "flex")]
+    {
+        use super::operation::fits;
+        if fits(&x) && fits(&weight) && bias.as_ref().is_none_or(fits) {
+            return flex::linear(x, weight, bias);
+        }
+    }
+    burn::tensor::module::linear(x, weight, bias)
+}
+
+#[cfg(feature = "flex")]
+mod flex {
+    use burn::backend::TensorMetadata;
+    use burn::backend::flex::FlexTensor;
+    use burn::tensor::Tensor;
+
+    use crate::fused::operation::{Fused, in_order, output, run, slice, tensor};
+    use crate::{Arch, linear};
+
+    pub(super) fn linear(x: Tensor<3>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<3> {
+        let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+        match bias {
+            None => run(Linear, [x, weight]),
+            Some(bias) => run(Linear, [x, weight, bias.into_dispatch()]),
+        }
+    }
+
+    /// Of `x`, the weight and, if there is one, the bias.
+    #[derive(Debug, Clone)]
+    struct Linear;
+
+    impl<const N: usize> Fused<N> for Linear {
+        type Saved = [FlexTensor; N];
+
+        fn forward(&self, inputs: [FlexTensor; N]) -> (FlexTensor, Self::Saved) {
+            let inputs = inputs.map(in_order);
+            let (x, weight, bias) = (&inputs[0], &inputs[1], inputs.get(2).map(slice));
+            let ([rows, length, _], sizes @ [_, outputs]) = (x.shape().dims(), weight.shape().dims());
+            let (y, ()) = output(rows * length * outputs, |y| linear::forward(slice(x), slice(weight), bias, sizes, y));
+            (tensor(y, [rows, length, outputs]), inputs)
+        }
+
+        fn backward(&self, inputs: Self::Saved, gradient: FlexTensor, wanted: [bool; N]) -> [Option<FlexTensor>; N] {
+            let gradient = in_order(gradient);
+            let (x, weight) = (&inputs[0], &inputs[1]);
+            let (sizes, dy) = (weight.shape().dims(), slice(&gradient));
+            let mut axis = 0..;
+            wanted.map(|wanted| {
+                let input = axis.next().unwrap_or(N);
+                if !wanted {
+                    return None;
+                }
+                let values = match input {
+                    0 => output(slice(x).len(), |dx| linear::backward_input(dy, slice(weight), sizes, dx)).0,
+                    1 => output(slice(weight).len(), |dw| linear::backward_weight(slice(x), dy, sizes, dw)).0,
+                    _ => linear::backward_bias(Arch::new(), dy, sizes[1]),
+                };
+                Some(tensor(values, inputs[input].shape()))
+            })
+        }
+    }
+}
