@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Tensor, TensorData};
 
-use crate::Gradients;
 use crate::host::{Update, on_host};
+use crate::{Gradients, LayerDecay};
 
 /// The constants of [`AdamW`].
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +39,7 @@ impl AdamWConfig {
 #[derive(Debug, Clone)]
 pub struct AdamW {
     config: AdamWConfig,
+    layer_decay: Option<LayerDecay>,
     /// By parameter path.
     pub(crate) moments: BTreeMap<String, Moments>,
 }
@@ -57,7 +58,13 @@ pub(crate) struct Moments {
 impl AdamW {
     /// An optimiser that remembers nothing yet.
     pub fn new(config: AdamWConfig) -> Self {
-        Self { config, moments: BTreeMap::new() }
+        Self { config, layer_decay: None, moments: BTreeMap::new() }
+    }
+
+    /// Moves the parameters of lower layers at smaller rates.
+    #[must_use]
+    pub fn with_layer_decay(self, layer_decay: Option<LayerDecay>) -> Self {
+        Self { layer_decay, ..self }
     }
 
     /// Moves every parameter that has a gradient.
@@ -74,6 +81,7 @@ impl AdamW {
         learning_rate: f64,
     ) -> Tensor<1> {
         let AdamWConfig { beta1, beta2, epsilon, .. } = self.config;
+        let learning_rate = learning_rate * self.layer_decay.map_or(1.0, |decay| decay.factor(path));
         let Moments { steps, mean, square } = self.moments.remove(path).unwrap_or_else(|| Moments {
             steps: 0,
             mean: Tensor::zeros(gradient.shape(), &gradient.device()),

@@ -1,10 +1,11 @@
 //! Checkpoints: what an interrupted run goes on from, bit for bit.
 //!
 //! ```text
-//! checkpoints/best-40.safetensors           the parameters with the lowest validation loss, as of step 40
+//! checkpoints/best-40.safetensors           the parameters of one of the best validations, that after step 40
 //! checkpoints/step-60/state.json            how far training has come
 //! checkpoints/step-60/model.safetensors     the parameters, by path
 //! checkpoints/step-60/moments.safetensors   what AdamW remembers
+//! checkpoints/step-60/average.safetensors   the moving average of the parameters, where there is one
 //! ```
 //!
 //! A checkpoint is written into `step-60.tmp`, flushed to the disk and renamed, so it is whole or not there. Only the newest
@@ -37,8 +38,21 @@ pub(crate) struct Checkpoint {
     pub(crate) state: State,
     pub(crate) network: Network,
     pub(crate) moments: BTreeMap<String, Moments>,
-    /// The parameters of the best epoch, where they are kept.
-    pub(crate) best: Option<Network>,
+    /// The moving average of the parameters, where there is one.
+    pub(crate) average: Option<BTreeMap<String, TensorData>>,
+}
+
+/// What is written into a checkpoint.
+#[derive(Debug)]
+pub(crate) struct Snapshot<'a> {
+    pub(crate) state: &'a State,
+    pub(crate) network: &'a Network,
+    pub(crate) optimizer: &'a AdamW,
+    pub(crate) average: Option<&'a BTreeMap<String, TensorData>>,
+    /// The steps of the validations whose parameters are kept.
+    pub(crate) kept: &'a [u64],
+    /// The parameters that were validated after this very step.
+    pub(crate) validated: Option<&'a Network>,
 }
 
 /// `state.json`.
@@ -46,8 +60,10 @@ pub(crate) struct Checkpoint {
 #[serde(deny_unknown_fields)]
 struct StateFile {
     state: State,
-    /// File of the best parameters, beside the checkpoint's directory.
-    best: Option<String>,
+    /// The steps of the validations whose parameters lie beside the checkpoint's directory.
+    kept: Vec<u64>,
+    /// Whether there is a moving average.
+    average: bool,
     /// Steps that each parameter had a gradient in.
     gradient_steps: BTreeMap<String, u64>,
 }
@@ -59,28 +75,23 @@ impl Checkpoints {
     }
 
     /// Writes a checkpoint, and then removes what it replaces.
-    pub(crate) fn write(
-        &self,
-        state: &State,
-        network: &Network,
-        optimizer: &AdamW,
-        best: Option<&Network>,
-    ) -> Result<()> {
+    pub(crate) fn write(&self, snapshot: &Snapshot<'_>) -> Result<()> {
+        let Snapshot { state, network, optimizer, average, kept, validated } = *snapshot;
         let name = format!("step-{}", state.step);
         let temporary = self.directory.join(format!("{name}.tmp"));
         remove_dir(&temporary)?;
         fs::create_dir_all(&temporary).map_err(|error| Error::io("create", &temporary, &error))?;
 
-        let best = match (state.best(), best) {
-            (Some(epoch), Some(network)) => Some((format!("best-{}.safetensors", epoch.step), network)),
-            _ => None,
-        };
-        if let Some((file, network)) = &best {
-            let path = self.directory.join(file);
+        if let Some(validated) = validated.filter(|_| kept.contains(&state.step)) {
+            let path = self.directory.join(best_file(state.step));
             // Appears under this name only when it is whole, and one step has one set of parameters.
             if !path.exists() {
-                write_tensors(&path, &named_parameters(*network))?;
+                write_tensors(&path, &named_parameters(validated))?;
             }
+        }
+        if let Some(average) = average {
+            let tensors: Vec<_> = average.iter().map(|(path, values)| (path.clone(), values.clone())).collect();
+            write_tensors(&temporary.join("average.safetensors"), &tensors)?;
         }
         write_tensors(&temporary.join("model.safetensors"), &named_parameters(network))?;
         let mut moments = Vec::with_capacity(2 * optimizer.moments.len());
@@ -91,7 +102,8 @@ impl Checkpoints {
         write_tensors(&temporary.join("moments.safetensors"), &moments)?;
         let file = StateFile {
             state: state.clone(),
-            best: best.map(|(file, _)| file),
+            kept: kept.to_vec(),
+            average: average.is_some(),
             gradient_steps: optimizer.moments.iter().map(|(path, moments)| (path.clone(), moments.steps)).collect(),
         };
         let text = serde_json::to_string_pretty(&file).or_other(|| "cannot write the training state".to_owned())?;
@@ -103,7 +115,7 @@ impl Checkpoints {
         flush_dir(&temporary);
         fs::rename(&temporary, &finished).map_err(|error| Error::io("rename", &temporary, &error))?;
         flush_dir(&self.directory);
-        self.prune(&name, file.best.as_deref())
+        self.prune(&name, kept)
     }
 
     /// The newest checkpoint, if there is one.
@@ -127,14 +139,12 @@ impl Checkpoints {
     fn read(&self, directory: &Path, classifier: &Classifier) -> Result<Checkpoint> {
         let file: StateFile = read_json(&directory.join("state.json"))?;
         let network = read_network(&directory.join("model.safetensors"), classifier)?;
-        let best = match &file.best {
-            // A name, never a path: the file says what to read, not where.
-            Some(name) => {
-                let name = Path::new(name).file_name().unwrap_or_default();
-                Some(read_network(&self.directory.join(name), classifier)?)
-            }
-            None => None,
-        };
+        if let Some(lost) =
+            file.kept.iter().map(|&step| best_file(step)).find(|file| !self.directory.join(file).exists())
+        {
+            return Err(Error::data(format!("{lost} is missing")));
+        }
+        let average = file.average.then(|| read_values(&directory.join("average.safetensors"))).transpose()?;
         let tensors = open(&directory.join("moments.safetensors"))?;
         let device = classifier.device().inner();
         let mut moments = BTreeMap::new();
@@ -148,14 +158,20 @@ impl Checkpoints {
             let (mean, square) = (moment("mean")?, moment("square")?);
             moments.insert(path, Moments { steps, mean, square });
         }
-        Ok(Checkpoint { state: file.state, network, moments, best })
+        Ok(Checkpoint { state: file.state, network, moments, average })
     }
 
-    /// Removes every checkpoint but one, and every file of best parameters that it does not name.
-    fn prune(&self, kept: &str, best: Option<&str>) -> Result<()> {
+    /// The parameters that were validated after a step and kept.
+    pub(crate) fn validated(&self, step: u64, classifier: &Classifier) -> Result<Network> {
+        read_network(&self.directory.join(best_file(step)), classifier)
+    }
+
+    /// Removes every checkpoint but one, and every file of validated parameters but those of the steps.
+    fn prune(&self, checkpoint: &str, kept: &[u64]) -> Result<()> {
+        let kept: Vec<String> = kept.iter().map(|&step| best_file(step)).collect();
         for name in names(&self.directory)? {
             let path = self.directory.join(&name);
-            if name == kept || Some(name.as_str()) == best {
+            if name == checkpoint || kept.contains(&name) {
                 continue;
             }
             if path.is_dir() {
@@ -217,6 +233,20 @@ fn flush_dir(path: &Path) {
 
 fn open(path: &Path) -> Result<SafetensorsFile> {
     SafetensorsFile::read(path).or_data(|| "a tensor file of the checkpoint is damaged".to_owned())
+}
+
+fn best_file(step: u64) -> String {
+    format!("best-{step}.safetensors")
+}
+
+/// The values of all tensors of a file.
+fn read_values(path: &Path) -> Result<BTreeMap<String, TensorData>> {
+    let file = open(path)?;
+    let values = |name: String| {
+        let values = file.floats(&name).or_data(|| "the moving average of the parameters is not whole".to_owned())?;
+        Ok((name, values))
+    };
+    file.shapes().into_keys().map(values).collect()
 }
 
 /// A network of the classifier's shape with the parameters of a file, by path.

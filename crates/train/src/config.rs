@@ -1,11 +1,13 @@
 //! The `[train]` section.
 
+use std::collections::BTreeMap;
+
 use firebrand_pipeline::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use firebrand_model::StartHead;
 
-use crate::{AdamWConfig, Schedule, ScheduleShape};
+use crate::{AdamWConfig, ClassWeights, FindLearningRate, Metric, Objective, Sampling, Schedule, ScheduleShape};
 
 /// The `[train]` section; `configs/default.toml` has the defaults.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,10 +21,14 @@ pub struct Config {
     pub pooling: Pooling,
     /// Times that every row is seen.
     pub epochs: u32,
-    /// Rows in a step.
+    /// Rows that pass the network together.
     pub batch_size: usize,
+    /// Batches in a step, whose gradients are averaged over all their rows.
+    pub accumulation_steps: usize,
     /// The highest learning rate, reached after warm-up.
     pub learning_rate: f64,
+    /// Whether to look for the rate before training: `off`, `report` or `use`.
+    pub find_learning_rate: FindLearningRate,
     /// What follows the climb of the rate: `linear`, `cosine`, `constant` or `polynomial`.
     pub schedule: ScheduleShape,
     /// The exponent of the polynomial schedule.
@@ -31,6 +37,8 @@ pub struct Config {
     pub warmup_ratio: f64,
     /// Steps in which the rate climbs from zero; 0: `warmup_ratio` says it.
     pub warmup_steps: u64,
+    /// What the learning rate is multiplied with from one layer to the one below it; 1: one rate for all.
+    pub layer_decay: f64,
     /// Decoupled weight decay; biases and norms have none.
     pub weight_decay: f64,
     /// Decay of the gradients' running mean.
@@ -47,18 +55,48 @@ pub struct Config {
     pub attention_dropout: f64,
     /// Dropout before the output map; -1: as the model's config says.
     pub classifier_dropout: f64,
+    /// Which rows an epoch has: `shuffled`, all once, or `balanced`, of every label as many.
+    pub sampling: Sampling,
+    /// What labels weigh in the loss: `none` or `balanced`.
+    pub class_weights: ClassWeights,
+    /// Weights of labels by name, in the place of those of `class_weights`.
+    pub label_weights: BTreeMap<String, f64>,
+    /// Share of the truth that is spread evenly over all labels.
+    pub label_smoothing: f64,
+    /// Exponent of the focal loss; 0: none.
+    pub focal_gamma: f64,
+    /// Weight of the distance between two passes with different dropout; 0: one pass.
+    pub r_drop: f64,
+    /// Parts that stand still: `embeddings`, `layers.0-3`, `encoder`, `head`.
+    pub freeze: Vec<String>,
+    /// Steps after which one more layer, from the top, begins to move; 0: all from the start.
+    pub unfreeze_steps: u64,
+    /// Layers, from the top, that begin anew.
+    pub reinit_layers: usize,
+    /// Decay of the moving average of the parameters, which is what is validated and saved; 0: none.
+    pub ema_decay: f64,
     /// Batches that are sorted by length together; 0: no sorting.
     pub sort_window: usize,
-    /// Validations in a row without a lower loss after which training stops; 0: never early.
+    /// Steps between validations; 0: one at the end of each epoch.
+    pub eval_steps: u64,
+    /// The figure that tells which validation is best.
+    pub early_stopping_metric: Metric,
+    /// Validations in a row, none better than the best before, after which training stops; 0: never early.
     pub early_stopping_patience: u32,
-    /// Keep the weights with the lowest validation loss rather than the last.
+    /// Keep the weights of the best validation rather than the last.
     pub restore_best: bool,
+    /// Models of so many of the best validations are left in `best/`.
+    pub keep_best: usize,
+    /// A step's loss so many times its running mean ends training; 0: never.
+    pub divergence_factor: f64,
     /// Rows in a validation batch.
     pub eval_batch_size: usize,
     /// Steps between checkpoints; 0: only at the end of each epoch.
     pub checkpoint_steps: u64,
     /// Steps between lines in `metrics.jsonl`.
     pub log_steps: u64,
+    /// Whether to write TensorBoard's event file.
+    pub tensorboard: bool,
     /// Decides the head's first weights, the order of rows and dropout.
     pub seed: u64,
 }
@@ -75,60 +113,6 @@ pub enum Pooling {
 }
 
 impl Config {
-    /// Refuses what cannot work.
-    pub(crate) fn check(&self) -> Result<()> {
-        let refuse = |key: &str, value: &dyn std::fmt::Display, rule: &str| {
-            Err(Error::key(key, format!("is {value}, but it must be {rule}")))
-        };
-        if let Err(error) = firebrand_model::device(&self.device) {
-            return Err(Error::key("device", format!("cannot be used: {error}")));
-        }
-        if self.epochs == 0 {
-            return refuse("epochs", &self.epochs, "at least 1");
-        }
-        for (key, value) in [("batch_size", self.batch_size), ("eval_batch_size", self.eval_batch_size)] {
-            if value == 0 {
-                return refuse(key, &value, "at least 1");
-            }
-        }
-        if self.log_steps == 0 {
-            return refuse("log_steps", &self.log_steps, "at least 1");
-        }
-        // Written so that NaN is refused too.
-        if !(self.learning_rate > 0.0 && self.learning_rate < 1.0) {
-            return refuse("learning_rate", &self.learning_rate, "above 0 and below 1 (2e-5 to 5e-5 is usual)");
-        }
-        for (key, value) in [("warmup_ratio", self.warmup_ratio), ("weight_decay", self.weight_decay)] {
-            if !(0.0..1.0).contains(&value) {
-                return refuse(key, &value, "at least 0 and below 1");
-            }
-        }
-        if !(self.schedule_power > 0.0 && self.schedule_power.is_finite()) {
-            return refuse("schedule_power", &self.schedule_power, "above 0");
-        }
-        for (key, value) in [("adam_beta1", self.adam_beta1), ("adam_beta2", self.adam_beta2)] {
-            if !(0.0..1.0).contains(&value) {
-                return refuse(key, &value, "at least 0 and below 1");
-            }
-        }
-        if !(self.adam_epsilon > 0.0 && self.adam_epsilon < 1.0) {
-            return refuse("adam_epsilon", &self.adam_epsilon, "above 0 and below 1");
-        }
-        if !(self.max_grad_norm >= 0.0 && self.max_grad_norm.is_finite()) {
-            return refuse("max_grad_norm", &self.max_grad_norm, "at least 0 (0 is no clipping)");
-        }
-        for (key, value) in [
-            ("hidden_dropout", self.hidden_dropout),
-            ("attention_dropout", self.attention_dropout),
-            ("classifier_dropout", self.classifier_dropout),
-        ] {
-            if value != -1.0 && !(0.0..1.0).contains(&value) {
-                return refuse(key, &value, "at least 0 and below 1, or -1 for the model's own");
-            }
-        }
-        Ok(())
-    }
-
     /// How the learning rate moves over so many steps.
     pub(crate) fn schedule(&self, total_steps: u64) -> Result<Schedule> {
         let warmup_steps = match self.warmup_steps {
@@ -150,6 +134,21 @@ impl Config {
         })
     }
 
+    /// The loss, with these weights of labels.
+    pub(crate) fn objective(&self, label_weights: Option<Vec<f32>>) -> Objective {
+        Objective {
+            label_weights,
+            focal_gamma: self.focal_gamma,
+            label_smoothing: self.label_smoothing,
+            r_drop: self.r_drop,
+        }
+    }
+
+    /// How many of the best validations' parameters have to be kept while training runs.
+    pub(crate) fn best_kept(&self) -> usize {
+        self.keep_best.max(usize::from(self.restore_best))
+    }
+
     /// The optimiser's constants.
     pub(crate) fn adamw(&self) -> AdamWConfig {
         AdamWConfig {
@@ -164,52 +163,5 @@ impl Config {
     /// -1 means that the model's config decides.
     pub(crate) fn dropout(&self, value: f64) -> Option<f64> {
         (value >= 0.0).then_some(value)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use firebrand_pipeline::{Slot, config::default_section};
-
-    use super::*;
-
-    #[test]
-    fn the_defaults_are_valid_and_whole() {
-        let config: Config = default_section(Slot::Train).unwrap();
-        config.check().unwrap();
-    }
-
-    #[test]
-    fn warm_up_is_by_steps_where_they_are_given_and_ends_within_training() {
-        let config: Config = default_section(Slot::Train).unwrap();
-        assert_eq!(config.schedule(105).unwrap().warmup_steps, 11);
-        let by_steps = Config { warmup_steps: 7, schedule: ScheduleShape::Cosine, ..config };
-        let found = by_steps.schedule(105).unwrap();
-        assert_eq!((found.warmup_steps, found.shape, found.peak), (7, ScheduleShape::Cosine, by_steps.learning_rate));
-        let text = by_steps.schedule(7).unwrap_err().render();
-        assert!(text.contains("`warmup_steps` is 7") && text.contains("only 7 steps"), "{text}");
-    }
-
-    #[test]
-    fn values_that_cannot_work_are_refused_by_key() {
-        type Change = fn(&mut Config);
-        let changes: [(&str, Change); 10] = [
-            ("schedule_power", |config| config.schedule_power = 0.0),
-            ("device", |config| config.device = "gpu".to_owned()),
-            ("epochs", |config| config.epochs = 0),
-            ("batch_size", |config| config.batch_size = 0),
-            ("learning_rate", |config| config.learning_rate = -1e-5),
-            ("learning_rate", |config| config.learning_rate = f64::NAN),
-            ("warmup_ratio", |config| config.warmup_ratio = 1.5),
-            ("adam_beta2", |config| config.adam_beta2 = 1.0),
-            ("hidden_dropout", |config| config.hidden_dropout = -0.1),
-            ("log_steps", |config| config.log_steps = 0),
-        ];
-        for (key, change) in changes {
-            let mut config: Config = default_section(Slot::Train).unwrap();
-            change(&mut config);
-            let error = config.check().unwrap_err();
-            assert!(error.message().starts_with(&format!("`{key}`")), "{}", error.message());
-        }
     }
 }

@@ -1,11 +1,8 @@
-//! The rows of a part, and the order in which training sees them.
+//! The rows of a part.
 
 use firebrand_dataset::{LabelMap, TokenRow};
 use firebrand_model::{Classifier, Tokens};
 use firebrand_pipeline::{Error, Result};
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
 
 /// Rows with one label each or, where the label map says so, any number.
 #[derive(Debug)]
@@ -59,6 +56,16 @@ impl Rows {
         &self.rows[row].labels
     }
 
+    /// What a row weighs in the loss of training.
+    pub fn weight(&self, row: usize) -> f32 {
+        self.rows[row].weight
+    }
+
+    /// The id of a row.
+    pub fn id(&self, row: usize) -> u64 {
+        self.rows[row].id
+    }
+
     /// The length of every row, in tokens.
     pub fn lengths(&self) -> Vec<usize> {
         self.rows.iter().map(|row| row.ids.len()).collect()
@@ -86,58 +93,5 @@ impl Rows {
             }
         }
         Ok(())
-    }
-}
-
-/// The batches of an epoch, as row numbers: every row once.
-///
-/// Rows are shuffled; then `sort_window` batches at a time are sorted by length, so that rows of like length share a batch
-/// and little is padded; then the batches are shuffled. A function of its arguments alone.
-pub fn epoch_batches(
-    lengths: &[usize],
-    batch_size: usize,
-    sort_window: usize,
-    seed: u64,
-    epoch: u32,
-) -> Vec<Vec<usize>> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(u64::from(epoch));
-    let mut order: Vec<usize> = (0..lengths.len()).collect();
-    order.shuffle(&mut rng);
-    if sort_window > 0 {
-        for window in order.chunks_mut(batch_size * sort_window) {
-            window.sort_by_key(|&row| lengths[row]);
-        }
-    }
-    let mut batches: Vec<Vec<usize>> = order.chunks(batch_size).map(<[usize]>::to_vec).collect();
-    batches.shuffle(&mut rng);
-    batches
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_epoch_has_every_row_once_and_its_own_order() {
-        let lengths: Vec<usize> = (0..103).map(|row| 5 + row * 37 % 60).collect();
-        let first = epoch_batches(&lengths, 8, 4, 42, 0);
-        let mut rows = first.concat();
-        rows.sort_unstable();
-        assert_eq!(rows, (0..103).collect::<Vec<_>>());
-        assert_eq!(first.len(), 13);
-        assert_eq!(first, epoch_batches(&lengths, 8, 4, 42, 0));
-        assert_ne!(first, epoch_batches(&lengths, 8, 4, 42, 1));
-        assert_ne!(first, epoch_batches(&lengths, 8, 4, 43, 0));
-    }
-
-    #[test]
-    fn sorting_saves_padding() {
-        let lengths: Vec<usize> = (0..1024).map(|row| 5 + row * 37 % 60).collect();
-        let padded = |window: usize| -> usize {
-            let batches = epoch_batches(&lengths, 16, window, 1, 0);
-            batches.iter().map(|rows| rows.len() * rows.iter().map(|&row| lengths[row]).max().unwrap()).sum()
-        };
-        assert!(padded(50) * 10 < padded(0) * 7, "{} against {}", padded(50), padded(0));
     }
 }

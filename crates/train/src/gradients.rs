@@ -19,15 +19,31 @@ pub struct Gradients {
 impl Gradients {
     /// Takes the gradients of a module's parameters out of a backward pass.
     pub fn of<M: Module>(module: &M, gradients: BurnGradients) -> Self {
-        let mut taker =
-            Taker { gradients, path: Vec::new(), by_path: BTreeMap::new(), on_host: 0.0, elsewhere: Vec::new() };
-        module.visit(&mut taker);
-        let mut squares = taker.on_host;
-        if !taker.elsewhere.is_empty() {
-            // One tensor, so that a device is asked once.
-            squares += Tensor::cat(taker.elsewhere, 0).into_data().iter::<f64>().sum::<f64>();
+        let mut visit = Visit { gradients, path: Vec::new(), taker: Taker::default() };
+        module.visit(&mut visit);
+        visit.taker.finish()
+    }
+
+    /// The sum of both, neither of which is clipped.
+    #[must_use]
+    pub fn plus(mut self, other: Self) -> Self {
+        let mut sum = BTreeMap::new();
+        for (path, gradient) in other.by_path {
+            let gradient = match self.by_path.remove(&path) {
+                Some(mine) => mine + gradient,
+                None => gradient,
+            };
+            sum.insert(path, gradient);
         }
-        Self { by_path: taker.by_path, norm: squares.sqrt(), scale: 1.0 }
+        sum.append(&mut self.by_path);
+        Self::measured(sum)
+    }
+
+    /// Gradients with their norm.
+    pub(crate) fn measured(by_path: BTreeMap<String, Tensor<1>>) -> Self {
+        let mut measured = Taker::default();
+        by_path.into_iter().for_each(|(path, gradient)| measured.add(path, gradient));
+        measured.finish()
     }
 
     /// The Euclidean norm of all gradients together, before any clipping.
@@ -47,9 +63,9 @@ impl Gradients {
     }
 }
 
+/// Collects gradients and measures them.
+#[derive(Default)]
 struct Taker {
-    gradients: BurnGradients,
-    path: Vec<String>,
     by_path: BTreeMap<String, Tensor<1>>,
     /// Sum of squares of the gradients that lie in this process's memory.
     on_host: f64,
@@ -57,7 +73,37 @@ struct Taker {
     elsewhere: Vec<Tensor<1>>,
 }
 
-impl ModuleVisitor for Taker {
+impl Taker {
+    fn add(&mut self, path: String, mut gradient: Tensor<1>) {
+        let device = gradient.device();
+        if on_host(&device) {
+            // Handed over and back: the values are not copied.
+            let data = gradient.into_data();
+            self.on_host += data.as_slice::<f32>().map_or(f64::NAN, sum_of_squares);
+            gradient = Tensor::from_data(data, &device);
+        } else {
+            self.elsewhere.push((gradient.clone() * gradient.clone()).sum());
+        }
+        self.by_path.insert(path, gradient);
+    }
+
+    fn finish(self) -> Gradients {
+        let mut squares = self.on_host;
+        if !self.elsewhere.is_empty() {
+            // One tensor, so that a device is asked once.
+            squares += Tensor::cat(self.elsewhere, 0).into_data().iter::<f64>().sum::<f64>();
+        }
+        Gradients { by_path: self.by_path, norm: squares.sqrt(), scale: 1.0 }
+    }
+}
+
+struct Visit {
+    gradients: BurnGradients,
+    path: Vec<String>,
+    taker: Taker,
+}
+
+impl ModuleVisitor for Visit {
     fn enter_module(&mut self, name: &str, _container: &str) {
         self.path.push(name.to_owned());
     }
@@ -71,16 +117,6 @@ impl ModuleVisitor for Taker {
             return;
         }
         let Some(gradient) = param.val().grad_remove(&mut self.gradients) else { return };
-        let mut gradient: Tensor<1> = gradient.flatten(0, D - 1);
-        let device = gradient.device();
-        if on_host(&device) {
-            // Handed over and back: the values are not copied.
-            let data = gradient.into_data();
-            self.on_host += data.as_slice::<f32>().map_or(f64::NAN, sum_of_squares);
-            gradient = Tensor::from_data(data, &device);
-        } else {
-            self.elsewhere.push((gradient.clone() * gradient.clone()).sum());
-        }
-        self.by_path.insert(self.path.join("."), gradient);
+        self.taker.add(self.path.join("."), gradient.flatten(0, D - 1));
     }
 }

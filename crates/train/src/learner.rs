@@ -1,10 +1,11 @@
 //! One step: forward, loss, backward, clipping, update.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
-use firebrand_model::{Batch, Classifier, DropoutRng, ProblemType, Tokens, binary_cross_entropy, cross_entropy};
+use burn::tensor::Device;
+use firebrand_model::{Batch, Classifier, DropoutRng, Tokens};
 use firebrand_pipeline::{Error, Result, ResultExt};
 
-use crate::{AdamW, Gradients};
+use crate::objective::Targets;
+use crate::{AdamW, Gradients, Objective};
 
 /// A classifier with what moves it.
 #[derive(Debug)]
@@ -16,6 +17,18 @@ pub struct Learner {
     dropout: DropoutRng,
     /// 0: no clipping.
     max_grad_norm: f64,
+    objective: Objective,
+}
+
+/// Rows that pass the network together.
+#[derive(Debug, Clone)]
+pub struct MicroBatch<'a> {
+    /// The tokens of each row.
+    pub rows: Vec<Tokens<'a>>,
+    /// The labels of each row: one, where the classifier gives one; any number, where it gives several.
+    pub labels: Vec<&'a [u32]>,
+    /// What each row weighs; empty where all weigh the same.
+    pub weights: Vec<f32>,
 }
 
 /// What a step found on its way.
@@ -31,86 +44,99 @@ impl Learner {
     /// Trains with dropout drawn from `seed`, and gradients clipped to the norm `max_grad_norm` (0: not clipped).
     pub fn new(classifier: Classifier, optimizer: AdamW, max_grad_norm: f64, seed: u64) -> Self {
         let device = classifier.device();
-        Self { classifier, optimizer, device, dropout: DropoutRng::new(seed), max_grad_norm }
+        let dropout = DropoutRng::new(seed);
+        Self { classifier, optimizer, device, dropout, max_grad_norm, objective: Objective::default() }
     }
 
-    /// Takes a step, counted from 0. `labels` has those of each row: one, where the classifier gives one; any number, where
-    /// it gives several. Their loss is the cross-entropy, or the binary one of all labels. By value, so that each parameter has one owner and is changed in place.
+    /// Makes another loss small than the plain one.
+    #[must_use]
+    pub fn with_objective(self, objective: Objective) -> Self {
+        Self { objective, ..self }
+    }
+
+    /// Takes a step, counted from 0, over rows that pass the network together. `labels` has those of each row: one, where the
+    /// classifier gives one; any number, where it gives several. By value, so that each parameter has one owner and is
+    /// changed in place.
     ///
     /// # Errors
-    /// When the rows cannot be batched, their labels are not such, or the loss or a gradient is not finite: the parameters are then lost, as one
-    /// more update would have lost them.
+    /// As those of [`step_over`](Self::step_over).
     pub fn step(
-        mut self,
+        self,
         step: u64,
         rows: &[Tokens<'_>],
         labels: &[impl AsRef<[u32]>],
         learning_rate: f64,
     ) -> Result<(Self, StepFigures)> {
-        self.dropout.begin_step(step);
-        let batch = Batch::new(rows, self.classifier.pad_token_id(), &self.device)
-            .or_data(|| format!("cannot make the batch of step {}", step + 1))?;
-        let targets = Targets::new(labels, &self.classifier, &self.device)?;
+        let labels = labels.iter().map(AsRef::as_ref).collect();
+        self.step_over(step, &[MicroBatch { rows: rows.to_vec(), labels, weights: Vec::new() }], learning_rate)
+    }
 
-        let logits = self.classifier.network.forward(&batch, Some(&mut self.dropout));
-        let loss = targets.loss(logits);
-        let value = loss.clone().into_data().iter::<f64>().sum::<f64>();
-        if !value.is_finite() {
-            return Err(broke_down(step, learning_rate, &format!("the loss is {value}")));
+    /// Takes a step over the rows of several batches, one after the other: one update, by the gradient of the mean over all of
+    /// their rows, as if they had passed together.
+    ///
+    /// # Errors
+    /// When the rows cannot be batched, their labels are not such, or the loss or a gradient is not finite: the parameters are
+    /// then lost, as one more update would have lost them.
+    pub fn step_over(
+        mut self,
+        step: u64,
+        batches: &[MicroBatch<'_>],
+        learning_rate: f64,
+    ) -> Result<(Self, StepFigures)> {
+        // Masks are counted on over the batches, so that no two of them share any.
+        self.dropout.begin_step(step);
+        let targets: Vec<Targets> = batches
+            .iter()
+            .map(|batch| self.objective.targets(&batch.labels, &batch.weights, &self.classifier, &self.device))
+            .collect::<Result<_>>()?;
+        let mass: f64 = targets.iter().map(Targets::mass).sum();
+        let mut value = 0.0;
+        let mut sum: Option<Gradients> = None;
+        for (batch, targets) in batches.iter().zip(&targets) {
+            // What the batch has in the step's mean.
+            let share = if batches.len() == 1 || mass == 0.0 { 1.0 } else { targets.mass() / mass };
+            let gradients = self.backward(step, batch, targets, share, &mut value)?;
+            sum = Some(match sum {
+                Some(sum) => sum.plus(gradients),
+                None => gradients,
+            });
         }
-        let gradients = Gradients::of(&self.classifier.network, loss.backward());
+        let Some(gradients) = sum else { return Err(Error::other("a step needs at least one batch")) };
         let grad_norm = gradients.norm();
         if !grad_norm.is_finite() {
-            return Err(broke_down(step, learning_rate, &format!("the norm of the gradients is {grad_norm}")));
+            return Err(Error::other(format!("the norm of the gradients is {grad_norm}")));
         }
         let gradients = if self.max_grad_norm > 0.0 { gradients.clipped(self.max_grad_norm) } else { gradients };
         let optimizer = &mut self.optimizer;
         self.classifier = self.classifier.map_network(|network| optimizer.step(network, gradients, learning_rate));
         Ok((self, StepFigures { loss: value, grad_norm }))
     }
-}
 
-/// What the scores of a batch are held against.
-enum Targets {
-    /// `[rows]`: the index of each row's label.
-    One(Tensor<1, Int>),
-    /// `[rows, labels]`: 1 for each label of a row, else 0.
-    Several(Tensor<2>),
-}
-
-impl Targets {
-    fn new(labels: &[impl AsRef<[u32]>], classifier: &Classifier, device: &Device) -> Result<Self> {
-        let (rows, classes) = (labels.len(), classifier.labels().len());
-        let fits =
-            |row: &&[u32], one: bool| (!one || row.len() == 1) && row.iter().all(|&label| (label as usize) < classes);
-        let one = classifier.config().problem == ProblemType::SingleLabelClassification;
-        let labels: Vec<&[u32]> = labels.iter().map(AsRef::as_ref).collect();
-        if let Some(odd) = labels.iter().find(|row| !fits(row, one)) {
-            let wanted = if one { "one label" } else { "labels" };
-            return Err(Error::data(format!("a row has the labels {odd:?}: expected {wanted} below {classes}")));
+    /// The gradients of a batch's share in the step's mean loss, which is added to `value`.
+    fn backward(
+        &mut self,
+        step: u64,
+        batch: &MicroBatch<'_>,
+        targets: &Targets,
+        share: f64,
+        value: &mut f64,
+    ) -> Result<Gradients> {
+        let batch = Batch::new(&batch.rows, self.classifier.pad_token_id(), &self.device)
+            .or_data(|| format!("cannot make the batch of step {}", step + 1))?;
+        let network = &self.classifier.network;
+        let logits = network.forward(&batch, Some(&mut self.dropout));
+        let loss = if self.objective.r_drop > 0.0 {
+            let again = network.forward(&batch, Some(&mut self.dropout));
+            self.objective.loss_of_two(logits, again, targets)
+        } else {
+            self.objective.loss(logits, targets)
+        };
+        let loss = if share == 1.0 { loss } else { loss.mul_scalar(share) };
+        let found = loss.clone().into_data().iter::<f64>().sum::<f64>();
+        if !found.is_finite() {
+            return Err(Error::other(format!("the loss is {found}")));
         }
-        if one {
-            let indices: Vec<i64> = labels.into_iter().flatten().map(|&label| i64::from(label)).collect();
-            return Ok(Self::One(Tensor::from_data(TensorData::new(indices, [rows]), device)));
-        }
-        let mut flags = vec![0_f32; rows * classes];
-        for (row, labels) in labels.into_iter().enumerate() {
-            labels.iter().for_each(|&label| flags[row * classes + label as usize] = 1.0);
-        }
-        Ok(Self::Several(Tensor::from_data(TensorData::new(flags, [rows, classes]), device)))
+        *value += found;
+        Ok(Gradients::of(network, loss.backward()))
     }
-
-    /// `logits`: `[rows, labels]`; output: `[1]`.
-    fn loss(self, logits: Tensor<2>) -> Tensor<1> {
-        match self {
-            Self::One(targets) => cross_entropy(logits, targets),
-            Self::Several(targets) => binary_cross_entropy(logits, targets),
-        }
-    }
-}
-
-fn broke_down(step: u64, learning_rate: f64, what: &str) -> Error {
-    Error::other(format!("training broke down in step {}: {what} (learning rate {learning_rate:.3e})", step + 1))
-        .hint("lower `train.learning_rate`, or raise `train.warmup_ratio`, and keep `train.max_grad_norm` at 1")
-        .hint("if it happens in the first steps whatever the rate, look at the pretrained weights: fetch them again")
 }

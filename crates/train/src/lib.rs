@@ -7,39 +7,67 @@
 //! Everything that decides a step is a function of configuration, seed and step: the order of rows, dropout's masks, the
 //! learning rate. A run that is stopped goes on from its last checkpoint and ends with the same bytes.
 //!
-//! It leaves `model/` (the hub's layout, without tokenizer), `metrics.jsonl` and `summary.json`, none with times in it.
+//! It leaves `model/` (the hub's layout, without tokenizer), `metrics.jsonl`, `summary.json` and, where wanted, `tensorboard/` and
+//! `best/`, none with times in it.
 //! `checkpoints/` is there while training runs and removed at the end: only an interrupted run needs it, and what it holds
 //! depends on where it was interrupted.
 
 mod adamw;
+mod anomaly;
+mod check;
 mod checkpoint;
 mod config;
+mod curve;
 mod data;
+mod depth;
+mod ema;
+mod finder;
+mod freeze;
 mod gradients;
 mod host;
 mod interrupt;
+mod label_weights;
 mod learner;
 mod log;
+mod metric;
+mod objective;
+mod outcome;
+mod reinit;
+mod sampling;
 mod schedule;
+mod setup;
+mod speed;
 mod state;
 mod summary;
+mod tensorboard;
 mod trainer;
 mod validation;
 
 use firebrand_dataset::{LabelMap, read_tokens};
 use firebrand_model::{Classifier, ProblemType, StartFrom, device};
-use firebrand_pipeline::{Result, ResultExt, Slot, Stage, StageIo};
+use firebrand_pipeline::{Error, Result, ResultExt, Slot, Stage, StageIo};
 
 pub use adamw::{AdamW, AdamWConfig};
+pub use anomaly::Anomaly;
 pub use config::{Config, Pooling};
-pub use data::{Rows, epoch_batches};
+pub use data::Rows;
+pub use depth::LayerDecay;
+pub use ema::Ema;
+pub use finder::{FindLearningRate, RangeTest};
+pub use freeze::Freeze;
 pub use gradients::Gradients;
-pub use learner::{Learner, StepFigures};
+pub use label_weights::ClassWeights;
+pub use learner::{Learner, MicroBatch, StepFigures};
 pub use log::Line;
+pub use metric::Metric;
+pub use objective::Objective;
+pub use outcome::Outcome;
+pub use reinit::Reinit;
+pub use sampling::{Sampler, Sampling};
 pub use schedule::{Schedule, ScheduleShape};
 pub use state::EpochFigures;
 pub use summary::Summary;
-pub use trainer::{Outcome, Trainer};
+pub use trainer::Trainer;
 
 /// The stage.
 #[derive(Debug)]
@@ -94,9 +122,25 @@ pub fn train(config: &Config, io: &StageIo, stop: impl Fn(u64) -> bool) -> Resul
         report.loaded,
         if report.new.is_empty() { "none, the head is kept".to_owned() } else { report.new.join(", ") },
     ));
+    let classifier = begin_anew(config, classifier, !report.new.is_empty())?;
     train.check_fits(&classifier)?;
     validation.check_fits(&classifier)?;
 
+    let config = &finder::chosen(config, io, &classifier, &train)?;
     let trainer = Trainer::new(config, io, classifier, &train, &validation)?;
     trainer.stop_when(stop).run()?.write(io)
+}
+
+/// Gives as many top layers as the configuration says their first weights.
+fn begin_anew(config: &Config, classifier: Classifier, new_head: bool) -> Result<Classifier> {
+    let (count, layers) = (config.reinit_layers, classifier.network.encoder.layers.len());
+    if count == 0 {
+        return Ok(classifier);
+    }
+    if count > layers {
+        return Err(Error::key("reinit_layers", format!("is {count}, but the model has {layers}")));
+    }
+    let deviation = classifier.config().initializer_range;
+    let reinit = Reinit { count, layers, pooler: new_head, deviation, seed: config.seed };
+    Ok(classifier.map_network(|network| reinit.apply(network)))
 }

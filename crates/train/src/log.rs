@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use firebrand_pipeline::{Error, Result, ResultExt};
 use serde::{Deserialize, Serialize};
 
+use crate::tensorboard::Events;
+
 /// A line of `metrics.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,6 +32,9 @@ pub struct Line {
     /// Share of the validation part that is labelled right, with all labels of a row where it may have several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation_accuracy: Option<f64>,
+    /// F1 over the validation part, every label weighing the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_macro_f1: Option<f64>,
     /// F1 of all decisions about a label of a row together; where rows may have several labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_micro_f1: Option<f64>,
@@ -46,6 +51,7 @@ impl Line {
             grad_norm: None,
             validation_loss: None,
             validation_accuracy: None,
+            validation_macro_f1: None,
             validation_micro_f1: None,
         }
     }
@@ -56,12 +62,14 @@ impl Line {
 pub(crate) struct MetricsLog {
     path: PathBuf,
     file: BufWriter<File>,
+    /// The same for TensorBoard, where it is wanted.
+    events: Option<Events>,
 }
 
 impl MetricsLog {
     /// Opens the file and keeps the lines of steps up to `step`: what an interrupted run wrote beyond its checkpoint
-    /// will be written again. The kept lines take the file's place as a whole, so that a kill here loses none.
-    pub(crate) fn open(path: &Path, step: u64) -> Result<Self> {
+    /// will be written again. TensorBoard's file, in the directory `events`, is made anew from them. The kept lines take the file's place as a whole, so that a kill here loses none.
+    pub(crate) fn open(path: &Path, step: u64, events: Option<&Path>) -> Result<Self> {
         let kept = match fs::read_to_string(path) {
             Ok(text) => text
                 .lines()
@@ -75,11 +83,16 @@ impl MetricsLog {
         let mut file = File::create(&temporary).map_err(failed)?;
         file.write_all(kept.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
         fs::rename(&temporary, path).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), file: BufWriter::new(file) })
+        let kept: Vec<Line> = kept.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let events = events.map(|directory| Events::create(directory, &kept)).transpose()?;
+        Ok(Self { path: path.to_owned(), file: BufWriter::new(file), events })
     }
 
     pub(crate) fn write(&mut self, line: &Line) -> Result<()> {
         let text = serde_json::to_string(line).or_other(|| "cannot write a line of metrics".to_owned())?;
+        if let Some(events) = &mut self.events {
+            events.write(line)?;
+        }
         // At once, so that whoever watches the file sees it.
         writeln!(self.file, "{text}").and_then(|()| self.file.flush()).map_err(|error| self.failed(&error))
     }
@@ -102,15 +115,19 @@ mod tests {
     fn lines_beyond_the_checkpoint_and_torn_lines_are_dropped() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("metrics.jsonl");
-        let mut log = MetricsLog::open(&path, 0).unwrap();
+        let events = directory.path().join("tensorboard");
+        let event_bytes = || fs::read(events.join(Events::FILE)).unwrap();
+        let mut log = MetricsLog::open(&path, 0, Some(&events)).unwrap();
         for step in [10, 20, 30] {
             log.write(&Line { loss: Some(0.1 + step as f64), ..Line::at(step, 0.5) }).unwrap();
         }
         drop(log);
         let whole = fs::read_to_string(&path).unwrap();
+        let whole_events = event_bytes();
         fs::write(&path, &whole[..whole.len() - 5]).unwrap();
-        let mut log = MetricsLog::open(&path, 20).unwrap();
+        let mut log = MetricsLog::open(&path, 20, Some(&events)).unwrap();
         log.write(&Line { loss: Some(30.1), ..Line::at(30, 0.5) }).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), whole);
+        assert!(event_bytes() == whole_events, "TensorBoard's events differ");
     }
 }

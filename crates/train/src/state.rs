@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::StepFigures;
+use crate::anomaly::LossWatch;
 use crate::validation::Validation;
+use crate::{Metric, StepFigures};
 
 /// What is known after some steps. Equal runs have equal states.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -13,14 +14,16 @@ pub(crate) struct State {
     pub(crate) step: u64,
     /// Training loss since the last line of metrics.
     pub(crate) since_line: Mean,
-    /// Training loss since the epoch began.
-    pub(crate) since_epoch: Mean,
-    /// Every finished epoch.
-    pub(crate) epochs: Vec<EpochFigures>,
-    /// The finished epoch, counted from 1, with the lowest validation loss.
-    pub(crate) best_epoch: Option<u32>,
+    /// Training loss since the last validation.
+    pub(crate) since_validation: Mean,
+    /// Every validation.
+    pub(crate) validations: Vec<EpochFigures>,
+    /// The index of the best validation.
+    pub(crate) best: Option<usize>,
     /// Validations since the best.
     pub(crate) stale: u32,
+    /// Losses, to tell a breakdown from noise.
+    pub(crate) watch: LossWatch,
 }
 
 /// A running mean, weighted by rows.
@@ -31,21 +34,23 @@ pub(crate) struct Mean {
     rows: u64,
 }
 
-/// What an epoch came to.
+/// What an epoch, or the steps between two validations, came to.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EpochFigures {
-    /// Counted from 1.
-    pub epoch: u32,
-    /// Steps done at its end.
+    /// Epochs done; with a fraction where validation comes within them.
+    pub epoch: f64,
+    /// Steps done.
     pub step: u64,
-    /// Mean training loss over its rows, each as the parameters were when it was seen, in nats.
+    /// Mean training loss since the validation before, over rows as the parameters were when each was seen, in nats.
     pub training_loss: f64,
-    /// Mean loss over the validation part at its end, in nats.
+    /// Mean loss over the validation part, in nats.
     pub validation_loss: f64,
-    /// Share of the validation part that is labelled right at its end, with all labels of a row where it may have several.
+    /// Share of the validation part that is labelled right, with all labels of a row where it may have several.
     pub validation_accuracy: f64,
-    /// F1 of all decisions about a label of a row together, at its end; where rows may have several labels.
+    /// F1 over the validation part, every label weighing the same.
+    pub validation_macro_f1: f64,
+    /// F1 of all decisions about a label of a row together; where rows may have several labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_micro_f1: Option<f64>,
 }
@@ -73,24 +78,25 @@ impl State {
     pub(crate) fn add_step(&mut self, figures: StepFigures, rows: usize) {
         self.step += 1;
         self.since_line.add(figures.loss, rows);
-        self.since_epoch.add(figures.loss, rows);
+        self.since_validation.add(figures.loss, rows);
     }
 
-    /// Counts an epoch; says whether its validation loss is the lowest so far.
-    pub(crate) fn add_epoch(&mut self, validation: Validation) -> bool {
-        let epoch = self.epochs.len() as u32 + 1;
-        // Written so that the earlier of two equal epochs stays the best.
-        let better = self.best().is_none_or(|best| validation.loss < best.validation_loss);
-        self.epochs.push(EpochFigures {
+    /// Counts a validation; says whether it is the best so far.
+    pub(crate) fn add_validation(&mut self, validation: Validation, epoch: f64, metric: Metric) -> bool {
+        let figures = EpochFigures {
             epoch,
             step: self.step,
-            training_loss: self.since_epoch.take().unwrap_or_default(),
+            training_loss: self.since_validation.take().unwrap_or_default(),
             validation_loss: validation.loss,
             validation_accuracy: validation.accuracy,
+            validation_macro_f1: validation.macro_f1,
             validation_micro_f1: validation.micro_f1,
-        });
+        };
+        // Written so that the earlier of two equal ones stays the best.
+        let better = self.best().is_none_or(|best| metric.score(&figures) > metric.score(best));
+        self.validations.push(figures);
         if better {
-            self.best_epoch = Some(epoch);
+            self.best = Some(self.validations.len() - 1);
             self.stale = 0;
         } else {
             self.stale += 1;
@@ -98,12 +104,19 @@ impl State {
         better
     }
 
-    /// The epoch with the lowest validation loss.
+    /// The best validation.
     pub(crate) fn best(&self) -> Option<&EpochFigures> {
-        self.epochs.get(self.best_epoch?.checked_sub(1)? as usize)
+        self.validations.get(self.best?)
     }
 
-    /// Whether so many validations in a row brought no lower loss; a patience of 0 never ends.
+    /// The steps of the best `count` validations, the best first; the earlier of equal ones.
+    pub(crate) fn best_steps(&self, count: usize, metric: Metric) -> Vec<u64> {
+        let mut ranked: Vec<&EpochFigures> = self.validations.iter().collect();
+        ranked.sort_by(|one, other| metric.score(other).total_cmp(&metric.score(one)));
+        ranked.iter().take(count).map(|figures| figures.step).collect()
+    }
+
+    /// Whether so many validations in a row were no better; a patience of 0 never ends.
     pub(crate) fn is_stale(&self, patience: u32) -> bool {
         patience > 0 && self.stale >= patience
     }
@@ -113,28 +126,36 @@ impl State {
 mod tests {
     use super::*;
 
-    fn after(losses: &[f64]) -> State {
+    fn after(losses: &[f64], metric: Metric) -> State {
         let mut state = State::default();
         for &loss in losses {
             state.add_step(StepFigures { loss, grad_norm: 1.0 }, 4);
-            state.add_epoch(Validation { loss, accuracy: 0.5, micro_f1: None });
+            let validation = Validation { loss, accuracy: loss / 2.0, macro_f1: loss / 4.0, micro_f1: None };
+            state.add_validation(validation, state.step as f64 / 2.0, metric);
         }
         state
     }
 
     #[test]
-    fn the_best_epoch_is_the_first_with_the_lowest_loss() {
-        assert_eq!(after(&[]).best(), None);
-        let state = after(&[0.9, 0.5, 0.5, 0.6]);
-        assert_eq!(state.best().unwrap().epoch, 2);
-        assert_eq!(state.stale, 2);
+    fn the_best_is_the_first_with_the_best_figure() {
+        assert_eq!(after(&[], Metric::Loss).best(), None);
+        let losses = [0.9, 0.5, 0.5, 0.6];
+        let state = after(&losses, Metric::Loss);
+        assert_eq!((state.best().unwrap().step, state.best().unwrap().epoch, state.stale), (2, 1.0, 2));
+        assert_eq!(state.best_steps(3, Metric::Loss), [2, 3, 4]);
+        for metric in [Metric::Accuracy, Metric::MacroF1, Metric::MicroF1] {
+            let state = after(&losses, metric);
+            assert_eq!((state.best().unwrap().step, state.stale), (1, 3), "{metric:?}");
+            assert_eq!(state.best_steps(2, metric), [1, 4], "{metric:?}");
+        }
     }
 
     #[test]
     fn patience_counts_validations_in_a_row() {
-        assert!(!after(&[0.9, 1.0, 0.8, 0.9]).is_stale(2));
-        assert!(after(&[0.9, 1.0, 0.8, 0.9, 0.8]).is_stale(2));
-        assert!(!after(&[0.1, 1.0, 1.0, 1.0]).is_stale(0));
+        let stale = |losses: &[f64], patience| after(losses, Metric::Loss).is_stale(patience);
+        assert!(!stale(&[0.9, 1.0, 0.8, 0.9], 2));
+        assert!(stale(&[0.9, 1.0, 0.8, 0.9, 0.8], 2));
+        assert!(!stale(&[0.1, 1.0, 1.0, 1.0], 0));
     }
 
     #[test]
@@ -142,7 +163,7 @@ mod tests {
         let mut state = State::default();
         state.add_step(StepFigures { loss: 1.0, grad_norm: 1.0 }, 3);
         state.add_step(StepFigures { loss: 2.0, grad_norm: 1.0 }, 1);
-        assert_eq!(state.since_epoch.get(), Some(1.25));
+        assert_eq!(state.since_validation.get(), Some(1.25));
         assert_eq!(state.since_line.take(), Some(1.25));
         assert_eq!(state.since_line.get(), None);
         let text = serde_json::to_string(&state).unwrap();

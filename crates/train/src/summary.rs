@@ -28,11 +28,11 @@ pub struct Summary {
     pub steps: u64,
     /// Whether training ended before the configured epochs.
     pub stopped_early: bool,
-    /// The epoch with the lowest validation loss.
+    /// The best validation by `early_stopping_metric`.
     pub best: Option<EpochFigures>,
-    /// Whether the saved parameters are those of the best epoch rather than the last.
+    /// Whether the saved parameters are those of the best validation rather than the last.
     pub restored_best: bool,
-    /// Every epoch.
+    /// Every validation.
     pub epochs: Vec<EpochFigures>,
 }
 
@@ -40,6 +40,7 @@ impl Summary {
     pub(crate) fn new(
         config: &Config,
         state: &State,
+        total_steps: u64,
         classifier: &Classifier,
         train: &Rows,
         validation: &Rows,
@@ -53,10 +54,10 @@ impl Summary {
             training_tokens: train.lengths().iter().sum(),
             validation_rows: validation.len(),
             steps: state.step,
-            stopped_early: state.epochs.len() < config.epochs as usize,
+            stopped_early: state.step < total_steps,
             best: state.best().copied(),
             restored_best: config.restore_best,
-            epochs: state.epochs.clone(),
+            epochs: state.validations.clone(),
         }
     }
 }

@@ -1,16 +1,19 @@
 //! The loop over epochs and steps.
 
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
 
-use firebrand_model::{Classifier, Network, Tokens};
+use firebrand_model::{Classifier, Network};
 use firebrand_pipeline::progress::Progress;
-use firebrand_pipeline::{Error, ErrorKind, Result, ResultExt, StageIo};
+use firebrand_pipeline::{Error, ErrorKind, Result, StageIo};
 
-use crate::checkpoint::Checkpoints;
+use crate::checkpoint::{Checkpoints, Snapshot};
 use crate::log::{Line, MetricsLog};
+use crate::outcome::Outcome;
+use crate::setup::{learner, micro_batch, sampler};
+use crate::speed::Speed;
 use crate::state::State;
 use crate::validation::validate;
-use crate::{AdamW, Config, Learner, Rows, Schedule, StepFigures, Summary, epoch_batches};
+use crate::{Anomaly, Config, Ema, Freeze, Learner, MicroBatch, Rows, Sampler, Schedule, StepFigures, Summary};
 
 /// A training run over the rows of one stage.
 pub struct Trainer<'a> {
@@ -18,44 +21,24 @@ pub struct Trainer<'a> {
     io: &'a StageIo,
     train: &'a Rows,
     validation: &'a Rows,
-    lengths: Vec<usize>,
+    sampler: Sampler,
     steps_per_epoch: u64,
     schedule: Schedule,
+    freeze: Freeze,
     stop: Box<dyn Fn(u64) -> bool + 'a>,
     checkpoints: Checkpoints,
     metrics: MetricsLog,
     learner: Learner,
+    ema: Option<Ema>,
     state: State,
-    /// The parameters of the best epoch so far.
-    best: Option<Network>,
-}
-
-/// What training made.
-#[derive(Debug)]
-pub struct Outcome {
-    /// The classifier with the best parameters, or the last where the configuration says so.
-    pub classifier: Classifier,
-    /// How training went.
-    pub summary: Summary,
-}
-
-impl Outcome {
-    /// Writes `model/` and `summary.json`, and removes the checkpoints, which from then on nothing needs.
-    ///
-    /// # Errors
-    /// When the system refuses.
-    pub fn write(&self, io: &StageIo) -> Result<()> {
-        self.classifier.save(&io.output("model")).or_other(|| "cannot save the model".to_owned())?;
-        io.write_json("summary.json", &self.summary)?;
-        Checkpoints::new(io.output("checkpoints")).remove()
-    }
 }
 
 impl<'a> Trainer<'a> {
     /// Gets ready to train, from the newest checkpoint where an interrupted run left one.
     ///
     /// # Errors
-    /// When the checkpoint cannot be used, or the output directory cannot be written.
+    /// When the checkpoint cannot be used, the configuration does not fit model or rows, or the output directory cannot be
+    /// written.
     pub fn new(
         config: &'a Config,
         io: &'a StageIo,
@@ -63,33 +46,45 @@ impl<'a> Trainer<'a> {
         train: &'a Rows,
         validation: &'a Rows,
     ) -> Result<Self> {
-        let steps_per_epoch = train.len().div_ceil(config.batch_size) as u64;
+        let layers = classifier.network.encoder.layers.len();
+        let freeze = Freeze::new(&config.freeze, config.unfreeze_steps, layers)?;
+        let sampler = sampler(config, &classifier, train)?;
+        let steps_per_epoch = sampler.batches().div_ceil(config.accumulation_steps) as u64;
         let schedule = config.schedule(steps_per_epoch * u64::from(config.epochs))?;
+
+        Anomaly::forget(io)?;
         let checkpoints = Checkpoints::new(io.output("checkpoints"));
         let found = if io.resuming() { checkpoints.latest(&classifier)? } else { None };
-        let mut optimizer = AdamW::new(config.adamw());
-        let (classifier, state, best) = match found {
+        let (classifier, state, average, moments) = match found {
             Some(found) => {
-                optimizer.moments = found.moments;
                 io.log(format!("going on after step {} of {}", found.state.step, schedule.total_steps));
-                (classifier.with_network(found.network), found.state, found.best)
+                (classifier.with_network(found.network), found.state, found.average, found.moments)
             }
-            None => (classifier, State::default(), None),
+            None => (classifier, State::default(), None, BTreeMap::new()),
         };
+        let classifier = if freeze.is_none() { classifier } else { freeze.begin(classifier, state.step)? };
+        let ema = (config.ema_decay > 0.0).then(|| match average {
+            Some(values) => Ema::from_values(config.ema_decay, values),
+            None => Ema::new(config.ema_decay, &classifier.network),
+        });
+        let mut learner = learner(config, classifier, train)?;
+        learner.optimizer.moments = moments;
+        let events = config.tensorboard.then(|| io.output("tensorboard"));
         Ok(Self {
             config,
             io,
             train,
             validation,
-            lengths: train.lengths(),
+            sampler,
             steps_per_epoch,
             schedule,
+            freeze,
             stop: Box::new(|_| false),
             checkpoints,
-            metrics: MetricsLog::open(&io.output("metrics.jsonl"), state.step)?,
-            learner: Learner::new(classifier, optimizer, config.max_grad_norm, config.seed),
+            metrics: MetricsLog::open(&io.output("metrics.jsonl"), state.step, events.as_deref())?,
+            learner,
+            ema,
             state,
-            best,
         })
     }
 
@@ -103,40 +98,51 @@ impl<'a> Trainer<'a> {
     /// Trains to the end.
     ///
     /// # Errors
-    /// An error of kind `Interrupted`, after a checkpoint, when asked to stop; others when the loss is not finite or
-    /// the system refuses.
+    /// An error of kind `Interrupted`, after a checkpoint, when asked to stop; others when training breaks down or the system
+    /// refuses.
     pub fn run(mut self) -> Result<Outcome> {
         let bar = self.io.progress("steps", self.schedule.total_steps);
         bar.start_from(self.state.step);
+        let mut speed = Speed::start();
         while !self.is_done() {
             let epoch = (self.state.step / self.steps_per_epoch) as u32;
-            let batches =
-                epoch_batches(&self.lengths, self.config.batch_size, self.config.sort_window, self.config.seed, epoch);
-            let mut speed = Speed::start();
+            let batches = self.sampler.epoch(epoch);
             let done_before = (self.state.step % self.steps_per_epoch) as usize;
-            for (index, rows) in batches.iter().enumerate().skip(done_before) {
-                let tokens: Vec<Tokens<'_>> = rows.iter().map(|&row| self.train.tokens(row)).collect();
-                let labels: Vec<&[u32]> = rows.iter().map(|&row| self.train.labels(row)).collect();
-                let step = self.state.step;
+            for batches in batches.chunks(self.config.accumulation_steps).skip(done_before) {
+                let (step, rows) = (self.state.step, batches.concat());
                 let rate = self.schedule.rate(step);
+                if self.freeze.changes_at(step) {
+                    self.learner.classifier =
+                        self.learner.classifier.map_network(|network| self.freeze.apply(network, step));
+                }
+                let micro: Vec<MicroBatch<'_>> = batches.iter().map(|rows| micro_batch(self.train, rows)).collect();
+                let anomaly = |problem: String| Anomaly {
+                    step: step + 1,
+                    problem,
+                    learning_rate: rate,
+                    rows: rows.iter().map(|&row| self.train.id(row)).collect(),
+                };
                 let figures;
-                (self.learner, figures) = self.learner.step(step, &tokens, &labels, rate)?;
+                (self.learner, figures) =
+                    self.learner.step_over(step, &micro, rate).map_err(|error| match error.kind() {
+                        ErrorKind::Other => anomaly(error.message().to_owned()).report(self.io),
+                        _ => error,
+                    })?;
                 self.state.add_step(figures, rows.len());
+                let guess = (self.learner.classifier.labels().len() as f64).ln();
+                if let Some(problem) = self.state.watch.add(figures.loss, self.config.divergence_factor, guess) {
+                    return Err(anomaly(problem).report(self.io));
+                }
+                if let Some(ema) = &mut self.ema {
+                    ema.update(&self.learner.classifier.network, self.state.step);
+                }
                 speed.add(rows.len());
                 bar.message(format!("loss {:.4}, {:.0} samples/s", figures.loss, speed.per_second()));
                 bar.set(self.state.step);
-
-                let last = index + 1 == batches.len();
-                if last || self.state.step.is_multiple_of(self.config.log_steps) {
-                    self.log_step(figures, rate)?;
+                self.after_step(figures, rate, &mut speed, &bar)?;
+                if self.is_done() {
+                    break;
                 }
-                if !last {
-                    self.checkpoint_if_due(&bar)?;
-                }
-            }
-            self.end_epoch(&speed)?;
-            if !self.is_done() && (self.stop)(self.state.step) {
-                return Err(self.interrupted());
             }
         }
         bar.finish();
@@ -147,26 +153,43 @@ impl<'a> Trainer<'a> {
         self.state.step >= self.schedule.total_steps || self.state.is_stale(self.config.early_stopping_patience)
     }
 
-    /// A checkpoint within an epoch, where one is due or the user wants to stop.
-    fn checkpoint_if_due(&mut self, bar: &Progress) -> Result<()> {
-        let due = self.config.checkpoint_steps > 0 && self.state.step.is_multiple_of(self.config.checkpoint_steps);
-        let stop = (self.stop)(self.state.step);
-        if due || stop {
+    /// What is due after a step: a line, a validation, a checkpoint, or the end that the user asked for.
+    fn after_step(&mut self, figures: StepFigures, rate: f64, speed: &mut Speed, bar: &Progress) -> Result<()> {
+        let step = self.state.step;
+        let epoch_ends = step.is_multiple_of(self.steps_per_epoch);
+        let validate = match self.config.eval_steps {
+            0 => epoch_ends,
+            steps => step.is_multiple_of(steps) || step == self.schedule.total_steps,
+        };
+        if epoch_ends || step.is_multiple_of(self.config.log_steps) {
+            self.log_step(figures, rate)?;
+        }
+        if validate {
+            self.validate(speed)?;
+            *speed = Speed::start();
+        }
+        let stop = !(validate && self.is_done()) && (self.stop)(step);
+        let steps = self.config.checkpoint_steps;
+        let due = epoch_ends || (steps > 0 && step.is_multiple_of(steps));
+        if !validate && (due || stop) {
             bar.message("writing a checkpoint");
-            self.write_checkpoint()?;
+            self.write_checkpoint(None)?;
         }
         if stop { Err(self.interrupted()) } else { Ok(()) }
     }
 
-    fn write_checkpoint(&mut self) -> Result<()> {
+    /// Writes a checkpoint; `validated` are the parameters that were validated after this step.
+    fn write_checkpoint(&mut self, validated: Option<&Network>) -> Result<()> {
         // The lines before the checkpoint, which a run that goes on from it does not write again.
         self.metrics.flush()?;
-        self.checkpoints.write(
-            &self.state,
-            &self.learner.classifier.network,
-            &self.learner.optimizer,
-            self.best.as_ref(),
-        )
+        self.checkpoints.write(&Snapshot {
+            state: &self.state,
+            network: &self.learner.classifier.network,
+            optimizer: &self.learner.optimizer,
+            average: self.ema.as_ref().map(|ema| &ema.values),
+            kept: &self.state.best_steps(self.config.best_kept(), self.config.early_stopping_metric),
+            validated,
+        })
     }
 
     fn interrupted(&self) -> Error {
@@ -189,26 +212,35 @@ impl<'a> Trainer<'a> {
         self.metrics.write(&line)
     }
 
-    /// Validation, the best parameters, the log, a checkpoint.
-    fn end_epoch(&mut self, speed: &Speed) -> Result<()> {
+    /// The classifier that is validated and saved: that of the averaged parameters, where there are such.
+    fn judged(&self) -> Classifier {
+        let classifier = self.learner.classifier.clone();
+        match &self.ema {
+            Some(ema) => classifier.map_network(|network| ema.averaged(network)),
+            None => classifier,
+        }
+    }
+
+    /// Validation, the log, a checkpoint.
+    fn validate(&mut self, speed: &Speed) -> Result<()> {
+        let classifier = self.judged();
         let bar = self.io.progress("validation rows", self.validation.len() as u64);
         let batch_size = self.config.eval_batch_size;
-        let validation = validate(&self.learner.classifier, self.validation, batch_size, &mut |rows| bar.inc(rows))?;
+        let validation = validate(&classifier, self.validation, batch_size, &mut |rows| bar.inc(rows))?;
         bar.finish();
-        let training_loss = self.state.since_epoch.get().unwrap_or_default();
-        let better = self.state.add_epoch(validation);
-        if better && self.config.restore_best {
-            self.best = Some(self.learner.classifier.network.clone());
-        }
+        let training_loss = self.state.since_validation.get().unwrap_or_default();
+        let epochs = self.epochs_seen();
+        let better = self.state.add_validation(validation, epochs, self.config.early_stopping_metric);
         self.metrics.write(&Line {
             validation_loss: Some(validation.loss),
             validation_accuracy: Some(validation.accuracy),
+            validation_macro_f1: Some(validation.macro_f1),
             validation_micro_f1: validation.micro_f1,
-            ..Line::at(self.state.step, self.epochs_seen())
+            ..Line::at(self.state.step, epochs)
         })?;
         self.io.log(format!(
             "epoch {}/{}: training loss {training_loss:.4}, validation loss {:.4}, {}{} ({:.0} samples/s, {} s)",
-            self.state.epochs.len(),
+            (epochs * 100.0).round() / 100.0,
             self.config.epochs,
             validation.loss,
             validation.words(),
@@ -216,48 +248,26 @@ impl<'a> Trainer<'a> {
             speed.per_second(),
             speed.elapsed().as_secs(),
         ));
-        self.write_checkpoint()
+        self.write_checkpoint(Some(&classifier.network))
     }
 
     fn finish(self) -> Result<Outcome> {
-        let summary = Summary::new(self.config, &self.state, &self.learner.classifier, self.train, self.validation);
+        let Self { config, io, state, learner, .. } = &self;
+        let total = self.schedule.total_steps;
+        let summary = Summary::new(config, state, total, &learner.classifier, self.train, self.validation);
         if summary.stopped_early {
-            self.io.log(format!(
-                "stopped early: {} validations in a row without a lower loss",
-                self.config.early_stopping_patience
-            ));
+            let (patience, progress) = (config.early_stopping_patience, config.early_stopping_metric.progress());
+            io.log(format!("stopped early: {patience} validations in a row without {progress}"));
         }
-        let classifier = match (self.best, summary.best) {
-            (Some(network), Some(epoch)) => {
-                self.io.log(format!("keeping the parameters of epoch {}", epoch.epoch));
-                self.learner.classifier.with_network(network)
+        let classifier = match summary.best.filter(|_| config.restore_best) {
+            Some(best) => {
+                io.log(format!("keeping the parameters of epoch {}", (best.epoch * 100.0).round() / 100.0));
+                let network = self.checkpoints.validated(best.step, &learner.classifier)?;
+                learner.classifier.clone().with_network(network)
             }
-            _ => self.learner.classifier,
+            None => self.judged(),
         };
-        Ok(Outcome { classifier, summary })
-    }
-}
-
-/// Rows per second since the epoch began, or since this process took it up.
-struct Speed {
-    start: Instant,
-    rows: usize,
-}
-
-impl Speed {
-    fn start() -> Self {
-        Self { start: Instant::now(), rows: 0 }
-    }
-
-    fn add(&mut self, rows: usize) {
-        self.rows += rows;
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.start.elapsed()
-    }
-
-    fn per_second(&self) -> f64 {
-        self.rows as f64 / self.elapsed().as_secs_f64().max(1e-9)
+        let best = state.best_steps(config.keep_best, config.early_stopping_metric);
+        Ok(Outcome { classifier, summary, best })
     }
 }

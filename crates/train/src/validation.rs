@@ -13,8 +13,23 @@ pub(crate) struct Validation {
     pub(crate) loss: f64,
     /// Share of rows labelled right, with all their labels.
     pub(crate) accuracy: f64,
+    /// F1, every label weighing the same; 0 for a label that no row has or is given.
+    pub(crate) macro_f1: f64,
     /// F1 of all decisions about a label of a row together; where rows may have several labels.
     pub(crate) micro_f1: Option<f64>,
+}
+
+/// Decisions about one label.
+#[derive(Debug, Clone, Copy, Default)]
+struct Decisions {
+    hits: u64,
+    /// Given where it is not, or not given where it is.
+    wrong: u64,
+}
+
+fn macro_f1(labels: &[Decisions]) -> f64 {
+    let f1 = |label: &Decisions| 2.0 * label.hits as f64 / (2 * label.hits + label.wrong).max(1) as f64;
+    labels.iter().map(f1).sum::<f64>() / labels.len().max(1) as f64
 }
 
 impl Validation {
@@ -51,26 +66,38 @@ pub(crate) fn validate(
 /// Of scores and the one label of each row.
 fn one_label<'a>(rows: impl Iterator<Item = (&'a [f32], &'a [u32])>) -> Validation {
     let (mut loss, mut right, mut count) = (0.0, 0, 0);
+    let mut decisions = Vec::new();
     for (logits, labels) in rows {
+        decisions.resize(logits.len(), Decisions::default());
         let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let sum: f64 = logits.iter().map(|&logit| f64::from(logit - largest).exp()).sum();
         // The first of equal scores is the answer, as everywhere.
         let answer = logits.iter().position(|&logit| logit == largest);
         for target in labels.iter().map(|&label| label as usize) {
             loss += sum.ln() - f64::from(logits[target] - largest);
+            match answer {
+                Some(answer) if answer != target => {
+                    decisions[answer].wrong += 1;
+                    decisions[target].wrong += 1;
+                }
+                _ => decisions[target].hits += 1,
+            }
             right += usize::from(answer == Some(target));
         }
         count += 1;
     }
     let count = f64::from(count);
-    Validation { loss: loss / count, accuracy: right as f64 / count, micro_f1: None }
+    let accuracy = right as f64 / count;
+    Validation { loss: loss / count, accuracy, macro_f1: macro_f1(&decisions), micro_f1: None }
 }
 
 /// Of scores and any number of labels of each row. A label is given from a probability of one half on: a score of 0.
 fn several_labels<'a>(rows: impl Iterator<Item = (&'a [f32], &'a [u32])>) -> Validation {
     let (mut loss, mut decisions, mut right, mut count) = (0.0, 0_u64, 0_u64, 0_u64);
     let (mut hits, mut wrong) = (0_u64, 0_u64);
+    let mut by_label = Vec::new();
     for (logits, labels) in rows {
+        by_label.resize(logits.len(), Decisions::default());
         let wrong_before = wrong;
         for (label, &logit) in (0..).zip(logits) {
             let (there, given) = (labels.contains(&label), logit >= 0.0);
@@ -80,13 +107,17 @@ fn several_labels<'a>(rows: impl Iterator<Item = (&'a [f32], &'a [u32])>) -> Val
             decisions += 1;
             hits += u64::from(there && given);
             wrong += u64::from(there != given);
+            by_label[label as usize].hits += u64::from(there && given);
+            by_label[label as usize].wrong += u64::from(there != given);
         }
         right += u64::from(wrong == wrong_before);
         count += 1;
     }
     // Without any label, true or given, nothing was missed.
     let micro_f1 = if hits + wrong == 0 { 1.0 } else { 2.0 * hits as f64 / (2 * hits + wrong) as f64 };
-    Validation { loss: loss / decisions as f64, accuracy: right as f64 / count as f64, micro_f1: Some(micro_f1) }
+    let accuracy = right as f64 / count as f64;
+    let macro_f1 = macro_f1(&by_label);
+    Validation { loss: loss / decisions as f64, accuracy, macro_f1, micro_f1: Some(micro_f1) }
 }
 
 #[cfg(test)]
@@ -105,6 +136,8 @@ mod tests {
         let found = several_labels(rows.into_iter());
         close(found.loss, 0.975167604);
         close(found.micro_f1.unwrap(), 0.666666667);
+        // `average="macro"`.
+        close(found.macro_f1, 0.666666667);
         assert_eq!(found.accuracy, 0.0);
         assert_eq!(several_labels([rows[0], (&[-1.0; 3], &[])].into_iter()).accuracy, 0.5);
     }
@@ -115,5 +148,7 @@ mod tests {
         let found = one_label(rows.into_iter());
         close(found.loss, std::f64::consts::LN_2);
         assert_eq!((found.accuracy, found.micro_f1), (0.5, None));
+        // Of the first label one hit and one false alarm, of the second one miss: 2/3 and 0.
+        close(found.macro_f1, 1.0 / 3.0);
     }
 }

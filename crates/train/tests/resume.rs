@@ -4,10 +4,14 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use firebrand_pipeline::{ErrorKind, Stage};
-use firebrand_train::{Config, Train, train};
+use firebrand_train::{ClassWeights, Config, Metric, Sampling, ScheduleShape, Train, train};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
 use support::{World, config};
 
 /// Trains until the step, which must end in a checkpoint.
@@ -50,7 +54,72 @@ fn stopping_anywhere_changes_no_byte() {
     world.assert_equal("straight", "often");
 }
 
-/// What the test above rests on: dropout and seed do decide the bytes.
+/// Everything that is remembered from step to step, at once: averages, moments of thawing layers, validations within epochs,
+/// the best models, the watch over losses, steps of several batches, drawn rows.
+fn everything() -> Config {
+    Config {
+        batch_size: 4,
+        accumulation_steps: 3,
+        schedule: ScheduleShape::Cosine,
+        warmup_steps: 2,
+        layer_decay: 0.9,
+        sampling: Sampling::Balanced,
+        class_weights: ClassWeights::Balanced,
+        label_smoothing: 0.1,
+        focal_gamma: 1.0,
+        r_drop: 0.5,
+        freeze: vec!["embeddings".to_owned()],
+        unfreeze_steps: 3,
+        reinit_layers: 1,
+        ema_decay: 0.9,
+        eval_steps: 4,
+        early_stopping_metric: Metric::MacroF1,
+        early_stopping_patience: 0,
+        keep_best: 2,
+        epochs: 3,
+        ..config()
+    }
+}
+
+#[test]
+fn stopping_at_random_steps_changes_no_byte_with_every_option_on() {
+    let world = World::new();
+    for restore_best in [false, true] {
+        let config = Config { restore_best, ..everything() };
+        let run = |name: &str| format!("{name}-{restore_best}");
+        train(&config, &world.io(&run("straight"), &config, false), |_| false).unwrap();
+        let steps = 15;
+        // Fixed, so that a failure can be repeated.
+        let mut rng = ChaCha8Rng::seed_from_u64(11);
+        for round in 0..4 {
+            let name = run(&format!("stopped-{round}"));
+            let (first, second) = (rng.random_range(1..steps - 1), rng.random_range(1..steps));
+            let mut resume = false;
+            for last in [first, first.max(second)] {
+                let stopped = train(&config, &world.io(&name, &config, resume), |step| step >= last && step < steps);
+                assert_eq!(stopped.unwrap_err().kind(), ErrorKind::Interrupted);
+                resume = true;
+            }
+            train(&config, &world.io(&name, &config, true), |_| false).unwrap();
+            world.assert_equal(&run("straight"), &name);
+            assert_eq!(best_models(&world, &run("straight")), best_models(&world, &name), "after {first} and {second}");
+        }
+        assert_eq!(best_models(&world, &run("straight")).len(), 2);
+    }
+}
+
+/// The models in `best/`, by name.
+fn best_models(world: &World, run: &str) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(world.path(run).join("best")).unwrap().map(|entry| entry.unwrap());
+    entries
+        .map(|entry| {
+            let bytes = fs::read(entry.path().join("model.safetensors")).unwrap();
+            (entry.file_name().into_string().unwrap(), bytes)
+        })
+        .collect()
+}
+
+/// What the first test rests on: dropout and seed do decide the bytes.
 #[test]
 fn dropout_and_seed_change_the_bytes() {
     let world = World::new();

@@ -14,7 +14,13 @@ pub(crate) struct World {
 }
 
 /// Files that equal runs write equally.
-pub(crate) const OUTPUTS: [&str; 4] = ["model/model.safetensors", "model/config.json", "metrics.jsonl", "summary.json"];
+pub(crate) const OUTPUTS: [&str; 5] = [
+    "model/model.safetensors",
+    "model/config.json",
+    "metrics.jsonl",
+    "summary.json",
+    "tensorboard/events.out.tfevents.0.firebrand",
+];
 
 impl World {
     /// 60 training and 24 validation rows for a BERT of two layers, whose config has no dropout.

@@ -1,0 +1,44 @@
+//! What training made, and where it is left.
+
+use firebrand_model::Classifier;
+use firebrand_pipeline::{Error, Result, ResultExt, StageIo};
+
+use crate::Summary;
+use crate::checkpoint::Checkpoints;
+
+/// What training made.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The classifier with the best parameters, or the last where the configuration says so.
+    pub classifier: Classifier,
+    /// How training went.
+    pub summary: Summary,
+    /// The steps of the best validations whose models are left too, the best first.
+    pub best: Vec<u64>,
+}
+
+impl Outcome {
+    /// Writes `model/`, `best/step-STEP/` and `summary.json`, and removes the checkpoints, which from then on nothing needs.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn write(&self, io: &StageIo) -> Result<()> {
+        let checkpoints = Checkpoints::new(io.output("checkpoints"));
+        let failed = || "cannot save the model".to_owned();
+        self.classifier.save(&io.output("model")).or_other(failed)?;
+        let directory = io.output("best");
+        match std::fs::remove_dir_all(&directory) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io("remove", &directory, &error));
+            }
+            _ => {}
+        }
+        for &step in &self.best {
+            let network = checkpoints.validated(step, &self.classifier)?;
+            let classifier = self.classifier.clone().with_network(network);
+            classifier.save(&directory.join(format!("step-{step}"))).or_other(failed)?;
+        }
+        io.write_json("summary.json", &self.summary)?;
+        checkpoints.remove()
+    }
+}

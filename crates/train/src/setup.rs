@@ -1,0 +1,45 @@
+//! What training works with, as the configuration wants it.
+
+use firebrand_model::{Classifier, ProblemType};
+use firebrand_pipeline::{Error, Result};
+
+use crate::label_weights::label_weights;
+use crate::{AdamW, Config, LayerDecay, Learner, MicroBatch, Rows, Sampler, Sampling};
+
+/// The classifier with what moves it: an optimiser that remembers nothing yet, and the loss.
+pub(crate) fn learner(config: &Config, classifier: Classifier, rows: &Rows) -> Result<Learner> {
+    let several = classifier.config().problem == ProblemType::MultiLabelClassification;
+    let weights = label_weights(config.class_weights, &config.label_weights, classifier.labels(), several, rows)?;
+    let layers = classifier.network.encoder.layers.len();
+    let decay = (config.layer_decay < 1.0).then_some(LayerDecay { decay: config.layer_decay, layers });
+    let optimizer = AdamW::new(config.adamw()).with_layer_decay(decay);
+    let learner = Learner::new(classifier, optimizer, config.max_grad_norm, config.seed);
+    Ok(learner.with_objective(config.objective(weights)))
+}
+
+/// The order of the rows, as the configuration wants it.
+pub(crate) fn sampler(config: &Config, classifier: &Classifier, rows: &Rows) -> Result<Sampler> {
+    let balanced = config.sampling == Sampling::Balanced;
+    if balanced && classifier.config().problem == ProblemType::MultiLabelClassification {
+        return Err(Error::key("sampling", "is \"balanced\", but rows may have several labels")
+            .hint("`train.class_weights = \"balanced\"` makes up for rare labels there"));
+    }
+    let by_label = balanced.then(|| {
+        let mut by_label = vec![Vec::new(); classifier.labels().len()];
+        for row in 0..rows.len() {
+            rows.labels(row).iter().for_each(|&label| by_label[label as usize].push(row));
+        }
+        by_label
+    });
+    let Config { batch_size, sort_window, seed, .. } = *config;
+    Ok(Sampler { lengths: rows.lengths(), by_label, batch_size, sort_window, seed })
+}
+
+/// Rows of these numbers.
+pub(crate) fn micro_batch<'a>(rows: &'a Rows, numbers: &[usize]) -> MicroBatch<'a> {
+    MicroBatch {
+        rows: numbers.iter().map(|&row| rows.tokens(row)).collect(),
+        labels: numbers.iter().map(|&row| rows.labels(row)).collect(),
+        weights: numbers.iter().map(|&row| rows.weight(row)).collect(),
+    }
+}

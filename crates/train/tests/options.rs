@@ -1,0 +1,196 @@
+//! Options of the learner: accumulation, freezing, decay by layer, R-Drop.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[expect(dead_code, reason = "shared with the other tests, which use all of it")]
+mod support;
+
+use std::collections::BTreeMap;
+
+use firebrand_dataset::TokenRow;
+use firebrand_model::{Classifier, StartFrom, Tokens, device, named_parameters};
+use firebrand_train::{AdamW, AdamWConfig, Freeze, LayerDecay, Learner, MicroBatch, Objective, Reinit};
+use support::{World, rows};
+
+fn classifier(dropout: f64) -> Classifier {
+    let world = World::new();
+    let from = StartFrom {
+        hidden_dropout: Some(dropout),
+        attention_dropout: Some(dropout),
+        classifier_dropout: Some(dropout),
+        ..StartFrom::new(["alpha", "beta", "gamma"].map(str::to_owned).to_vec(), 7)
+    };
+    Classifier::start(&world.path("fetch/pretrained"), &from, &device("flex").unwrap().autodiff()).unwrap().0
+}
+
+fn adamw() -> AdamW {
+    let no_decay = AdamWConfig::BIASES_AND_NORMS.map(str::to_owned).to_vec();
+    AdamW::new(AdamWConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, no_decay })
+}
+
+fn micro<'a>(rows: &'a [TokenRow], weights: &[f32]) -> MicroBatch<'a> {
+    MicroBatch {
+        rows: rows.iter().map(|row| Tokens { ids: &row.ids, type_ids: &row.type_ids }).collect(),
+        labels: rows.iter().map(|row| row.labels.as_slice()).collect(),
+        weights: weights.to_vec(),
+    }
+}
+
+fn parameters(learner: &Learner) -> BTreeMap<String, Vec<f32>> {
+    let all = named_parameters(&learner.classifier.network).into_iter();
+    all.map(|(path, data)| (path, data.try_to_vec::<f32>().unwrap())).collect()
+}
+
+/// A step of a plain gradient descent would show differences as they are; AdamW's first one shows only signs, so that the moments are
+/// compared through a second step, and the figures directly.
+#[test]
+fn four_batches_of_eight_are_one_of_thirty_two() {
+    let rows = rows(60, 3);
+    // The last batch is smaller: rows weigh the same, not batches.
+    let weights: Vec<f32> = (0..28).map(|row| 0.5 + (row % 5) as f32 / 2.0).collect();
+    let objectives = [
+        (Objective::default(), false),
+        (Objective { label_weights: Some(vec![3.0, 1.0, 0.25]), label_smoothing: 0.1, ..Objective::default() }, true),
+    ];
+    for (objective, weighted) in objectives {
+        let weights = |range: std::ops::Range<usize>| if weighted { weights[range].to_vec() } else { Vec::new() };
+        let run = |parts: &[std::ops::Range<usize>]| {
+            let mut learner = Learner::new(classifier(0.0), adamw(), 1.0, 1).with_objective(objective.clone());
+            let mut found = Vec::new();
+            for step in 0..3 {
+                let batches: Vec<_> =
+                    parts.iter().map(|part| micro(&rows[part.clone()], &weights(part.clone()))).collect();
+                let figures;
+                (learner, figures) = learner.step_over(step, &batches, 1e-3).unwrap();
+                found.push(figures);
+            }
+            found
+        };
+        let whole = run(&[0..28]);
+        let parts = run(&[0..8, 8..16, 16..24, 24..28]);
+        for (whole, parts) in whole.iter().zip(&parts) {
+            assert!((whole.loss - parts.loss).abs() < 2e-5, "{whole:?} {parts:?}");
+            assert!((whole.grad_norm - parts.grad_norm).abs() < 2e-4 * whole.grad_norm, "{whole:?} {parts:?}");
+        }
+    }
+}
+
+#[test]
+fn batches_of_a_step_have_different_masks_and_a_repeated_step_has_the_same() {
+    let rows = rows(8, 3);
+    let losses = |batches: &[MicroBatch<'_>]| {
+        let learner = Learner::new(classifier(0.3), adamw(), 1.0, 1);
+        learner.step_over(5, batches, 1e-3).unwrap().1.loss
+    };
+    let one = micro(&rows, &[]);
+    assert_eq!(losses(&[one.clone(), one.clone()]), losses(&[one.clone(), one.clone()]));
+    // The mean over the same rows twice would be the loss of one batch if the masks were the same.
+    assert!((losses(&[one.clone(), one.clone()]) - losses(&[one])).abs() > 1e-4);
+}
+
+#[test]
+fn r_drop_adds_the_distance_of_two_passes() {
+    let rows = rows(8, 3);
+    let loss = |dropout: f64, r_drop: f64| {
+        let objective = Objective { r_drop, ..Objective::default() };
+        let learner = Learner::new(classifier(dropout), adamw(), 1.0, 1).with_objective(objective);
+        learner.step_over(0, &[micro(&rows, &[])], 1e-3).unwrap().1.loss
+    };
+    // Without dropout both passes are the same.
+    assert!((loss(0.0, 50.0) - loss(0.0, 0.0)).abs() < 1e-6);
+    assert!(loss(0.3, 50.0) > loss(0.3, 1e-9) + 1e-3);
+}
+
+#[test]
+fn frozen_parts_keep_their_bytes_and_get_no_gradient() {
+    let rows = rows(8, 3);
+    let words = ["embeddings".to_owned(), "layers.0".to_owned()];
+    let freeze = Freeze::new(&words, 0, 2).unwrap();
+    let classifier = classifier(0.0).map_network(|network| freeze.apply(network, 0));
+    let whole = Learner::new(self::classifier(0.0), adamw(), 0.0, 1);
+    let mut learner = Learner::new(classifier, adamw(), 0.0, 1);
+    let before = parameters(&learner);
+    let (_, all) = whole.step_over(0, &[micro(&rows, &[])], 1e-3).unwrap();
+    let (next, some) = learner.step_over(0, &[micro(&rows, &[])], 1e-3).unwrap();
+    learner = next;
+    assert_eq!(all.loss, some.loss);
+    assert!(some.grad_norm < all.grad_norm);
+    let after = parameters(&learner);
+    for (path, values) in &after {
+        let frozen = path.starts_with("encoder.embeddings") || path.starts_with("encoder.layers.0.");
+        assert_eq!(*values == before[path], frozen, "{path}");
+    }
+}
+
+#[test]
+fn layers_thaw_one_after_the_other() {
+    let rows = rows(8, 3);
+    let freeze = Freeze::new(&[], 2, 2).unwrap();
+    let mut learner = Learner::new(classifier(0.0), adamw(), 0.0, 1);
+    let mut moved = Vec::new();
+    for step in 0..8 {
+        learner.classifier = learner.classifier.map_network(|network| freeze.apply(network, step));
+        let before = parameters(&learner);
+        (learner, _) = learner.step_over(step, &[micro(&rows, &[])], 1e-3).unwrap();
+        let after = parameters(&learner);
+        let tops = [
+            "head.output.weight",
+            "encoder.layers.1.mlp.up.weight",
+            "encoder.layers.0.mlp.up.weight",
+            "encoder.embeddings.token",
+        ];
+        moved.push(tops.iter().filter(|path| before[**path] != after[**path]).count());
+    }
+    assert_eq!(moved, [1, 1, 2, 2, 3, 3, 4, 4]);
+}
+
+/// AdamW's first step moves by the learning rate, whatever the gradient.
+#[test]
+fn lower_layers_move_less() {
+    let rows = rows(8, 3);
+    let plain = AdamWConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-12, weight_decay: 0.0, no_decay: Vec::new() };
+    let optimizer = AdamW::new(plain).with_layer_decay(Some(LayerDecay { decay: 0.5, layers: 2 }));
+    let mut learner = Learner::new(classifier(0.0), optimizer, 0.0, 1);
+    let before = parameters(&learner);
+    (learner, _) = learner.step_over(0, &[micro(&rows, &[])], 1e-2).unwrap();
+    let after = parameters(&learner);
+    let largest = |path: &str| {
+        let pairs = before[path].iter().zip(&after[path]);
+        pairs.map(|(before, after)| f64::from((before - after).abs())).fold(0.0, f64::max)
+    };
+    for (path, expected) in [
+        ("head.output.weight", 1e-2),
+        ("encoder.layers.1.mlp.up.weight", 5e-3),
+        ("encoder.layers.0.mlp.up.weight", 2.5e-3),
+        ("encoder.embeddings.token", 1.25e-3),
+    ] {
+        assert!((largest(path) / expected - 1.0).abs() < 0.01, "{path}: {}", largest(path));
+    }
+}
+
+#[test]
+fn top_layers_begin_anew_and_the_rest_stays() {
+    let learner = Learner::new(classifier(0.0), adamw(), 0.0, 1);
+    let before = parameters(&learner);
+    let reinit = Reinit { count: 1, layers: 2, pooler: true, deviation: 0.02, seed: 9 };
+    let anew = |reinit: Reinit| {
+        let changed = learner.classifier.clone().map_network(|network| reinit.apply(network));
+        parameters(&Learner::new(changed, adamw(), 0.0, 1))
+    };
+    let after = anew(reinit);
+    for (path, values) in &after {
+        let new = path.starts_with("encoder.layers.1.") || path.starts_with("head.dense.");
+        match path {
+            _ if !new => assert_eq!(*values, before[path], "{path}"),
+            _ if path.ends_with("norm.weight") => assert!(values.iter().all(|&value| value == 1.0), "{path}"),
+            _ if path.ends_with(".bias") => assert!(values.iter().all(|&value| value == 0.0), "{path}"),
+            _ => {
+                let square: f64 =
+                    values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>() / values.len() as f64;
+                assert!((square.sqrt() / 0.02 - 1.0).abs() < 0.1, "{path}: {}", square.sqrt());
+            }
+        }
+    }
+    assert_eq!(after, anew(reinit));
+    assert_ne!(after, anew(Reinit { seed: 10, ..reinit }));
+}
