@@ -73,7 +73,7 @@ impl AdamW {
     }
 
     /// The values of a parameter after a step; `scale` is what the gradient is to be multiplied with first.
-    fn update(
+    pub(crate) fn update(
         &mut self,
         path: &str,
         parameter: Tensor<1>,

@@ -92,6 +92,13 @@ impl Config {
                 return refuse(key, value, "at least 0 (0 is none)");
             }
         }
+        if !(self.lora_alpha > 0.0 && self.lora_alpha.is_finite()) {
+            return refuse("lora_alpha", self.lora_alpha, "above 0 (the rank, or twice that, is usual)");
+        }
+        if self.lora_rank > 0 && self.lora_targets.is_empty() {
+            return Err(Error::key("lora_targets", "is empty, but `lora_rank` is not 0")
+                .hint("for example [\"query\", \"value\"]"));
+        }
         if !(self.divergence_factor == 0.0 || (self.divergence_factor > 1.0 && self.divergence_factor.is_finite())) {
             return refuse("divergence_factor", self.divergence_factor, "above 1, or 0 for none");
         }
@@ -126,7 +133,9 @@ mod tests {
     #[test]
     fn values_that_cannot_work_are_refused_by_key() {
         type Change = fn(&mut Config);
-        let changes: [(&str, Change); 21] = [
+        let changes: [(&str, Change); 23] = [
+            ("lora_alpha", |config| config.lora_alpha = 0.0),
+            ("lora_targets", |config| (config.lora_rank, config.lora_targets) = (4, Vec::new())),
             ("accumulation_steps", |config| config.accumulation_steps = 0),
             ("layer_decay", |config| config.layer_decay = 0.0),
             ("layer_decay", |config| config.layer_decay = 1.1),

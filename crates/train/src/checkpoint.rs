@@ -6,6 +6,7 @@
 //! checkpoints/step-60/model.safetensors     the parameters, by path
 //! checkpoints/step-60/moments.safetensors   what AdamW remembers
 //! checkpoints/step-60/average.safetensors   the moving average of the parameters, where there is one
+//! checkpoints/step-60/lora.safetensors      the low-rank updates, where there are such
 //! ```
 //!
 //! A checkpoint is written into `step-60.tmp`, flushed to the disk and renamed, so it is whole or not there. Only the newest
@@ -22,9 +23,9 @@ use firebrand_model::{
 use firebrand_pipeline::{Error, Result, ResultExt, read_json};
 use serde::{Deserialize, Serialize};
 
-use crate::AdamW;
 use crate::adamw::Moments;
 use crate::state::State;
+use crate::{AdamW, Lora};
 
 /// The directory of checkpoints.
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub(crate) struct Checkpoint {
     pub(crate) moments: BTreeMap<String, Moments>,
     /// The moving average of the parameters, where there is one.
     pub(crate) average: Option<BTreeMap<String, TensorData>>,
+    /// The low-rank updates, where there are such.
+    pub(crate) lora: BTreeMap<String, TensorData>,
 }
 
 /// What is written into a checkpoint.
@@ -49,6 +52,7 @@ pub(crate) struct Snapshot<'a> {
     pub(crate) network: &'a Network,
     pub(crate) optimizer: &'a AdamW,
     pub(crate) average: Option<&'a BTreeMap<String, TensorData>>,
+    pub(crate) lora: Option<&'a Lora>,
     /// The steps of the validations whose parameters are kept.
     pub(crate) kept: &'a [u64],
     /// The parameters that were validated after this very step.
@@ -64,6 +68,8 @@ struct StateFile {
     kept: Vec<u64>,
     /// Whether there is a moving average.
     average: bool,
+    /// Whether there are low-rank updates.
+    lora: bool,
     /// Steps that each parameter had a gradient in.
     gradient_steps: BTreeMap<String, u64>,
 }
@@ -76,7 +82,7 @@ impl Checkpoints {
 
     /// Writes a checkpoint, and then removes what it replaces.
     pub(crate) fn write(&self, snapshot: &Snapshot<'_>) -> Result<()> {
-        let Snapshot { state, network, optimizer, average, kept, validated } = *snapshot;
+        let Snapshot { state, network, optimizer, average, lora, kept, validated } = *snapshot;
         let name = format!("step-{}", state.step);
         let temporary = self.directory.join(format!("{name}.tmp"));
         remove_dir(&temporary)?;
@@ -93,6 +99,9 @@ impl Checkpoints {
             let tensors: Vec<_> = average.iter().map(|(path, values)| (path.clone(), values.clone())).collect();
             write_tensors(&temporary.join("average.safetensors"), &tensors)?;
         }
+        if let Some(lora) = lora {
+            write_tensors(&temporary.join("lora.safetensors"), &lora.values().into_iter().collect::<Vec<_>>())?;
+        }
         write_tensors(&temporary.join("model.safetensors"), &named_parameters(network))?;
         let mut moments = Vec::with_capacity(2 * optimizer.moments.len());
         for (path, Moments { mean, square, .. }) in &optimizer.moments {
@@ -104,6 +113,7 @@ impl Checkpoints {
             state: state.clone(),
             kept: kept.to_vec(),
             average: average.is_some(),
+            lora: lora.is_some(),
             gradient_steps: optimizer.moments.iter().map(|(path, moments)| (path.clone(), moments.steps)).collect(),
         };
         let text = serde_json::to_string_pretty(&file).or_other(|| "cannot write the training state".to_owned())?;
@@ -145,6 +155,7 @@ impl Checkpoints {
             return Err(Error::data(format!("{lost} is missing")));
         }
         let average = file.average.then(|| read_values(&directory.join("average.safetensors"))).transpose()?;
+        let lora = file.lora.then(|| read_values(&directory.join("lora.safetensors"))).transpose()?.unwrap_or_default();
         let tensors = open(&directory.join("moments.safetensors"))?;
         let device = classifier.device().inner();
         let mut moments = BTreeMap::new();
@@ -158,7 +169,7 @@ impl Checkpoints {
             let (mean, square) = (moment("mean")?, moment("square")?);
             moments.insert(path, Moments { steps, mean, square });
         }
-        Ok(Checkpoint { state: file.state, network, moments, average })
+        Ok(Checkpoint { state: file.state, network, moments, average, lora })
     }
 
     /// The parameters that were validated after a step and kept.
@@ -243,7 +254,7 @@ fn best_file(step: u64) -> String {
 fn read_values(path: &Path) -> Result<BTreeMap<String, TensorData>> {
     let file = open(path)?;
     let values = |name: String| {
-        let values = file.floats(&name).or_data(|| "the moving average of the parameters is not whole".to_owned())?;
+        let values = file.floats(&name).or_data(|| format!("`{name}` is not whole").to_owned())?;
         Ok((name, values))
     };
     file.shapes().into_keys().map(values).collect()

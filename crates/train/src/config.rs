@@ -73,6 +73,12 @@ pub struct Config {
     pub unfreeze_steps: u64,
     /// Layers, from the top, that begin anew.
     pub reinit_layers: usize,
+    /// Rank of low-rank updates, which are then all that moves but the head; 0: the parameters themselves move.
+    pub lora_rank: usize,
+    /// What the updates are multiplied with, times the rank.
+    pub lora_alpha: f64,
+    /// The layers' weights that are updated so.
+    pub lora_targets: Vec<String>,
     /// Decay of the moving average of the parameters, which is what is validated and saved; 0: none.
     pub ema_decay: f64,
     /// Batches that are sorted by length together; 0: no sorting.

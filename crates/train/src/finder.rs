@@ -5,8 +5,8 @@ use firebrand_model::Classifier;
 use firebrand_pipeline::{ErrorKind, Result, StageIo, read_json};
 use serde::{Deserialize, Serialize};
 
-use crate::setup::{learner, micro_batch, sampler};
-use crate::{Config, Freeze, Rows};
+use crate::setup::{freeze, learner, lora, micro_batch, sampler};
+use crate::{Config, Rows};
 
 /// Whether to look for a learning rate before training.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,9 +73,9 @@ pub(crate) fn chosen(config: &Config, io: &StageIo, classifier: &Classifier, row
 }
 
 fn test(config: &Config, io: &StageIo, classifier: &Classifier, rows: &Rows) -> Result<RangeTest> {
-    let freeze = Freeze::new(&config.freeze, config.unfreeze_steps, classifier.network.encoder.layers.len())?;
+    let (freeze, lora) = (freeze(config, classifier)?, lora(config, classifier)?);
     let classifier = if freeze.is_none() { classifier.clone() } else { freeze.begin(classifier.clone(), 0)? };
-    let mut learner = learner(config, classifier, rows)?;
+    let mut learner = learner(config, classifier, rows)?.with_lora(lora);
     let sampler = sampler(config, &learner.classifier, rows)?;
     let batches = (0..).flat_map(|epoch| {
         let batches = sampler.epoch(epoch);

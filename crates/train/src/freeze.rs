@@ -6,11 +6,14 @@ use firebrand_model::{Classifier, named_parameters};
 use firebrand_pipeline::{Error, Result};
 
 use crate::depth::depth;
+use crate::lora::is_target;
 
 /// What stands still. Nothing is computed backwards below the lowest parameter that moves: the graph begins there.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Freeze {
     parts: Vec<Part>,
+    /// The layers' weights that low-rank updates move, where only those and the head move.
+    lora_targets: Option<Vec<String>>,
     /// Layers that have parameters.
     layers: usize,
     /// Steps after which one more layer, from the top, begins to move; 0: all from the start
@@ -70,7 +73,13 @@ impl Freeze {
             }
             parts.push(part);
         }
-        Ok(Self { parts, layers, thaw_steps })
+        Ok(Self { parts, lora_targets: None, layers, thaw_steps })
+    }
+
+    /// Of the encoder nothing moves but these weights of the layers.
+    #[must_use]
+    pub fn with_lora(self, targets: Vec<String>) -> Self {
+        Self { lora_targets: Some(targets), ..self }
     }
 
     /// Whether the parameter of this path moves in a step, counted from 0.
@@ -78,7 +87,11 @@ impl Freeze {
         let depth = depth(path, self.layers);
         let above = (self.layers + 1).saturating_sub(depth) as u64;
         let thawed = self.thaw_steps == 0 || above <= step / self.thaw_steps;
-        thawed && !self.parts.iter().any(|part| part.has(path, depth))
+        let chosen = match &self.lora_targets {
+            Some(targets) => path.starts_with("head.") || targets.iter().any(|target| is_target(path, target)),
+            None => true,
+        };
+        thawed && chosen && !self.parts.iter().any(|part| part.has(path, depth))
     }
 
     /// Whether other parameters may move in this step than in the one before.
@@ -88,7 +101,7 @@ impl Freeze {
 
     /// Whether every parameter always moves.
     pub(crate) fn is_none(&self) -> bool {
-        self.parts.is_empty() && self.thaw_steps == 0
+        self.parts.is_empty() && self.thaw_steps == 0 && self.lora_targets.is_none()
     }
 
     /// The classifier as it is when training begins, or goes on, at a step.

@@ -39,6 +39,11 @@ impl Gradients {
         Self::measured(sum)
     }
 
+    /// All of them, unclipped, by path.
+    pub(crate) fn into_paths(self) -> BTreeMap<String, Tensor<1>> {
+        self.by_path
+    }
+
     /// Gradients with their norm.
     pub(crate) fn measured(by_path: BTreeMap<String, Tensor<1>>) -> Self {
         let mut measured = Taker::default();

@@ -5,7 +5,7 @@ use firebrand_model::{Batch, Classifier, DropoutRng, Tokens};
 use firebrand_pipeline::{Error, Result, ResultExt};
 
 use crate::objective::Targets;
-use crate::{AdamW, Gradients, Objective};
+use crate::{AdamW, Gradients, Lora, Objective};
 
 /// A classifier with what moves it.
 #[derive(Debug)]
@@ -13,6 +13,7 @@ pub struct Learner {
     /// What is trained; its device records gradients.
     pub classifier: Classifier,
     pub(crate) optimizer: AdamW,
+    pub(crate) lora: Option<Lora>,
     device: Device,
     dropout: DropoutRng,
     /// 0: no clipping.
@@ -45,13 +46,19 @@ impl Learner {
     pub fn new(classifier: Classifier, optimizer: AdamW, max_grad_norm: f64, seed: u64) -> Self {
         let device = classifier.device();
         let dropout = DropoutRng::new(seed);
-        Self { classifier, optimizer, device, dropout, max_grad_norm, objective: Objective::default() }
+        Self { classifier, optimizer, lora: None, device, dropout, max_grad_norm, objective: Objective::default() }
     }
 
     /// Makes another loss small than the plain one.
     #[must_use]
     pub fn with_objective(self, objective: Objective) -> Self {
         Self { objective, ..self }
+    }
+
+    /// Moves some weights by low-rank updates, of which these are the beginning.
+    #[must_use]
+    pub fn with_lora(self, lora: Option<Lora>) -> Self {
+        Self { lora, ..self }
     }
 
     /// Takes a step, counted from 0, over rows that pass the network together. `labels` has those of each row: one, where the
@@ -102,13 +109,21 @@ impl Learner {
             });
         }
         let Some(gradients) = sum else { return Err(Error::other("a step needs at least one batch")) };
+        // Where a weight is moved by a low-rank update, its gradient becomes that of the update.
+        let gradients = match &self.lora {
+            Some(lora) => lora.project(gradients),
+            None => gradients,
+        };
         let grad_norm = gradients.norm();
         if !grad_norm.is_finite() {
             return Err(Error::other(format!("the norm of the gradients is {grad_norm}")));
         }
         let gradients = if self.max_grad_norm > 0.0 { gradients.clipped(self.max_grad_norm) } else { gradients };
-        let optimizer = &mut self.optimizer;
-        self.classifier = self.classifier.map_network(|network| optimizer.step(network, gradients, learning_rate));
+        let (optimizer, lora) = (&mut self.optimizer, &mut self.lora);
+        self.classifier = self.classifier.map_network(|network| match lora {
+            Some(lora) => lora.step(optimizer, network, gradients, learning_rate),
+            None => optimizer.step(network, gradients, learning_rate),
+        });
         Ok((self, StepFigures { loss: value, grad_norm }))
     }
 

@@ -4,7 +4,7 @@ use firebrand_model::{Classifier, ProblemType};
 use firebrand_pipeline::{Error, Result};
 
 use crate::label_weights::label_weights;
-use crate::{AdamW, Config, LayerDecay, Learner, MicroBatch, Rows, Sampler, Sampling};
+use crate::{AdamW, Config, Freeze, LayerDecay, Learner, Lora, MicroBatch, Rows, Sampler, Sampling};
 
 /// The classifier with what moves it: an optimiser that remembers nothing yet, and the loss.
 pub(crate) fn learner(config: &Config, classifier: Classifier, rows: &Rows) -> Result<Learner> {
@@ -15,6 +15,18 @@ pub(crate) fn learner(config: &Config, classifier: Classifier, rows: &Rows) -> R
     let optimizer = AdamW::new(config.adamw()).with_layer_decay(decay);
     let learner = Learner::new(classifier, optimizer, config.max_grad_norm, config.seed);
     Ok(learner.with_objective(config.objective(weights)))
+}
+
+/// What stands still.
+pub(crate) fn freeze(config: &Config, classifier: &Classifier) -> Result<Freeze> {
+    let freeze = Freeze::new(&config.freeze, config.unfreeze_steps, classifier.network.encoder.layers.len())?;
+    Ok(if config.lora_rank > 0 { freeze.with_lora(config.lora_targets.clone()) } else { freeze })
+}
+
+/// The low-rank updates, where they are wanted, of a classifier as it was pretrained.
+pub(crate) fn lora(config: &Config, classifier: &Classifier) -> Result<Option<Lora>> {
+    let Config { lora_rank, lora_alpha, ref lora_targets, seed, .. } = *config;
+    (lora_rank > 0).then(|| Lora::new(&classifier.network, lora_rank, lora_alpha, lora_targets, seed)).transpose()
 }
 
 /// The order of the rows, as the configuration wants it.

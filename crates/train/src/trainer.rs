@@ -9,7 +9,7 @@ use firebrand_pipeline::{Error, ErrorKind, Result, StageIo};
 use crate::checkpoint::{Checkpoints, Snapshot};
 use crate::log::{Line, MetricsLog};
 use crate::outcome::Outcome;
-use crate::setup::{learner, micro_batch, sampler};
+use crate::setup::{freeze, learner, lora, micro_batch, sampler};
 use crate::speed::Speed;
 use crate::state::State;
 use crate::validation::validate;
@@ -46,8 +46,7 @@ impl<'a> Trainer<'a> {
         train: &'a Rows,
         validation: &'a Rows,
     ) -> Result<Self> {
-        let layers = classifier.network.encoder.layers.len();
-        let freeze = Freeze::new(&config.freeze, config.unfreeze_steps, layers)?;
+        let (freeze, lora) = (freeze(config, &classifier)?, lora(config, &classifier)?);
         let sampler = sampler(config, &classifier, train)?;
         let steps_per_epoch = sampler.batches().div_ceil(config.accumulation_steps) as u64;
         let schedule = config.schedule(steps_per_epoch * u64::from(config.epochs))?;
@@ -55,19 +54,20 @@ impl<'a> Trainer<'a> {
         Anomaly::forget(io)?;
         let checkpoints = Checkpoints::new(io.output("checkpoints"));
         let found = if io.resuming() { checkpoints.latest(&classifier)? } else { None };
-        let (classifier, state, average, moments) = match found {
+        let (classifier, state, average, moments, lora) = match found {
             Some(found) => {
                 io.log(format!("going on after step {} of {}", found.state.step, schedule.total_steps));
-                (classifier.with_network(found.network), found.state, found.average, found.moments)
+                let lora = lora.map(|lora| lora.with_values(found.lora)).transpose()?;
+                (classifier.with_network(found.network), found.state, found.average, found.moments, lora)
             }
-            None => (classifier, State::default(), None, BTreeMap::new()),
+            None => (classifier, State::default(), None, BTreeMap::new(), lora),
         };
         let classifier = if freeze.is_none() { classifier } else { freeze.begin(classifier, state.step)? };
         let ema = (config.ema_decay > 0.0).then(|| match average {
             Some(values) => Ema::from_values(config.ema_decay, values),
             None => Ema::new(config.ema_decay, &classifier.network),
         });
-        let mut learner = learner(config, classifier, train)?;
+        let mut learner = learner(config, classifier, train)?.with_lora(lora);
         learner.optimizer.moments = moments;
         let events = config.tensorboard.then(|| io.output("tensorboard"));
         Ok(Self {
@@ -187,6 +187,7 @@ impl<'a> Trainer<'a> {
             network: &self.learner.classifier.network,
             optimizer: &self.learner.optimizer,
             average: self.ema.as_ref().map(|ema| &ema.values),
+            lora: self.learner.lora.as_ref(),
             kept: &self.state.best_steps(self.config.best_kept(), self.config.early_stopping_metric),
             validated,
         })

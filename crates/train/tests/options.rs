@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use firebrand_dataset::TokenRow;
 use firebrand_model::{Classifier, StartFrom, Tokens, device, named_parameters};
-use firebrand_train::{AdamW, AdamWConfig, Freeze, LayerDecay, Learner, MicroBatch, Objective, Reinit};
+use firebrand_train::{AdamW, AdamWConfig, Freeze, LayerDecay, Learner, Lora, MicroBatch, Objective, Reinit};
 use support::{World, rows};
 
 fn classifier(dropout: f64) -> Classifier {
@@ -193,4 +193,57 @@ fn top_layers_begin_anew_and_the_rest_stays() {
     }
     assert_eq!(after, anew(reinit));
     assert_ne!(after, anew(Reinit { seed: 10, ..reinit }));
+}
+
+/// The rank of a matrix, by elimination.
+fn rank(mut rows: Vec<Vec<f64>>, tolerance: f64) -> usize {
+    let (mut rank, columns) = (0, rows[0].len());
+    while rank < rows.len() {
+        let places = (rank..rows.len()).flat_map(|row| (0..columns).map(move |column| (row, column)));
+        let size = |&(row, column): &(usize, usize)| rows[row][column].abs();
+        let (row, column) = places.max_by(|one, other| size(one).total_cmp(&size(other))).unwrap();
+        if rows[row][column].abs() <= tolerance {
+            break;
+        }
+        rows.swap(rank, row);
+        let pivot = rows[rank].clone();
+        for row in &mut rows[rank + 1..] {
+            let factor = row[column] / pivot[column];
+            row.iter_mut().zip(&pivot).for_each(|(value, pivot)| *value -= factor * pivot);
+        }
+        rank += 1;
+    }
+    rank
+}
+
+#[test]
+fn low_rank_updates_leave_all_else_of_the_encoder_untouched() {
+    let rows = rows(16, 3);
+    let targets = ["query".to_owned(), "value".to_owned()];
+    let freeze = Freeze::new(&[], 0, 2).unwrap().with_lora(targets.to_vec());
+    let classifier = classifier(0.0).map_network(|network| freeze.apply(network, 0));
+    let lora = Lora::new(&classifier.network, 2, 4.0, &targets, 5).unwrap();
+    let optimizer =
+        AdamW::new(AdamWConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, no_decay: vec![] });
+    let mut learner = Learner::new(classifier, optimizer, 1.0, 1).with_lora(Some(lora));
+    let before = parameters(&learner);
+    let mut losses = Vec::new();
+    for step in 0..12 {
+        let figures;
+        (learner, figures) = learner.step_over(step, &[micro(&rows, &[])], 1e-2).unwrap();
+        losses.push(figures.loss);
+    }
+    let after = parameters(&learner);
+    assert!(losses[11] < 0.9 * losses[0], "{losses:?}");
+    for (path, values) in &after {
+        let target = path.ends_with(".query.weight") || path.ends_with(".value.weight");
+        assert_eq!(*values != before[path], target || path.starts_with("head."), "{path}");
+        if target {
+            let moved: Vec<f64> = values.iter().zip(&before[path]).map(|(a, b)| f64::from(a - b)).collect();
+            let width = (moved.len() as f64).sqrt() as usize;
+            let largest = moved.iter().fold(0.0_f64, |most, value| most.max(value.abs()));
+            let matrix: Vec<Vec<f64>> = moved.chunks(width).map(<[f64]>::to_vec).collect();
+            assert_eq!(rank(matrix, 1e-4 * largest), 2, "{path}");
+        }
+    }
 }

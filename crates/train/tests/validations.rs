@@ -150,6 +150,7 @@ fn what_does_not_fit_model_or_rows_is_refused_by_key() {
         ("freeze", Config { freeze: vec!["encoder".to_owned(), "head".to_owned()], ..config() }),
         ("reinit_layers", Config { reinit_layers: 3, ..config() }),
         ("warmup_steps", Config { warmup_steps: 16, ..config() }),
+        ("lora_targets", Config { lora_rank: 2, lora_targets: vec!["dense".to_owned()], ..config() }),
         ("label_weights", Config { label_weights: [("delta".to_owned(), 2.0)].into(), ..config() }),
     ];
     for (key, config) in cases {
@@ -167,7 +168,8 @@ fn every_option_changes_the_model() {
     run(&world, "plain", &short);
     let plain = fs::read(world.path("plain/model/model.safetensors")).unwrap();
     type Change = fn(&mut Config);
-    let changes: [(&str, Change); 16] = [
+    let changes: [(&str, Change); 17] = [
+        ("lora_rank", |config| config.lora_rank = 2),
         ("accumulation_steps", |config| config.accumulation_steps = 2),
         ("schedule", |config| config.schedule = firebrand_train::ScheduleShape::Constant),
         ("warmup_steps", |config| config.warmup_steps = 5),
