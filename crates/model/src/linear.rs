@@ -1,7 +1,7 @@
 //! An affine map.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Tensor, module::linear};
+use burn::tensor::Tensor;
 use firebrand_kernels::fused;
 
 use crate::{Activation, ModelError, ParameterSource};
@@ -37,17 +37,30 @@ impl Linear {
     /// - `x`: `[…, inputs]`
     /// - output: `[…, outputs]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        linear(x, self.weight.val(), self.bias.as_ref().map(Param::val))
+        self.times_weight(x, self.bias.as_ref().map(Param::val))
     }
 
     /// An activation of [`forward`](Self::forward)'s answer.
     pub(crate) fn activated<const D: usize>(&self, x: Tensor<D>, activation: Activation) -> Tensor<D> {
         let Some(gelu) = activation.gelu() else { return activation.forward(self.forward(x)) };
         // The bias is added in the activation's pass.
-        let x = linear(x, self.weight.val(), None);
+        let x = self.times_weight(x, None);
         let shape = x.dims();
-        let width = shape[D - 1];
-        let rows = shape[..D - 1].iter().product();
-        fused::bias_gelu(x.reshape([1, rows, width]), self.bias.as_ref().map(Param::val), gelu).reshape(shape)
+        let bias = self.bias.as_ref().map(Param::val);
+        fused::bias_gelu(as_rows(x), bias, gelu).reshape(shape)
     }
+
+    fn times_weight<const D: usize>(&self, x: Tensor<D>, bias: Option<Tensor<1>>) -> Tensor<D> {
+        let mut shape = x.dims();
+        let weight = self.weight.val();
+        shape[D - 1] = weight.dims()[1];
+        fused::linear(as_rows(x), weight, bias).reshape(shape)
+    }
+}
+
+/// `[…, width]` → `[1, …, width]`, the dimensions in between taken together.
+pub(crate) fn as_rows<const D: usize>(x: Tensor<D>) -> Tensor<3> {
+    let shape = x.dims();
+    let width = shape[D - 1];
+    x.reshape([1, shape[..D - 1].iter().product(), width])
 }

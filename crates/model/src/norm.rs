@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use firebrand_kernels::fused;
 use serde::{Deserialize, Serialize};
 
+use crate::linear::as_rows;
 use crate::{Dropout, DropoutRng, ModelError, ParameterSource};
 
 /// The shape of a [`LayerNorm`], but for its size.
@@ -50,10 +51,8 @@ impl LayerNorm {
     /// - `x` and output: `[…, size]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let shape = x.dims();
-        let size = shape[D - 1];
-        let rows = shape[..D - 1].iter().product();
         let bias = self.bias.as_ref().map(Param::val);
-        fused::norm(x.reshape([1, rows, size]), self.weight.val(), bias, self.epsilon).reshape(shape)
+        fused::norm(as_rows(x), self.weight.val(), bias, self.epsilon).reshape(shape)
     }
 
     /// The norm of `residual + dropout(x)`.

@@ -26,7 +26,7 @@ fn step(criterion: &mut Criterion) {
     for (rows, length) in SHAPES {
         let batch = Rows::new(std::iter::repeat_n(length, rows));
         let tokens = batch.tokens();
-        let targets: Vec<u32> = (0..rows as u32).map(|row| row % 2).collect();
+        let targets: Vec<[u32; 1]> = (0..rows as u32).map(|row| [row % 2]).collect();
         criterion.bench_function(&format!("training step {rows} x {length}"), |bench| {
             bench.iter(|| {
                 let (moved, figures) = learner.take().unwrap().step(step, &tokens, &targets, 5e-5).unwrap();

@@ -8,7 +8,7 @@ mod transformer_xl;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use firebrand_kernels::fused::softmax_dropout;
+use firebrand_kernels::fused::{self, AttentionOptions};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use context::{Context, LayerContext};
@@ -146,16 +146,26 @@ impl Attention {
         rng: &mut Option<&mut DropoutRng>,
     ) -> Tensor<3> {
         let [rows, length, hidden] = x.dims();
-        let mut query = split_heads(self.query.forward(x.clone()), self.heads);
-        let mut key = split_heads(self.key.forward(x.clone()), self.heads);
-        let value = split_heads(self.value.forward(x), self.heads);
-        if let Some(rotation) = context.rotation {
-            query = rotation.rotate(query);
-            key = rotation.rotate(key);
-        }
-        let scores = match (&self.transformer_xl, &self.disentangled, context.distances) {
-            (Some(part), _, Some(distances)) => part.scores(query, key, distances, context.other_segment),
-            (None, Some(part), Some(distances)) => {
+        let query = self.query.forward(x.clone());
+        let key = self.key.forward(x.clone());
+        let value = self.value.forward(x);
+        let Some(distances) = context.distances else {
+            let (query, key) = match context.rotation {
+                Some(rotation) => (rotation.rotate(query, self.heads), rotation.rotate(key, self.heads)),
+                None => (query, key),
+            };
+            let options = AttentionOptions {
+                heads: self.heads,
+                scale: self.scale,
+                bias: context.bias.cloned(),
+                dropout: self.dropout.mask(rng),
+            };
+            return self.output.forward(fused::attention(query, key, value, options));
+        };
+        let [query, key, value] = [query, key, value].map(|x| split_heads(x, self.heads));
+        let scores = match (&self.transformer_xl, &self.disentangled) {
+            (Some(part), _) => part.scores(query, key, distances, context.other_segment),
+            (None, Some(part)) => {
                 let relative = part.scores(query.clone(), key.clone(), [&self.query, &self.key], distances, rng);
                 let content = query.matmul(key.transpose());
                 match relative {
@@ -163,9 +173,9 @@ impl Attention {
                     None => content,
                 }
             }
-            _ => query.matmul(key.transpose()),
+            (None, None) => query.matmul(key.transpose()),
         };
-        let weights = softmax_dropout(scores, context.bias.cloned(), self.scale, self.dropout.mask(rng));
+        let weights = fused::softmax_dropout(scores, context.bias.cloned(), self.scale, self.dropout.mask(rng));
         let answer = weights.matmul(value).swap_dims(1, 2).reshape([rows, length, hidden]);
         self.output.forward(answer)
     }

@@ -5,9 +5,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 /// The rotation of each position, for heads of one size.
 #[derive(Debug, Clone)]
 pub(crate) struct Rotation {
-    /// `[1, 1, length, size]`.
+    /// `[1, length, 1, size]`.
     cosine: Tensor<4>,
-    /// `[1, 1, length, size]`.
+    /// `[1, length, 1, size]`.
     sine: Tensor<4>,
 }
 
@@ -24,19 +24,22 @@ impl Rotation {
                     half.clone().chain(half)
                 })
                 .collect();
-            Tensor::from_data(TensorData::new(values, [1, 1, length, 2 * half]), device)
+            Tensor::from_data(TensorData::new(values, [1, length, 1, 2 * half]), device)
         };
         Self { cosine: table(f32::cos), sine: table(f32::sin) }
     }
 
-    /// Rotates each pair of numbers, of which one lies in the first half and one in the second.
+    /// Rotates each pair of numbers of a head, of which one lies in the first half and one in the second.
     ///
     /// # Shapes
-    /// - `x` and output: `[rows, heads, length, size]`
-    pub(super) fn rotate(&self, x: Tensor<4>) -> Tensor<4> {
-        let [rows, heads, length, size] = x.dims();
-        let half = |range| x.clone().slice([0..rows, 0..heads, 0..length, range]);
+    /// - `x` and output: `[rows, length, hidden]`, heads one after the other
+    pub(super) fn rotate(&self, x: Tensor<3>, heads: usize) -> Tensor<3> {
+        let [rows, length, hidden] = x.dims();
+        let size = hidden / heads;
+        let x = x.reshape([rows, length, heads, size]);
+        let half = |range| x.clone().slice([0..rows, 0..length, 0..heads, range]);
         let turned = Tensor::cat(vec![half(size / 2..size).neg(), half(0..size / 2)], 3);
-        x * self.cosine.clone() + turned * self.sine.clone()
+        let rotated = x * self.cosine.clone() + turned * self.sine.clone();
+        rotated.reshape([rows, length, hidden])
     }
 }

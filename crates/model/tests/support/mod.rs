@@ -64,10 +64,6 @@ impl Fixture {
         self.expected.get("position_ids_note").is_some()
     }
 
-    pub(crate) fn is_multi_label(&self) -> bool {
-        self.expected["labels"][0].is_array()
-    }
-
     /// Each row's labels: one, or any number where the fixture has 0 or 1 for each label.
     pub(crate) fn labels(&self) -> Vec<Vec<u32>> {
         let row = |row: &Value| match row.as_array() {
