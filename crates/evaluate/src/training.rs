@@ -23,7 +23,7 @@ pub(crate) struct Training {
     pub(crate) steps: Option<u64>,
     /// Whether training ended before the configured epochs.
     pub(crate) stopped_early: Option<bool>,
-    /// The epoch with the lowest validation loss.
+    /// The epoch of the best validation.
     pub(crate) best_epoch: Option<f64>,
     /// Whether the model is that of the best epoch.
     pub(crate) restored_best: Option<bool>,

@@ -7,21 +7,14 @@ mod support;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use firebrand_model::{device, keep_freed_memory};
-use firebrand_train::{AdamW, AdamWConfig, Learner};
+use firebrand_train::{AdamW, AdamWConfig, Freeze, Learner};
 use support::{Rows, SHAPES, criterion, minilm};
 
 fn step(criterion: &mut Criterion) {
     keep_freed_memory();
-    let config = AdamWConfig {
-        beta1: 0.9,
-        beta2: 0.999,
-        epsilon: 1e-8,
-        weight_decay: 0.01,
-        no_decay: AdamWConfig::BIASES_AND_NORMS.map(str::to_owned).to_vec(),
-    };
     let classifier = minilm(&device("flex").unwrap().autodiff());
     // A step hands the learner on; the option holds it between samples.
-    let mut learner = Some(Learner::new(classifier, AdamW::new(config), 1.0, 1));
+    let mut learner = Some(Learner::new(classifier, AdamW::new(adamw()), 1.0, 1));
     let mut step = 0;
     for (rows, length) in SHAPES {
         let batch = Rows::new(std::iter::repeat_n(length, rows));
@@ -38,5 +31,37 @@ fn step(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(name = benches; config = criterion(); targets = step);
+/// With only the highest layer and the head moving.
+fn frozen_step(criterion: &mut Criterion) {
+    keep_freed_memory();
+    let classifier = minilm(&device("flex").unwrap().autodiff());
+    let layers = classifier.network.encoder.layers.len();
+    let words = ["embeddings".to_owned(), format!("layers.0-{}", layers - 2)];
+    let freeze = Freeze::new(&words, 0, layers).unwrap();
+    let classifier = classifier.map_network(|network| freeze.apply(network, 0));
+    let mut learner = Some(Learner::new(classifier, AdamW::new(adamw()), 1.0, 1));
+    let mut step = 0;
+    let batch = Rows::new(std::iter::repeat_n(128, 16));
+    let (tokens, targets) = (batch.tokens(), [[0_u32]; 16]);
+    criterion.bench_function("training step 16 x 128, the top layer alone", |bench| {
+        bench.iter(|| {
+            let (moved, figures) = learner.take().unwrap().step(step, &tokens, &targets, 5e-5).unwrap();
+            learner = Some(moved);
+            step += 1;
+            figures
+        });
+    });
+}
+
+fn adamw() -> AdamWConfig {
+    AdamWConfig {
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        weight_decay: 0.01,
+        no_decay: AdamWConfig::BIASES_AND_NORMS.map(str::to_owned).to_vec(),
+    }
+}
+
+criterion_group!(name = benches; config = criterion(); targets = step, frozen_step);
 criterion_main!(benches);

@@ -4,7 +4,7 @@ use firebrand_model::Classifier;
 use serde::{Deserialize, Serialize};
 
 use crate::state::{EpochFigures, State};
-use crate::{Config, Rows};
+use crate::{Config, Metric, Rows};
 
 /// How training went.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,7 +28,9 @@ pub struct Summary {
     pub steps: u64,
     /// Whether training ended before the configured epochs.
     pub stopped_early: bool,
-    /// The best validation by `early_stopping_metric`.
+    /// The figure that tells which validation is best.
+    pub metric: Metric,
+    /// The best validation.
     pub best: Option<EpochFigures>,
     /// Whether the saved parameters are those of the best validation rather than the last.
     pub restored_best: bool,
@@ -55,6 +57,7 @@ impl Summary {
             validation_rows: validation.len(),
             steps: state.step,
             stopped_early: state.step < total_steps,
+            metric: config.early_stopping_metric,
             best: state.best().copied(),
             restored_best: config.restore_best,
             epochs: state.validations.clone(),

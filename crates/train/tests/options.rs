@@ -6,9 +6,11 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use burn::tensor::Tensor;
 use firebrand_dataset::TokenRow;
-use firebrand_model::{Classifier, StartFrom, Tokens, device, named_parameters};
+use firebrand_model::{Batch, Classifier, StartFrom, Tokens, device, named_parameters};
 use firebrand_train::{AdamW, AdamWConfig, Freeze, LayerDecay, Learner, Lora, MicroBatch, Objective, Reinit};
 use support::{World, rows};
 
@@ -120,6 +122,29 @@ fn frozen_parts_keep_their_bytes_and_get_no_gradient() {
         let frozen = path.starts_with("encoder.embeddings") || path.starts_with("encoder.layers.0.");
         assert_eq!(*values == before[path], frozen, "{path}");
     }
+}
+
+/// Whether a tensor was made outside of any graph: only then may it become a leaf of one.
+fn is_outside(tensor: Tensor<3>) -> bool {
+    catch_unwind(AssertUnwindSafe(|| tensor.require_grad())).is_ok()
+}
+
+#[test]
+fn nothing_is_computed_backwards_below_the_lowest_layer_that_moves() {
+    let rows = rows(4, 3);
+    let outside = |words: &[&str]| {
+        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+        let freeze = Freeze::new(&words, 0, 2).unwrap();
+        let classifier = classifier(0.0).map_network(|network| freeze.apply(network, 0));
+        let batch = Batch::new(&micro(&rows, &[]).rows, classifier.pad_token_id(), &classifier.device()).unwrap();
+        // After the embeddings, the first layer and the second.
+        let states = classifier.network.encoder.hidden_states(&batch);
+        states.into_iter().map(is_outside).collect::<Vec<_>>()
+    };
+    assert_eq!(outside(&[]), [false, false, false]);
+    assert_eq!(outside(&["embeddings"]), [true, false, false]);
+    assert_eq!(outside(&["embeddings", "layers.0"]), [true, true, false]);
+    assert_eq!(outside(&["encoder"]), [true, true, true]);
 }
 
 #[test]

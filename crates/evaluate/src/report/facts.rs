@@ -19,7 +19,7 @@ pub(super) fn section(report: &Report<'_>) -> String {
         facts.push(("Training steps", count(steps)));
     }
     if let Some(epoch) = training.best_epoch {
-        facts.push(("Lowest validation loss", format!("epoch {epoch}")));
+        facts.push(("Best validation", format!("epoch {epoch}")));
     }
     if let Some(early) = training.stopped_early {
         facts.push(("Stopped early", if early { "yes" } else { "no" }.to_owned()));

@@ -97,7 +97,7 @@ pub(super) fn training(report: &Report<'_>) -> String {
         return String::new();
     }
     let kept = mark.map(|epoch| {
-        format!("The model is that of epoch {epoch}, which had the lowest validation loss (dashed line).")
+        format!("The model is that of epoch {epoch}, which did best on the validation part (dashed line).")
     });
     section("Training", &kept.unwrap_or_default(), &format!("<div class=\"pair\">{}</div>", charts.concat()))
 }
