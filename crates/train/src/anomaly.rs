@@ -72,8 +72,8 @@ impl LossWatch {
 
     /// Takes in a step's loss; says what is wrong when it is more than `factor` times the running mean (0: never).
     ///
-    /// A mean below `guess`, the loss of guessing evenly, counts as that: a model that has all but learned its rows meets a hard one now and
-    /// then, which is no breakdown.
+    /// A mean below `guess`, the loss of guessing evenly, counts as that: a model that has all but learned its rows meets a
+    /// hard one now and then, which is no breakdown.
     pub(crate) fn add(&mut self, loss: f64, factor: f64, guess: f64) -> Option<String> {
         let mean = if self.weight > 0.0 { self.sum / self.weight } else { loss };
         self.sum = self.sum * Self::KEPT + loss * (1.0 - Self::KEPT);

@@ -111,7 +111,8 @@ fn test(config: &Config, io: &StageIo, classifier: &Classifier, rows: &Rows) -> 
     Ok(found)
 }
 
-/// Steps before and after one over which the fall is taken: half a tenfold of the rate each, so that a batch or two decide nothing.
+/// Steps before and after one over which the fall is taken: half a tenfold of the rate each, so that a batch or two decide
+/// nothing.
 const SPAN: usize = 7;
 
 /// The rate at which the losses, over equal ratios of rates, fall fastest on their way to the lowest.

@@ -20,8 +20,8 @@ pub enum ClassWeights {
 
 /// The weight of each label, by index; `None` where all weigh the same. Given weights take the place of the counted ones.
 ///
-/// Counted as scikit-learn's `balanced` does, rows over labels times rows of the label, so that the mean weight of a row is 1. Where
-/// a row may have several labels: rows without the label over rows with it.
+/// Counted as scikit-learn's `balanced` does, rows over labels times rows of the label, so that the mean weight of a row is
+/// 1. Where a row may have several labels: rows without the label over rows with it.
 ///
 /// # Errors
 /// A configuration error when a weight is given to a label that does not exist.

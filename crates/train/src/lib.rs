@@ -7,8 +7,8 @@
 //! Everything that decides a step is a function of configuration, seed and step: the order of rows, dropout's masks, the
 //! learning rate. A run that is stopped goes on from its last checkpoint and ends with the same bytes.
 //!
-//! It leaves `model/` (the hub's layout, without tokenizer), `metrics.jsonl`, `summary.json` and, where wanted, `tensorboard/` and
-//! `best/`, none with times in it.
+//! It leaves `model/` (the hub's layout, without tokenizer), `metrics.jsonl`, `summary.json` and, where wanted,
+//! `tensorboard/`, `best/` and `learning_rate.json`, none with times in it.
 //! `checkpoints/` is there while training runs and removed at the end: only an interrupted run needs it, and what it holds
 //! depends on where it was interrupted.
 

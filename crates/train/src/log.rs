@@ -68,7 +68,8 @@ pub(crate) struct MetricsLog {
 
 impl MetricsLog {
     /// Opens the file and keeps the lines of steps up to `step`: what an interrupted run wrote beyond its checkpoint
-    /// will be written again. TensorBoard's file, in the directory `events`, is made anew from them. The kept lines take the file's place as a whole, so that a kill here loses none.
+    /// will be written again. TensorBoard's file, in the directory `events`, is made anew from them. The kept lines take the
+    /// file's place as a whole, so that a kill here loses none.
     pub(crate) fn open(path: &Path, step: u64, events: Option<&Path>) -> Result<Self> {
         let kept = match fs::read_to_string(path) {
             Ok(text) => text

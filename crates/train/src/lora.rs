@@ -1,10 +1,10 @@
 //! Low-rank updates of chosen weights, everything else of the encoder standing still
 //! ([arXiv 2106.09685](https://arxiv.org/abs/2106.09685)).
 //!
-//! A chosen weight is `W + s A B`, with `W` as it was pretrained, `A` of few columns and `B` of few rows; only `A` and `B` are trained. The
-//! network always holds the sum, so that nothing has to be merged at the end and every family, device and file works as before. The
-//! gradients of `A` and `B` follow from the sum's: `s dW Bᵀ` and `s Aᵀ dW`. What is saved over training everything is the optimiser's memory
-//! and its pass over the weights, not the gradient of the sum.
+//! A chosen weight is `W + s A B`, with `W` as it was pretrained, `A` of few columns and `B` of few rows; only `A` and `B` are
+//! trained. The network always holds the sum, so that nothing has to be merged at the end and every family, device and file
+//! works as before. The gradients of `A` and `B` follow from the sum's: `s dW Bᵀ` and `s Aᵀ dW`. What is saved over training
+//! everything is the optimiser's memory and its pass over the weights, not the gradient of the sum.
 
 use std::collections::BTreeMap;
 

@@ -8,9 +8,9 @@ use rand_chacha::rand_core::SeedableRng;
 
 use crate::depth::depth;
 
-/// Gives the `count` highest layers, and a dense map of the head that comes with the pretrained model where `pooler` says so, the weights of
-/// a model that was never trained ([arXiv 2006.05987](https://arxiv.org/abs/2006.05987): what the top learned was for
-/// pretraining's task). Weights are drawn from a normal distribution, norms are 1, biases 0.
+/// Gives the `count` highest layers, and a dense map of the head that comes with the pretrained model where `pooler` says so,
+/// the weights of a model that was never trained ([arXiv 2006.05987](https://arxiv.org/abs/2006.05987): what the top learned
+/// was for pretraining's task). Weights are drawn from a normal distribution, norms are 1, biases 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reinit {
     /// Layers, from the top.

@@ -3,7 +3,8 @@
 //! A file is a row of records: the length of the data (u64), a masked CRC-32C of it, the data, and one of the data
 //! (`tensorflow/core/lib/io/record_writer.h`). The data is an `Event` of protocol buffers, of which a few fields are written.
 //!
-//! Events have a wall time in seconds. Here it is the step: equal runs write equal bytes, and TensorBoard's relative axis counts steps.
+//! Events have a wall time in seconds. Here it is the step: equal runs write equal bytes, and TensorBoard's relative axis
+//! counts steps.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
