@@ -128,7 +128,7 @@ fn pairs_of_texts_go_all_the_way() {
     let row = |row: usize| {
         let (first, second) =
             (["a dog", "the cat", "one bee"][row % 3], ["barks", "purrs", "hums"][(row + row % 2) % 3]);
-        format!("{first} {row},it {second} {row},{}\n", if row % 2 == 0 { "yes" } else { "no" })
+        format!("{first} {row},it {second} {row},{}\n", if row.is_multiple_of(2) { "yes" } else { "no" })
     };
     project.write("reviews.csv", "first,second,label\n".to_owned() + &(0..60).map(row).collect::<String>());
     project.configure("[tokenize]", "[clean]\ntext_column = \"first\"\npair_column = \"second\"\n\n[tokenize]");

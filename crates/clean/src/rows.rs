@@ -60,7 +60,7 @@ pub(crate) fn read(files: &[SourceFile], settings: &Settings, report: &mut Repor
             let table = read_table(file)?;
             let columns = Columns::find(&file.name, table.names(), settings)?;
             let labels = labels_of(table.as_ref(), columns.label, settings)?;
-            from_table(index, file, table.as_ref(), &columns, labels, report, &mut seen, &mut rows)?;
+            from_table((index, file), table.as_ref(), &columns, labels, report, (&mut seen, &mut rows))?;
         }
         progress.inc(1);
     }
@@ -88,14 +88,12 @@ fn labels_of(table: &dyn Table, column: usize, settings: &Settings) -> Result<Ve
 }
 
 fn from_table(
-    index: usize,
-    file: &SourceFile,
+    (index, file): (usize, &SourceFile),
     table: &dyn Table,
     columns: &Columns,
     labels: Vec<Option<Vec<String>>>,
     report: &mut Report,
-    seen: &mut Seen,
-    rows: &mut Vec<Row>,
+    (seen, rows): (&mut Seen, &mut Vec<Row>),
 ) -> Result<()> {
     let name = |place: usize| table.names().get(place).cloned().unwrap_or_default();
     report.columns(name(columns.text), columns.pair.map(name), name(columns.label), columns.group.map(name));

@@ -36,7 +36,8 @@ fn open(name: &str) -> Result<Weights, String> {
 
 #[test]
 fn every_kind_of_float_is_read() {
-    let kinds: [(&str, fn(f32) -> f32); 5] = [
+    type Rounding = fn(f32) -> f32;
+    let kinds: [(&str, Rounding); 5] = [
         ("float64.bin", |value| value),
         ("float32.bin", |value| value),
         ("protocol4.bin", |value| value),

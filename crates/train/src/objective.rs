@@ -32,6 +32,7 @@ pub(crate) struct Targets {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each step, and it is not moved about")]
 enum Truth {
     /// `[rows]`: the index of each row's label, all rows weighing the same.
     One(Tensor<1, Int>),

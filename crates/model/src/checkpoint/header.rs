@@ -3,7 +3,7 @@
 //! The `safetensors` crate reads it into several copies of growing size; a hostile header of many small numbers takes it
 //! thirty times the file's size. This reader keeps what it needs as it goes, and refuses a name that stands twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::fmt;
 
 use safetensors::tensor::Dtype;
@@ -118,10 +118,13 @@ impl<'de> Deserialize<'de> for Header {
                         }
                         let strings = access.next_value::<Option<Distinct<String, STRINGS>>>()?;
                         header.strings = strings.map(|Distinct(strings)| strings).unwrap_or_default();
-                    } else if header.tensors.contains_key(&key) {
-                        return Err(twice(&key));
-                    } else {
-                        header.tensors.insert(key, access.next_value()?);
+                        continue;
+                    }
+                    match header.tensors.entry(key) {
+                        btree_map::Entry::Occupied(entry) => return Err(twice(entry.key())),
+                        btree_map::Entry::Vacant(entry) => {
+                            entry.insert(access.next_value()?);
+                        }
                     }
                 }
                 Ok(header)

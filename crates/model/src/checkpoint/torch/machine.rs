@@ -76,7 +76,7 @@ impl<'a> Machine<'a> {
                 // EMPTY_TUPLE, TUPLE, TUPLE1, TUPLE2, TUPLE3
                 b')' => self.tuple(self.stack.len())?,
                 b't' => {
-                    let start = self.to_mark()?;
+                    let start = self.take_mark()?;
                     self.tuple(start)?;
                 }
                 0x85..=0x87 => {
@@ -93,7 +93,7 @@ impl<'a> Machine<'a> {
                     self.set_items(start)?;
                 }
                 b'u' => {
-                    let start = self.to_mark()?;
+                    let start = self.take_mark()?;
                     self.set_items(start)?;
                 }
                 // BINPUT, LONG_BINPUT, MEMOIZE, BINGET, LONG_BINGET
@@ -216,7 +216,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn to_mark(&mut self) -> Result<usize, String> {
+    fn take_mark(&mut self) -> Result<usize, String> {
         self.marks.pop().ok_or_else(|| "a mark is missing on its stack".to_owned())
     }
 
