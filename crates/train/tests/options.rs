@@ -68,7 +68,7 @@ fn four_batches_of_eight_are_one_of_thirty_two() {
             }
             found
         };
-        let whole = run(&[0..28]);
+        let whole = run(std::slice::from_ref(&(0..28)));
         let parts = run(&[0..8, 8..16, 16..24, 24..28]);
         for (whole, parts) in whole.iter().zip(&parts) {
             assert!((whole.loss - parts.loss).abs() < 2e-5, "{whole:?} {parts:?}");

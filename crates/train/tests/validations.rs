@@ -53,7 +53,8 @@ fn the_metric_decides_which_parameters_are_kept() {
     let world = World::new();
     let config = Config { eval_steps: 1, epochs: 3, early_stopping_patience: 0, ..config() };
     let by_loss = run(&world, "loss", &config);
-    let figures: [(Metric, fn(&EpochFigures) -> f64); 3] = [
+    type Figure = fn(&EpochFigures) -> f64;
+    let figures: [(Metric, Figure); 3] = [
         (Metric::Loss, |found| -found.validation_loss),
         (Metric::Accuracy, |found| found.validation_accuracy),
         (Metric::MacroF1, |found| found.validation_macro_f1),
