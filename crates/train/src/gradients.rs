@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Gradients as BurnGradients, Tensor};
-
-use crate::host::{on_host, sum_of_squares};
+use burn::tensor::{Device, Gradients as BurnGradients, Tensor};
+use firebrand_kernels::fused;
 
 /// Gradients of parameters, flattened, by path. A parameter that the loss does not reach has none.
 #[derive(Debug)]
@@ -68,6 +67,11 @@ impl Gradients {
     }
 }
 
+/// Whether a device's tensors lie in this process's memory.
+fn on_host(device: &Device) -> bool {
+    ["flex", "ndarray"].iter().any(|name| firebrand_model::device(name).is_ok_and(|host| host == *device))
+}
+
 /// Collects gradients and measures them.
 #[derive(Default)]
 struct Taker {
@@ -79,13 +83,9 @@ struct Taker {
 }
 
 impl Taker {
-    fn add(&mut self, path: String, mut gradient: Tensor<1>) {
-        let device = gradient.device();
-        if on_host(&device) {
-            // Handed over and back: the values are not copied.
-            let data = gradient.into_data();
-            self.on_host += data.as_slice::<f32>().map_or(f64::NAN, sum_of_squares);
-            gradient = Tensor::from_data(data, &device);
+    fn add(&mut self, path: String, gradient: Tensor<1>) {
+        if on_host(&gradient.device()) {
+            self.on_host += fused::sum_of_squares(gradient.clone());
         } else {
             self.elsewhere.push((gradient.clone() * gradient.clone()).sum());
         }

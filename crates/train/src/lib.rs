@@ -24,7 +24,6 @@ mod ema;
 mod finder;
 mod freeze;
 mod gradients;
-mod host;
 mod interrupt;
 mod label_weights;
 mod learner;
