@@ -70,7 +70,9 @@ fn workspace(root: &Path) {
     for slot in SLOTS {
         krate(slot, &[("src/lib.rs", BUILT_IN), ("src/main.rs", MAIN)]);
     }
-    krate("serve", &[("src/main.rs", "fn main() {}\n")]);
+    for program in ["serve", "inspect"] {
+        krate(program, &[("src/main.rs", "fn main() {}\n")]);
+    }
     fs::write(root.join("my.toml"), "").unwrap();
 }
 
