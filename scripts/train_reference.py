@@ -48,6 +48,7 @@ def arguments() -> argparse.Namespace:
     add("--weight-decay", type=float, default=0.01, help="default: %(default)s")
     add("--max-length", type=int, default=128, help="in tokens, special tokens included (default: %(default)s)")
     add("--train-rows", type=int, default=0, help="only the first so many training rows; 0: all (default: %(default)s)")
+    add("--bf16", action="store_true", help="under bf16 autocast")
     add("--save", type=Path, metavar="DIR", help="keep the last seed's model here")
     return parser.parse_args()
 
@@ -112,6 +113,7 @@ def train(seed: int, options: argparse.Namespace, work: str) -> dict:
             metric_for_best_model="eval_loss",
             seed=seed,
             use_cpu=True,
+            bf16=options.bf16,
             dataloader_pin_memory=False,
             report_to="none",
             disable_tqdm=True,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Fine-tunes a pretrained language model into a text classifier, stage by stage.
 ///
@@ -42,7 +42,11 @@ pub(crate) enum Command {
     /// Questions about pretrained models.
     #[command(subcommand)]
     Model(Model),
-    /// Runs the benchmarks.
+    /// Runs the benchmarks, by criterion.
+    ///
+    /// They are compiled as the stages are: what is measured is what runs, and burn is compiled once. So it is not `cargo
+    /// bench`, whose profile would compile every dependency anew. Their figures stay in `criterion/` of cargo's target
+    /// directory, and the next run says what changed. The comparison with Python's transformers is `scripts/compare_trainer.py`.
     Bench(Bench),
 }
 
@@ -180,6 +184,31 @@ pub(crate) struct Inspect {
 
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
+    /// Which of them [default: all].
+    pub(crate) suite: Option<Suite>,
     /// Only the benchmarks whose names contain this.
+    #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Option<String>,
+}
+
+/// The benchmarks of a crate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Suite {
+    /// The fused operations, beside those that Burn has.
+    Kernels,
+    /// Batching and the forward pass.
+    Model,
+    /// The training step.
+    Train,
+}
+
+impl Suite {
+    /// Its benchmarks' targets; no other crate has any of these names.
+    pub(crate) fn targets(self) -> &'static [&'static str] {
+        match self {
+            Self::Kernels => &["kernels", "operations", "step"],
+            Self::Model => &["batching", "forward"],
+            Self::Train => &["training"],
+        }
+    }
 }

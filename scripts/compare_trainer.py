@@ -1,0 +1,354 @@
+#!/usr/bin/env python3
+"""How fast is training here beside transformers in torch, on this machine? Alternates both, in processes of their own, over
+several rounds, and prints medians and their ratios.
+
+By default it times the training step at fixed lengths, with random weights, dropout on: forward, loss, backward, clipping,
+AdamW and schedule. With --whole it times a whole fine-tuning of a configuration instead: the stages tokenize, train and
+evaluate here, and train_reference.py, which is Trainer, with the same rows, weights and recipe.
+
+The baselines (--modes), none of them hidden: torch in fp32 as installed; the same with glibc's allocator told to keep its
+pages, as this project's programs do; bf16 autocast; and bf16 with that allocator.
+
+Let nothing else run beside it. Needs the packages of requirements.txt. Nothing is downloaded but what the configuration of
+--whole names.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from importlib import metadata
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = ROOT / "scripts"
+RUN = "compare-trainer"
+
+# What `keep_freed_memory` of crates/model sets.
+KEEP_FREED_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
+    "MALLOC_TOP_PAD_": str(64 << 20),
+}
+OURS = "firebrand"
+# By name: torch's flags, and its environment.
+MODES = {
+    "fp32": ([], {}),
+    "fp32-tuned": ([], KEEP_FREED_MEMORY),
+    "bf16": (["--bf16"], {}),
+    "bf16-tuned": (["--bf16"], KEEP_FREED_MEMORY),
+}
+
+
+def bert(layers: int, width: int) -> dict:
+    return {
+        "model_type": "bert", "vocab_size": 30522, "hidden_size": width, "num_hidden_layers": layers, "num_attention_heads": 12,
+        "intermediate_size": 4 * width, "max_position_embeddings": 512, "type_vocab_size": 2, "hidden_act": "gelu",
+        "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1,
+    }  # fmt: skip
+
+
+SHAPES = {"minilm": bert(6, 384), "bert-base": bert(12, 768)}
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--modes", nargs="*", choices=MODES, default=["fp32", "fp32-tuned", "bf16"], help="baselines; none: this project alone (default: fp32 fp32-tuned bf16)")
+    add("--threads", type=int, default=2, help="of each side (default: %(default)s)")
+    add("--json", action="store_true", help="print one JSON object")
+    step = parser.add_argument_group("the training step")
+    add = step.add_argument
+    add("--shapes", nargs="+", choices=SHAPES, default=["minilm"], help="default: minilm")
+    add("--rows", type=int, nargs="+", default=[16], metavar="N", help="rows of a batch (default: 16)")
+    add("--lengths", type=int, nargs="+", default=[128, 32], metavar="N", help="tokens of a row, at most 512 (default: 128 32)")
+    add("--rounds", type=int, default=5, help="each round is a process of each side (default: %(default)s)")
+    add("--warmup", type=int, default=2, help="steps of a round that are not counted (default: %(default)s)")
+    add("--steps", type=int, default=10, help="steps of a round that are (default: %(default)s)")
+    whole = parser.add_argument_group("the whole fine-tuning")
+    add = whole.add_argument
+    add("--whole", action="store_true", help="time it, rather than the step")
+    add("--config", type=Path, default=ROOT / "configs/quickstart.toml", help="the run's configuration (default: quickstart's)")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="over the configuration; run.name is always " + RUN)
+    add("--seeds", type=int, nargs="+", default=[42, 43, 44], help="a round each (default: 42 43 44)")
+    options = parser.parse_args()
+    if min(options.threads, options.rounds, options.steps, *options.rows, *options.lengths) < 1 or options.warmup < 0:
+        parser.error("counts must be at least 1")
+    if max(options.lengths) > 512:
+        parser.error("the models have 512 positions")
+    return options
+
+
+def run(command: list, threads: int, environment: dict | None = None) -> tuple[str, float, float]:
+    """A command's stdout, its seconds, and the largest resident memory, in MiB, of it or any process that it waited for.
+
+    Such a figure can be no less than this process's own memory, which is why nothing large is imported here.
+    """
+    count = str(threads)
+    variables = os.environ | {name: count for name in ("RAYON_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    variables |= {"TOKENIZERS_PARALLELISM": "true" if threads > 1 else "false"} | (environment or {})
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as log:
+        started = time.perf_counter()
+        child = subprocess.Popen([str(word) for word in command], stdout=output, stderr=log, stdin=subprocess.DEVNULL, cwd=ROOT, env=variables)
+        try:
+            _, status, usage = os.wait4(child.pid, 0)
+        except KeyboardInterrupt:
+            # It was interrupted as well; it is waited for, so that none goes on behind the prompt.
+            child.wait()
+            raise
+        seconds = time.perf_counter() - started
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode != 0:
+            log.seek(0)
+            raise RuntimeError(f"`{' '.join(map(str, command))}` ended with {child.returncode}:\n{log.read()[-4000:]}")
+        output.seek(0)
+        # In KiB, but on macOS in bytes.
+        return output.read(), seconds, usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def spread(values: list[float]) -> dict:
+    return {"median": statistics.median(values), "range": [min(values), max(values)], "rounds": values}
+
+
+def steps_program(threads: int) -> str:
+    """Builds crates/train/examples/steps.rs in the profile that the stages run in."""
+    # Of the whole workspace, so that cargo unites the same features as for the stages, and compiles nothing twice.
+    command = ["cargo", "build", "--workspace", "--example", "steps", "--message-format=json"]
+    for line in run(command, threads)[0].splitlines():
+        message = json.loads(line)
+        if message.get("executable") and message["target"]["name"] == "steps":
+            return message["executable"]
+    raise RuntimeError("cargo built no program `steps`")
+
+
+def compare_steps(options: argparse.Namespace) -> list[dict]:
+    program = steps_program(options.threads)
+    results = []
+    with tempfile.TemporaryDirectory() as directory:
+        for shape in options.shapes:
+            (Path(directory) / "config.json").write_text(json.dumps(SHAPES[shape]))
+            for rows in options.rows:
+                for length in options.lengths:
+                    results.append(compare_step(options, program, directory, shape, rows, length))
+    return results
+
+
+def compare_step(options: argparse.Namespace, program: str, directory: str, shape: str, rows: int, length: int) -> dict:
+    sizes = [directory, rows, length, options.warmup, options.steps]
+    torch = [sys.executable, SCRIPTS / "torch_steps.py", *sizes, "--threads", options.threads]
+    commands = {OURS: ([program, *sizes], {})} | {mode: (torch + MODES[mode][0], MODES[mode][1]) for mode in options.modes}
+    milliseconds, memory, answers = {}, {}, {}
+    for number in range(options.rounds):
+        for name, (command, environment) in commands.items():
+            output, _, peak = run(command, options.threads, environment)
+            answers[name] = json.loads(output)
+            milliseconds.setdefault(name, []).append(statistics.median(answers[name]["milliseconds"]))
+            memory.setdefault(name, []).append(peak)
+            say(f"{shape} {rows} x {length}, round {number + 1} of {options.rounds}: {name} {milliseconds[name][-1]:.0f} ms")
+    if len({answer["parameters"] for answer in answers.values()}) != 1:
+        raise RuntimeError("the sides trained models of other sizes")
+    sides = {
+        name: {
+            "milliseconds": spread(milliseconds[name]),
+            "samples_per_second": rows * 1e3 / statistics.median(milliseconds[name]),
+            "peak_rss_mib": spread(memory[name]),
+            # Of the first and the last step: the same rows again and again are learnt by heart.
+            "losses": answers[name]["losses"],
+        }
+        for name in commands
+    }
+    return {
+        "shape": shape,
+        "rows": rows,
+        "length": length,
+        "parameters": answers[OURS]["parameters"],
+        "sides": sides,
+        "ratios": ratios(sides, {"speed": "milliseconds"}),
+    }
+
+
+def ratios(sides: dict, speeds: dict[str, str]) -> dict:
+    """Of medians, by baseline: how many times faster this project is, and which share of the memory it takes."""
+    ours = sides[OURS]
+    return {
+        name: {key: theirs[figure]["median"] / ours[figure]["median"] for key, figure in speeds.items()}
+        | {"memory": ours["peak_rss_mib"]["median"] / theirs["peak_rss_mib"]["median"]}
+        for name, theirs in sides.items()
+        if name != OURS
+    }
+
+
+class Firebrand:
+    """The stages of the configuration, in a run of this script's own."""
+
+    def __init__(self, options: argparse.Namespace):
+        self.threads = options.threads
+        config = options.config.resolve()
+        # The baselines of evaluate have no counterpart in Trainer.
+        settings = [*options.set, f"run.name={RUN}", "evaluate.baselines=false", f"tokenize.threads={options.threads}"]
+        self.which = [config, *(word for setting in settings for word in ("--set", setting))]
+
+    def stage(self, name: str, *more: str) -> tuple[float, float]:
+        """Seconds and peak memory of a stage's command, cargo's look at what is built included."""
+        return run(["cargo", "xtask", "stage", name, *self.which, *more], self.threads)[1:]
+
+    def directory(self) -> Path:
+        return ROOT / json.loads(run(["cargo", "xtask", "status", *self.which, "--json"], self.threads)[0])["directory"]
+
+    def fine_tuning(self, seed: int, directory: Path) -> dict:
+        more = ["--force", "--set", f"train.seed={seed}"]
+        stages = {name: self.stage(name, *more) for name in ("tokenize", "train", "evaluate")}
+        test = json.loads((directory / "evaluate/metrics.json").read_text())["test"]
+        return {
+            # The stage's process from its start to its end: loading, validation, checkpoints and writing included.
+            "training_seconds": stages["train"][0],
+            "end_to_end_seconds": sum(seconds for seconds, _ in stages.values()),
+            "peak_rss_mib": max(peak for _, peak in stages.values()),
+            "accuracy": test["accuracy"],
+        }
+
+
+def trainer(mode: str, seed: int, directory: Path, recipe: dict, rows: int, options: argparse.Namespace) -> dict:
+    flags, environment = MODES[mode]
+    command = [sys.executable, SCRIPTS / "train_reference.py", "--data", directory, "--seeds", seed, "--threads", options.threads, *flags]
+    command += [word for key, value in recipe.items() for word in (f"--{key.replace('_', '-')}", value)]
+    output, seconds, peak = run(command, options.threads, environment)
+    training = json.loads(output)["trainings"][0]
+    if training["rows"]["train"] != rows:
+        raise ValueError(f"Trainer saw {training['rows']['train']} training rows, the train stage {rows}")
+    return {
+        # `trainer.train()` alone: without imports, loading and tokenizing.
+        "training_seconds": training["seconds"],
+        "end_to_end_seconds": seconds,
+        "peak_rss_mib": peak,
+        "accuracy": training["accuracy"],
+    }
+
+
+def compare_whole(options: argparse.Namespace) -> dict:
+    ours = Firebrand(options)
+    for name in ("fetch", "clean", "split", "augment", "tokenize"):
+        ours.stage(name)
+    directory = ours.directory()
+    found: dict[str, list[dict]] = {}
+    recipe, rows = None, 0
+    for number, seed in enumerate(options.seeds):
+        # Every round begins with another side, so that none always follows the same one; the first with ours, which tells the recipe.
+        sides = [OURS, *options.modes]
+        turn = number % len(sides)
+        for name in sides[turn:] + sides[:turn]:
+            figures = ours.fine_tuning(seed, directory) if name == OURS else trainer(name, seed, directory, recipe, rows, options)
+            if recipe is None:
+                recipe, rows = recipe_of(directory)
+            found.setdefault(name, []).append(figures)
+            say(f"seed {seed}: {name} {figures['training_seconds']:.1f} s, {figures['end_to_end_seconds']:.1f} s end to end, accuracy {figures['accuracy']:.4f}")
+    seen = rows * recipe["epochs"]
+    sides = {
+        name: {key: spread([figures[key] for figures in rounds]) for key in rounds[0]}
+        | {"samples_per_second": seen / statistics.median(figures["training_seconds"] for figures in rounds)}
+        for name, rounds in found.items()
+    }
+    speeds = {"training": "training_seconds", "end_to_end": "end_to_end_seconds"}
+    return {
+        "config": str(options.config),
+        "recipe": recipe,
+        "training_rows": rows,
+        "seeds": options.seeds,
+        "sides": sides,
+        "ratios": ratios(sides, speeds),
+        "accuracy_differences": {name: sides[OURS]["accuracy"]["median"] - side["accuracy"]["median"] for name, side in sides.items() if name != OURS},
+    }
+
+
+def recipe_of(directory: Path) -> tuple[dict, int]:
+    """What train_reference.py is told, and the number of training rows. Refuses what Trainer would not do alike."""
+    train = json.loads((directory / "train/manifest.json").read_text())["config"]
+    summary = json.loads((directory / "train/summary.json").read_text())
+    if summary["stopped_early"]:
+        raise ValueError("training stopped early, which Trainer is not told to: set train.early_stopping_patience=0")
+    alike = {
+        "accumulation_steps": 1, "schedule": "linear", "warmup_steps": 0, "layer_decay": 1.0, "max_grad_norm": 1.0, "adam_beta1": 0.9,
+        "adam_beta2": 0.999, "adam_epsilon": 1e-8, "lora_rank": 0, "freeze": [], "restore_best": True, "eval_steps": 0, "eval_batch_size": 64,
+        "early_stopping_metric": "loss", "ema_decay": 0.0, "r_drop": 0.0, "label_smoothing": 0.0, "focal_gamma": 0.0,
+        "sampling": "shuffled", "class_weights": "none", "label_weights": {}, "unfreeze_steps": 0, "reinit_layers": 0, "find_learning_rate": "off",
+        "hidden_dropout": -1.0, "attention_dropout": -1.0, "classifier_dropout": -1.0, "pooling": "",
+    }  # fmt: skip
+    for key, value in alike.items():
+        if train.get(key, value) != value:
+            raise ValueError(f"train.{key} is {train[key]}; the comparison with Trainer is made with {value}")
+    recipe = {key: train[key] for key in ("epochs", "batch_size", "learning_rate", "warmup_ratio", "weight_decay")}
+    recipe["max_length"] = json.loads((directory / "tokenize/manifest.json").read_text())["config"]["max_length"]
+    return recipe, summary["training_rows"]
+
+
+def machine() -> dict:
+    processor = platform.processor() or platform.machine()
+    information = Path("/proc/cpuinfo")
+    if information.is_file():
+        names = [line.split(":", 1)[1].strip() for line in information.read_text().splitlines() if line.startswith("model name")]
+        processor = names[0] if names else processor
+    versions = {name: metadata.version(name) for name in ("torch", "transformers")}
+    return {"processor": processor, "cores": os.cpu_count(), "load_before": os.getloadavg()[0], "python": platform.python_version()} | versions
+
+
+def print_table(result: dict) -> None:
+    print(", ".join(f"{key} {value}" for key, value in result["machine"].items()) + f", {result['threads']} threads each")
+    for part in result.get("steps", []):
+        print(f"\n{part['shape']}, {part['rows']} x {part['length']}, {part['parameters'] / 1e6:.1f} M parameters")
+        print(f"{'':12}{'ms a step':>10}{'range':>18}{'samples/s':>11}{'peak MiB':>10}{'speed':>9}{'memory':>9}")
+        for name, side in part["sides"].items():
+            low, high = side["milliseconds"]["range"]
+            row = f"{name:12}{side['milliseconds']['median']:10.1f}{f'{low:.1f}-{high:.1f}':>18}{side['samples_per_second']:11.1f}{side['peak_rss_mib']['median']:10.0f}"
+            print(row + shares(part["ratios"].get(name)))
+    if "whole" in result:
+        whole = result["whole"]
+        print(f"\n{whole['config']}, seeds {' '.join(map(str, whole['seeds']))}")
+        print(f"{'':12}{'training s':>11}{'end to end s':>14}{'samples/s':>11}{'accuracy':>10}{'range':>16}{'peak MiB':>10}{'training':>9}{'whole':>9}{'memory':>9}")
+        for name, side in whole["sides"].items():
+            low, high = side["accuracy"]["range"]
+            row = f"{name:12}{side['training_seconds']['median']:11.1f}{side['end_to_end_seconds']['median']:14.1f}{side['samples_per_second']:11.1f}"
+            row += f"{side['accuracy']['median']:10.4f}{f'{low:.4f}-{high:.4f}':>16}{side['peak_rss_mib']['median']:10.0f}"
+            print(row + shares(whole["ratios"].get(name)))
+    print(f"\nThe last columns: how many times faster than this baseline {OURS} is, and which share of its memory it takes.")
+
+
+def shares(values: dict | None) -> str:
+    return "".join(f"{value:8.2f}x" for value in values.values()) if values else ""
+
+
+def main() -> int:
+    options = arguments()
+    tuned = [mode for mode in options.modes if MODES[mode][1]]
+    if tuned and platform.libc_ver()[0] != "glibc":
+        say(f"no {' and '.join(tuned)}: only glibc's allocator is told so")
+        options.modes = [mode for mode in options.modes if mode not in tuned]
+    result = {"threads": options.threads}
+    try:
+        result = {"machine": machine()} | result
+        if options.whole:
+            result["whole"] = compare_whole(options)
+        else:
+            result["steps"] = compare_steps(options)
+    except (OSError, ValueError, RuntimeError, metadata.PackageNotFoundError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    if options.json:
+        print(json.dumps(result, indent=2))
+    else:
+        print_table(result)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
