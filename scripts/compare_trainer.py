@@ -278,14 +278,18 @@ def recipe_of(directory: Path) -> tuple[dict, int]:
     alike = {
         "accumulation_steps": 1, "schedule": "linear", "warmup_steps": 0, "layer_decay": 1.0, "max_grad_norm": 1.0, "adam_beta1": 0.9,
         "adam_beta2": 0.999, "adam_epsilon": 1e-8, "lora_rank": 0, "freeze": [], "restore_best": True, "eval_steps": 0, "eval_batch_size": 64,
-        "early_stopping_metric": "loss", "ema_decay": 0.0, "r_drop": 0.0, "label_smoothing": 0.0, "focal_gamma": 0.0,
+        "ema_decay": 0.0, "r_drop": 0.0, "label_smoothing": 0.0, "focal_gamma": 0.0,
         "sampling": "shuffled", "class_weights": "none", "label_weights": {}, "unfreeze_steps": 0, "reinit_layers": 0, "find_learning_rate": "off",
         "hidden_dropout": -1.0, "attention_dropout": -1.0, "classifier_dropout": -1.0, "pooling": "",
     }  # fmt: skip
     for key, value in alike.items():
         if train.get(key, value) != value:
             raise ValueError(f"train.{key} is {train[key]}; the comparison with Trainer is made with {value}")
+    metric = train.get("early_stopping_metric", "loss")
+    if metric not in ("loss", "accuracy"):
+        raise ValueError(f"train.early_stopping_metric is {metric}; Trainer is told loss or accuracy")
     recipe = {key: train[key] for key in ("epochs", "batch_size", "learning_rate", "warmup_ratio", "weight_decay")}
+    recipe["metric"] = metric
     recipe["max_length"] = json.loads((directory / "tokenize/manifest.json").read_text())["config"]["max_length"]
     return recipe, summary["training_rows"]
 

@@ -46,6 +46,7 @@ def arguments() -> argparse.Namespace:
     add("--learning-rate", type=float, default=5e-5, help="default: %(default)s")
     add("--warmup-ratio", type=float, default=0.1, help="default: %(default)s")
     add("--weight-decay", type=float, default=0.01, help="default: %(default)s")
+    add("--metric", choices=["loss", "accuracy"], default="loss", help="of the validation: whose best weights are kept (default: %(default)s)")
     add("--max-length", type=int, default=128, help="in tokens, special tokens included (default: %(default)s)")
     add("--train-rows", type=int, default=0, help="only the first so many training rows; 0: all (default: %(default)s)")
     add("--bf16", action="store_true", help="under bf16 autocast")
@@ -110,7 +111,7 @@ def train(seed: int, options: argparse.Namespace, work: str) -> dict:
             save_strategy="epoch",
             save_total_limit=1,
             load_best_model_at_end=True,
-            metric_for_best_model="eval_loss",
+            metric_for_best_model=f"eval_{options.metric}",
             seed=seed,
             use_cpu=True,
             bf16=options.bf16,
@@ -122,6 +123,7 @@ def train(seed: int, options: argparse.Namespace, work: str) -> dict:
         eval_dataset=parts["validation"],
         data_collator=DataCollatorWithPadding(tokenizer),
         processing_class=tokenizer,
+        compute_metrics=lambda answers: {"accuracy": accuracy_score(answers.label_ids, answers.predictions.argmax(axis=1))},
     )
     # Trainer prints its losses on stdout, which is for the JSON.
     trainer.remove_callback(PrinterCallback)
