@@ -1,5 +1,7 @@
 //! Lists for messages: what was seen, and the nearest name to a misspelt one.
 
+use firebrand_pipeline::thousands;
+
 /// The name that was probably meant.
 pub(crate) fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = wanted.trim().to_lowercase();
@@ -32,22 +34,9 @@ pub(crate) fn short(text: &str, characters: usize) -> String {
     if start.len() < text.len() { format!("{start}…") } else { start }
 }
 
-/// A count with separated thousands: `33,530`.
-pub(crate) fn count(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// A count of things: `1 row`, `2 rows`.
 pub(crate) fn counted(number: usize, thing: &str) -> String {
-    format!("{} {thing}{}", count(number), if number == 1 { "" } else { "s" })
+    format!("{} {thing}{}", thousands(number as u64), if number == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
@@ -72,7 +61,7 @@ mod tests {
 
     #[test]
     fn counts_have_thousands() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!(counted(1, "row"), "1 row");
     }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use firebrand_pipeline::{Error, StageIo};
+use firebrand_pipeline::{Error, StageIo, thousands};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::files::SourceFile;
-use crate::nearest::{count, counted, listed};
+use crate::nearest::{counted, listed};
 use crate::rows::Place;
 
 /// Why a row is left out, in the order of the steps.
@@ -126,7 +126,7 @@ impl Report {
     /// How many rows were read, and how many left out for each reason, in words.
     pub(crate) fn account(&self) -> String {
         let dropped =
-            self.dropped.iter().map(|(reason, dropped)| format!("{} {}", amount(dropped.rows), reason.words()));
+            self.dropped.iter().map(|(reason, dropped)| format!("{} {}", thousands(dropped.rows), reason.words()));
         let dropped = dropped.collect::<Vec<_>>().join(", ");
         let read = counted(usize::try_from(self.read).unwrap_or(usize::MAX), "row");
         if dropped.is_empty() {
@@ -138,9 +138,9 @@ impl Report {
 
     /// Tells the user.
     pub(crate) fn log(&self, files: usize, outcome: &Outcome, io: &StageIo) {
-        io.log(format!("{}: {}; {} kept", counted(files, "file"), self.account(), amount(outcome.kept)));
+        io.log(format!("{}: {}; {} kept", counted(files, "file"), self.account(), thousands(outcome.kept)));
         let mut labels: Vec<_> =
-            outcome.labels.iter().map(|(name, rows)| format!("{name} {}", amount(*rows))).collect();
+            outcome.labels.iter().map(|(name, rows)| format!("{name} {}", thousands(*rows))).collect();
         let more = labels.len().saturating_sub(20);
         labels.truncate(20);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -151,7 +151,7 @@ impl Report {
             io.log(format!("{mean:.2} labels per row; {} have none", counted_rows(outcome.unlabelled)));
         }
         if self.guessed > 0 {
-            io.log(format!("{} not UTF-8, read as windows-1252", amount(self.guessed)));
+            io.log(format!("{} not UTF-8, read as windows-1252", thousands(self.guessed)));
         }
         for (from, to, rows) in &self.merged {
             io.log(format!("label \"{from}\" of {} merged into \"{to}\"", counted_rows(*rows)));
@@ -209,10 +209,6 @@ pub(crate) struct Outcome {
     pub(crate) unlabelled: u64,
     /// Rows of each given part.
     pub(crate) parts: BTreeMap<&'static str, u64>,
-}
-
-fn amount(rows: u64) -> String {
-    count(usize::try_from(rows).unwrap_or(usize::MAX))
 }
 
 fn counted_rows(rows: u64) -> String {

@@ -1,5 +1,7 @@
 //! Text for people inside HTML and SVG: escaped, shortened, and numbers as they are read.
 
+pub(crate) use firebrand_pipeline::thousands as count;
+
 /// Text that is safe between tags and inside quoted attributes, of HTML and of XML.
 ///
 /// Control characters, which neither format may hold, become U+FFFD.
@@ -44,19 +46,6 @@ pub(crate) fn percent(share: f64) -> String {
 /// A figure between 0 and 1 with four digits.
 pub(crate) fn figure(value: f64) -> String {
     format!("{value:.4}")
-}
-
-/// A whole number with commas between thousands: `10,201`.
-pub(crate) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// `1 row`, `2 rows`.

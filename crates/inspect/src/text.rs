@@ -1,6 +1,7 @@
 //! An inspection for the eye: a name and what is to be said of it, line by line.
 
 use firebrand_model::{HeadFacts, ModelFacts, Pooling, SizeFacts};
+use firebrand_pipeline::thousands;
 
 use crate::inspection::Inspection;
 use crate::tokenizer::Tokenizer;
@@ -21,7 +22,7 @@ pub(crate) fn of(name: &str, inspection: &Inspection) -> String {
         model.sizes.longest_row.map_or("any".to_owned(), |row| format!("{} tokens", count(row))),
     ));
     let parameters = model.parameters;
-    let (encoder, head) = (number(parameters.encoder), number(parameters.head));
+    let (encoder, head) = (thousands(parameters.encoder), thousands(parameters.head));
     lines.push(("parameters", format!("{encoder} in the encoder, {head} in a head for {labels} labels")));
     lines.push(("weights", weights(model)));
     let unneeded = &model.weights.unneeded;
@@ -80,7 +81,7 @@ fn weights(model: &ModelFacts) -> String {
             format!("({})", each.join(", "))
         }
     };
-    format!("{}{files}: {} tensors {kinds}, {} bytes", weights.file, count(weights.tensors), number(weights.bytes))
+    format!("{}{files}: {} tensors {kinds}, {} bytes", weights.file, count(weights.tensors), thousands(weights.bytes))
 }
 
 fn tokenizer(tokenizer: &Tokenizer) -> String {
@@ -152,30 +153,5 @@ fn list(names: &[String]) -> String {
 }
 
 fn count(number: usize) -> String {
-    self::number(number as u64)
-}
-
-/// `12,345`.
-fn number(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::number;
-
-    #[test]
-    fn numbers_have_commas() {
-        for (value, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (22_713_216, "22,713,216")] {
-            assert_eq!(number(value), text);
-        }
-    }
+    thousands(number as u64)
 }

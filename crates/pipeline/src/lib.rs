@@ -19,9 +19,11 @@ pub mod progress;
 mod runner;
 mod slot;
 mod stage;
+mod thousands;
 
 pub use error::{Error, ErrorKind, Result, ResultExt};
 pub use process::{Request, main};
 pub use runner::RUNNER_PIPE;
 pub use slot::{Output, OutputKind, Slot};
 pub use stage::{Stage, StageIo, read_json};
+pub use thousands::thousands;
