@@ -1,4 +1,5 @@
 //! Random numbers as a function of a counter, with no state to save.
+
 use firebrand_kernels::philox::philox4x32;
 
 /// `length` numbers from a normal distribution with mean 0: the `stream`-th sequence of a seed (Box and Muller, 1958).

@@ -3,7 +3,7 @@
 use super::common::{BERT_KEYS, Defaults, EMBEDDINGS, encoder, first_token_head, positions};
 use super::{DropoutKeys, FamilyFile, Translation};
 use crate::checkpoint::{Rule, Rules};
-use crate::{Activation, HubConfig, ModelError, NetworkConfig, ProjectionConfig};
+use crate::{Activation, HubConfig, ModelError, ProjectionConfig};
 
 pub(super) const FAMILY: FamilyFile = FamilyFile {
     names: &[("albert", "AlbertForSequenceClassification")],
@@ -43,8 +43,7 @@ const GROUPS: &[Rule] = &[
 fn translate(hub: &HubConfig, labels: usize) -> Result<Translation, ModelError> {
     let defaults = Defaults { activation: "gelu_new", norm_epsilon: 1e-12, dropout: 0.0 };
     let mut encoder = encoder(hub, &BERT_KEYS, &defaults)?;
-    let positions = positions(hub, "max_position_embeddings")?;
-    encoder.embeddings.positions = Some(positions);
+    encoder.embeddings.positions = Some(positions(hub, "max_position_embeddings")?);
     encoder.embeddings.types = Some(hub.count("type_vocab_size")?);
     encoder.embeddings.size = hub.count_or("embedding_size", 128)?;
     // There even where both widths are the same.
@@ -61,9 +60,5 @@ fn translate(hub: &HubConfig, labels: usize) -> Result<Translation, ModelError> 
     encoder.layer.mlp_output_dropout = 0.0;
     let dropout = hub.dropout_or("classifier_dropout_prob", 0.1)?;
     let head = first_token_head(encoder.hidden, labels, Activation::Tanh, 0.0, dropout);
-    Ok(Translation {
-        network: NetworkConfig { encoder, head },
-        pad_token_id: hub.id_or("pad_token_id", 0)?,
-        max_length: Some(positions.rows),
-    })
+    Ok(Translation::new(encoder, head, hub.id_or("pad_token_id", 0)?))
 }

@@ -6,7 +6,7 @@ use super::common::{
 use super::common::{encoder, first_token_head, positions};
 use super::{FamilyFile, Translation};
 use crate::checkpoint::{Rule, Rules};
-use crate::{Activation, HubConfig, ModelError, NetworkConfig};
+use crate::{Activation, HubConfig, ModelError};
 
 pub(super) const FAMILY: FamilyFile = FamilyFile {
     names: &[("bert", "BertForSequenceClassification")],
@@ -23,14 +23,9 @@ pub(super) const FAMILY: FamilyFile = FamilyFile {
 
 fn translate(hub: &HubConfig, labels: usize) -> Result<Translation, ModelError> {
     let mut encoder = encoder(hub, &BERT_KEYS, &BERT_DEFAULTS)?;
-    let positions = positions(hub, "max_position_embeddings")?;
-    encoder.embeddings.positions = Some(positions);
+    encoder.embeddings.positions = Some(positions(hub, "max_position_embeddings")?);
     encoder.embeddings.types = Some(hub.count("type_vocab_size")?);
     let dropout = hub.dropout_or("classifier_dropout", encoder.embeddings.dropout)?;
     let head = first_token_head(encoder.hidden, labels, Activation::Tanh, 0.0, dropout);
-    Ok(Translation {
-        network: NetworkConfig { encoder, head },
-        pad_token_id: hub.id_or("pad_token_id", 0)?,
-        max_length: Some(positions.rows),
-    })
+    Ok(Translation::new(encoder, head, hub.id_or("pad_token_id", 0)?))
 }

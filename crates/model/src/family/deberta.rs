@@ -8,8 +8,8 @@ use super::common::{encoder, first_token_head, positions};
 use super::{DropoutKeys, FamilyFile, Translation};
 use crate::checkpoint::{Rule, Rules};
 use crate::{
-    ConvolutionConfig, DisentangledConfig, EmbeddingsNorm, EncoderConfig, HubConfig, ModelError, NetworkConfig,
-    ProjectionConfig, Relative,
+    ConvolutionConfig, DisentangledConfig, EmbeddingsNorm, EncoderConfig, HubConfig, ModelError, ProjectionConfig,
+    Relative,
 };
 
 pub(super) const FAMILY: FamilyFile = FamilyFile {
@@ -92,11 +92,7 @@ fn translate(hub: &HubConfig, labels: usize) -> Result<Translation, ModelError> 
         hub.dropout_or("pooler_dropout", 0.0)?,
         hub.dropout_or("cls_dropout", dropout)?,
     );
-    Ok(Translation {
-        network: NetworkConfig { encoder, head },
-        pad_token_id: hub.id_or("pad_token_id", 0)?,
-        max_length: positions.map(|positions| positions.rows),
-    })
+    Ok(Translation::new(encoder, head, hub.id_or("pad_token_id", 0)?))
 }
 
 fn relative(hub: &HubConfig, encoder: &EncoderConfig) -> Result<Relative, ModelError> {

@@ -3,7 +3,7 @@
 use super::common::{BERT_DEFAULTS, EMBEDDINGS, Keys, encoder, first_token_head, positions};
 use super::{DropoutKeys, FamilyFile, Translation};
 use crate::checkpoint::{Rule, Rules};
-use crate::{Activation, HubConfig, ModelError, NetworkConfig};
+use crate::{Activation, HubConfig, ModelError};
 
 pub(super) const FAMILY: FamilyFile = FamilyFile {
     names: &[("distilbert", "DistilBertForSequenceClassification")],
@@ -54,13 +54,8 @@ const KEYS: Keys = Keys {
 
 fn translate(hub: &HubConfig, labels: usize) -> Result<Translation, ModelError> {
     let mut encoder = encoder(hub, &KEYS, &BERT_DEFAULTS)?;
-    let positions = positions(hub, "max_position_embeddings")?;
-    encoder.embeddings.positions = Some(positions);
+    encoder.embeddings.positions = Some(positions(hub, "max_position_embeddings")?);
     let dropout = hub.dropout_or("seq_classif_dropout", 0.2)?;
     let head = first_token_head(encoder.hidden, labels, Activation::Relu, 0.0, dropout);
-    Ok(Translation {
-        network: NetworkConfig { encoder, head },
-        pad_token_id: hub.id_or("pad_token_id", 0)?,
-        max_length: Some(positions.rows),
-    })
+    Ok(Translation::new(encoder, head, hub.id_or("pad_token_id", 0)?))
 }

@@ -6,7 +6,7 @@ use super::common::{
 use super::common::{encoder, first_token_head, positions};
 use super::{FamilyFile, Translation};
 use crate::checkpoint::{Rule, Rules};
-use crate::{Activation, HubConfig, ModelError, NetworkConfig, ProjectionConfig};
+use crate::{Activation, HubConfig, ModelError, ProjectionConfig};
 
 pub(super) const FAMILY: FamilyFile = FamilyFile {
     names: &[("electra", "ElectraForSequenceClassification")],
@@ -29,17 +29,12 @@ pub(super) const FAMILY: FamilyFile = FamilyFile {
 
 fn translate(hub: &HubConfig, labels: usize) -> Result<Translation, ModelError> {
     let mut encoder = encoder(hub, &BERT_KEYS, &BERT_DEFAULTS)?;
-    let positions = positions(hub, "max_position_embeddings")?;
-    encoder.embeddings.positions = Some(positions);
+    encoder.embeddings.positions = Some(positions(hub, "max_position_embeddings")?);
     encoder.embeddings.types = Some(hub.count("type_vocab_size")?);
     encoder.embeddings.size = hub.count_or("embedding_size", 128)?;
     let narrower = encoder.embeddings.size != encoder.hidden;
     encoder.embeddings.projection = narrower.then_some(ProjectionConfig { hidden: encoder.hidden, bias: true });
     let dropout = hub.dropout_or("classifier_dropout", encoder.embeddings.dropout)?;
     let head = first_token_head(encoder.hidden, labels, Activation::Gelu, dropout, dropout);
-    Ok(Translation {
-        network: NetworkConfig { encoder, head },
-        pad_token_id: hub.id_or("pad_token_id", 0)?,
-        max_length: Some(positions.rows),
-    })
+    Ok(Translation::new(encoder, head, hub.id_or("pad_token_id", 0)?))
 }

@@ -3,7 +3,7 @@
 use super::common::{Defaults, Keys, encoder, positions};
 use super::{DropoutKeys, FamilyFile, Translation};
 use crate::checkpoint::{Rule, Rules};
-use crate::{HeadConfig, HubConfig, ModelError, NetworkConfig, NormPlacement, Pooling};
+use crate::{HeadConfig, HubConfig, ModelError, NormPlacement, Pooling};
 
 pub(super) const FAMILY: FamilyFile = FamilyFile {
     names: &[("gpt2", "GPT2ForSequenceClassification")],
@@ -51,8 +51,7 @@ fn translate(hub: &HubConfig, labels: usize) -> Result<Translation, ModelError> 
     }
     let defaults = Defaults { activation: "gelu_new", norm_epsilon: 1e-5, dropout: 0.1 };
     let mut encoder = encoder(hub, &KEYS, &defaults)?;
-    let positions = positions(hub, "n_positions")?;
-    encoder.embeddings.positions = Some(positions);
+    encoder.embeddings.positions = Some(positions(hub, "n_positions")?);
     encoder.embeddings.norm = None;
     encoder.embeddings.dropout = hub.dropout_or("embd_pdrop", 0.1)?;
     encoder.layer.attention.causal = true;
@@ -68,9 +67,5 @@ fn translate(hub: &HubConfig, labels: usize) -> Result<Translation, ModelError> 
     };
     // It was pretrained without padding: the token that ends a text stands in for it.
     let end = hub.id_or("eos_token_id", 50_256)?;
-    Ok(Translation {
-        network: NetworkConfig { encoder, head },
-        pad_token_id: hub.id_or("pad_token_id", end)?,
-        max_length: Some(positions.rows),
-    })
+    Ok(Translation::new(encoder, head, hub.id_or("pad_token_id", end)?))
 }

@@ -15,7 +15,7 @@ mod roberta;
 mod xlnet;
 
 use crate::checkpoint::Rules;
-use crate::{HubConfig, ModelError, NetworkConfig};
+use crate::{EncoderConfig, HeadConfig, HubConfig, ModelError, NetworkConfig};
 
 /// An architecture's family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +73,14 @@ pub(crate) struct Translation {
     pub(crate) max_length: Option<usize>,
 }
 
+impl Translation {
+    /// With the longest row that the learned positions allow.
+    fn new(encoder: EncoderConfig, head: HeadConfig, pad_token_id: u32) -> Self {
+        let max_length = encoder.embeddings.positions.map(|positions| positions.rows - positions.first);
+        Self { network: NetworkConfig { encoder, head }, pad_token_id, max_length }
+    }
+}
+
 impl Family {
     /// Every family.
     pub const ALL: [Self; 10] = [
@@ -114,13 +122,13 @@ impl Family {
     /// When it names none, or one that is not known.
     pub fn of(hub: &HubConfig) -> Result<(Self, &'static str, &'static str), ModelError> {
         let name = hub.text_or("model_type", "")?;
-        let mut all = Self::ALL
+        let all = Self::ALL
             .into_iter()
             .flat_map(|family| family.file().names.iter().map(move |&(name, classifier)| (family, name, classifier)));
         if let Some(found) = all.clone().find(|(_, known, _)| *known == name) {
             return Ok(found);
         }
-        let mut known: Vec<_> = all.by_ref().map(|(_, name, _)| name).collect();
+        let mut known: Vec<_> = all.map(|(_, name, _)| name).collect();
         known.sort_unstable();
         let found = if name.is_empty() { "missing".to_owned() } else { format!("\"{name}\"") };
         Err(hub.problem(format!("`model_type` is {found}: the known families are {}", known.join(", "))))

@@ -7,8 +7,7 @@ use super::common::{Defaults, Keys, encoder, even};
 use super::{DropoutKeys, FamilyFile, Translation};
 use crate::checkpoint::{Rule, Rules};
 use crate::{
-    DenseConfig, HeadConfig, HubConfig, LocalAttention, ModelError, NetworkConfig, NormConfig, NormPlacement, Pooling,
-    Relative,
+    DenseConfig, HeadConfig, HubConfig, LocalAttention, ModelError, NormConfig, NormPlacement, Pooling, Relative,
 };
 
 pub(super) const FAMILY: FamilyFile = FamilyFile {
@@ -97,11 +96,9 @@ fn translate(hub: &HubConfig, labels: usize) -> Result<Translation, ModelError> 
         dropout: hub.dropout_or("classifier_dropout", 0.0)?,
         output_bias: true,
     };
-    Ok(Translation {
-        network: NetworkConfig { encoder, head },
-        pad_token_id: hub.id_or("pad_token_id", 50_283)?,
-        max_length: Some(hub.count("max_position_embeddings")?),
-    })
+    // No table ends its positions: this is as far as it was trained.
+    let max_length = Some(hub.count("max_position_embeddings")?);
+    Ok(Translation { max_length, ..Translation::new(encoder, head, hub.id_or("pad_token_id", 50_283)?) })
 }
 
 /// The base of rotary wavelengths, as files of transformers 5 have it, or as older ones do.

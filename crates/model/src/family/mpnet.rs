@@ -4,7 +4,7 @@ use super::common::{BERT_DEFAULTS, BERT_DROPOUT_KEYS, BERT_KEYS, DENSE_AND_OUT, 
 use super::common::{encoder, first_token_head, positions_after_padding};
 use super::{FamilyFile, Translation};
 use crate::checkpoint::{Rule, Rules};
-use crate::{Activation, HubConfig, ModelError, NetworkConfig, Relative};
+use crate::{Activation, HubConfig, ModelError, Relative};
 
 pub(super) const FAMILY: FamilyFile = FamilyFile {
     names: &[("mpnet", "MPNetForSequenceClassification")],
@@ -36,8 +36,7 @@ const RANGES: usize = 32;
 fn translate(hub: &HubConfig, labels: usize) -> Result<Translation, ModelError> {
     let mut encoder = encoder(hub, &BERT_KEYS, &BERT_DEFAULTS)?;
     let padding = hub.id_or("pad_token_id", 1)?;
-    let positions = positions_after_padding(hub, padding)?;
-    encoder.embeddings.positions = Some(positions);
+    encoder.embeddings.positions = Some(positions_after_padding(hub, padding)?);
     let rows = hub.count_or("relative_attention_num_buckets", RANGES)?;
     if rows < RANGES {
         return Err(hub.problem(format!(
@@ -47,9 +46,5 @@ fn translate(hub: &HubConfig, labels: usize) -> Result<Translation, ModelError> 
     encoder.layer.attention.relative = Relative::Bucketed { rows };
     let dropout = hub.dropout_or("classifier_dropout", encoder.embeddings.dropout)?;
     let head = first_token_head(encoder.hidden, labels, Activation::Tanh, dropout, dropout);
-    Ok(Translation {
-        network: NetworkConfig { encoder, head },
-        pad_token_id: padding,
-        max_length: Some(positions.rows - positions.first),
-    })
+    Ok(Translation::new(encoder, head, padding))
 }

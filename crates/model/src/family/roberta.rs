@@ -7,7 +7,7 @@ use super::common::{
 use super::common::{encoder, first_token_head, positions_after_padding};
 use super::{FamilyFile, Translation};
 use crate::checkpoint::Rules;
-use crate::{Activation, HubConfig, ModelError, NetworkConfig};
+use crate::{Activation, HubConfig, ModelError};
 
 pub(super) const FAMILY: FamilyFile = FamilyFile {
     names: &[
@@ -29,14 +29,9 @@ pub(super) const FAMILY: FamilyFile = FamilyFile {
 fn translate(hub: &HubConfig, labels: usize) -> Result<Translation, ModelError> {
     let mut encoder = encoder(hub, &BERT_KEYS, &BERT_DEFAULTS)?;
     let padding = hub.id_or("pad_token_id", 1)?;
-    let positions = positions_after_padding(hub, padding)?;
-    encoder.embeddings.positions = Some(positions);
+    encoder.embeddings.positions = Some(positions_after_padding(hub, padding)?);
     encoder.embeddings.types = Some(hub.count("type_vocab_size")?);
     let dropout = hub.dropout_or("classifier_dropout", encoder.embeddings.dropout)?;
     let head = first_token_head(encoder.hidden, labels, Activation::Tanh, dropout, dropout);
-    Ok(Translation {
-        network: NetworkConfig { encoder, head },
-        pad_token_id: padding,
-        max_length: Some(positions.rows - positions.first),
-    })
+    Ok(Translation::new(encoder, head, padding))
 }

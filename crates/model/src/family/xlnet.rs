@@ -3,7 +3,7 @@
 use super::common::{BERT_DEFAULTS, Keys, encoder, even};
 use super::{DropoutKeys, FamilyFile, Translation};
 use crate::checkpoint::{Rule, Rules};
-use crate::{DenseConfig, HeadConfig, HubConfig, ModelError, NetworkConfig, Pooling, Relative};
+use crate::{DenseConfig, HeadConfig, HubConfig, ModelError, Pooling, Relative};
 
 pub(super) const FAMILY: FamilyFile = FamilyFile {
     names: &[("xlnet", "XLNetForSequenceClassification")],
@@ -87,9 +87,5 @@ fn translate(hub: &HubConfig, labels: usize) -> Result<Translation, ModelError> 
         dropout: hub.dropout_or("summary_last_dropout", 0.1)?,
         output_bias: true,
     };
-    Ok(Translation {
-        network: NetworkConfig { encoder, head },
-        pad_token_id: hub.id_or("pad_token_id", 5)?,
-        max_length: None,
-    })
+    Ok(Translation::new(encoder, head, hub.id_or("pad_token_id", 5)?))
 }
