@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use firebrand_kernels::fused;
 
+use crate::by_path::{self, Change};
 use crate::{Gradients, LayerDecay};
 
 /// The constants of [`AdamW`].
@@ -69,7 +70,7 @@ impl AdamW {
 
     /// Moves every parameter that has a gradient.
     pub fn step<M: Module>(&mut self, module: M, gradients: Gradients, learning_rate: f64) -> M {
-        module.map(&mut Step { optimizer: self, gradients, learning_rate, path: Vec::new() })
+        by_path::map(module, &mut Step { optimizer: self, gradients, learning_rate })
     }
 
     /// The values of a parameter after a step; `scale` is what the gradient is to be multiplied with first.
@@ -104,24 +105,14 @@ struct Step<'a> {
     optimizer: &'a mut AdamW,
     gradients: Gradients,
     learning_rate: f64,
-    path: Vec<String>,
 }
 
-impl ModuleMapper for Step<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let path = self.path.join(".");
-        let Some(gradient) = self.gradients.remove(&path) else { return param };
+impl Change for Step<'_> {
+    fn change<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(gradient) = self.gradients.remove(path) else { return param };
         let (id, tensor, mapper) = param.consume();
         let shape = tensor.dims();
-        let moved = self.optimizer.update(&path, tensor.inner().flatten(0, D - 1), gradient, self.learning_rate);
+        let moved = self.optimizer.update(path, tensor.inner().flatten(0, D - 1), gradient, self.learning_rate);
         let tensor = Tensor::from_inner(moved.reshape(shape)).require_grad();
         Param::from_mapped_value(id, tensor, mapper)
     }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
+
+use crate::by_path::{self, Change, Look};
 
 /// The average of a module's parameters over its steps, the recent ones weighing most.
 #[derive(Debug, Clone)]
@@ -17,7 +19,7 @@ impl Ema {
     /// An average that begins with the parameters as they are.
     pub fn new<M: Module>(decay: f64, module: &M) -> Self {
         let mut ema = Self { decay, values: BTreeMap::new() };
-        module.visit(&mut Visit { values: &mut ema.values, kept: 0.0, path: Vec::new() });
+        by_path::visit(module, &mut Visit { values: &mut ema.values, kept: 0.0 });
         ema
     }
 
@@ -35,35 +37,25 @@ impl Ema {
     /// Takes in the parameters after a step; `steps` counts it.
     pub fn update<M: Module>(&mut self, module: &M, steps: u64) {
         let kept = self.weight(steps);
-        module.visit(&mut Visit { values: &mut self.values, kept: kept as f32, path: Vec::new() });
+        by_path::visit(module, &mut Visit { values: &mut self.values, kept: kept as f32 });
     }
 
     /// The module with the averaged parameters.
     #[must_use]
     pub fn averaged<M: Module>(&self, module: M) -> M {
-        module.map(&mut Fill { values: &self.values, path: Vec::new() })
+        by_path::map(module, &mut Fill { values: &self.values })
     }
 }
 
 struct Visit<'a> {
     values: &'a mut BTreeMap<String, TensorData>,
     kept: f32,
-    path: Vec<String>,
 }
 
-impl ModuleVisitor for Visit<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+impl Look for Visit<'_> {
+    fn look<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
         let now = param.val().into_data();
-        let path = self.path.join(".");
-        if let Some(average) = self.values.get_mut(&path)
+        if let Some(average) = self.values.get_mut(path)
             && let (Ok(average), Ok(now)) = (average.as_mut_slice::<f32>(), now.as_slice::<f32>())
         {
             for (average, now) in average.iter_mut().zip(now) {
@@ -71,27 +63,18 @@ impl ModuleVisitor for Visit<'_> {
                 *average = now + self.kept * (*average - now);
             }
         } else {
-            self.values.insert(path, now);
+            self.values.insert(path.to_owned(), now);
         }
     }
 }
 
 struct Fill<'a> {
     values: &'a BTreeMap<String, TensorData>,
-    path: Vec<String>,
 }
 
-impl ModuleMapper for Fill<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(values) = self.values.get(&self.path.join(".")) else { return param };
+impl Change for Fill<'_> {
+    fn change<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(values) = self.values.get(path) else { return param };
         let (id, tensor, mapper) = param.consume();
         let filled = Tensor::from_data(values.clone(), &tensor.device());
         Param::from_mapped_value(id, filled, mapper)

@@ -1,10 +1,11 @@
 //! Parameters that stand still: for good, or until their turn comes.
 
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use firebrand_model::{Classifier, named_parameters};
 use firebrand_pipeline::{Error, Result};
 
+use crate::by_path::{self, Change};
 use crate::depth::depth;
 use crate::lora::is_target;
 
@@ -120,7 +121,7 @@ impl Freeze {
     /// The module with gradients recorded for what moves in this step, and for nothing else.
     #[must_use]
     pub fn apply<M: Module>(&self, module: M, step: u64) -> M {
-        module.map(&mut Apply { freeze: self, step, path: Vec::new() })
+        by_path::map(module, &mut Apply { freeze: self, step })
     }
 }
 
@@ -133,20 +134,11 @@ pub(crate) fn unknown(word: &str) -> Error {
 struct Apply<'a> {
     freeze: &'a Freeze,
     step: u64,
-    path: Vec<String>,
 }
 
-impl ModuleMapper for Apply<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let moves = self.freeze.moves(&self.path.join("."), self.step);
+impl Change for Apply<'_> {
+    fn change<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let moves = self.freeze.moves(path, self.step);
         if param.is_require_grad() == moves { param } else { param.set_require_grad(moves) }
     }
 }

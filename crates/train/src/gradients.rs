@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, Param};
 use burn::tensor::{Device, Gradients as BurnGradients, Tensor};
 use firebrand_kernels::fused;
+
+use crate::by_path::{self, Look};
 
 /// Gradients of parameters, flattened, by path. A parameter that the loss does not reach has none.
 #[derive(Debug)]
@@ -18,8 +20,8 @@ pub struct Gradients {
 impl Gradients {
     /// Takes the gradients of a module's parameters out of a backward pass.
     pub fn of<M: Module>(module: &M, gradients: BurnGradients) -> Self {
-        let mut visit = Visit { gradients, path: Vec::new(), taker: Taker::default() };
-        module.visit(&mut visit);
+        let mut visit = Visit { gradients, taker: Taker::default() };
+        by_path::visit(module, &mut visit);
         visit.taker.finish()
     }
 
@@ -104,24 +106,15 @@ impl Taker {
 
 struct Visit {
     gradients: BurnGradients,
-    path: Vec<String>,
     taker: Taker,
 }
 
-impl ModuleVisitor for Visit {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+impl Look for Visit {
+    fn look<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
         if !param.is_require_grad() {
             return;
         }
         let Some(gradient) = param.val().grad_remove(&mut self.gradients) else { return };
-        self.taker.add(self.path.join("."), gradient.flatten(0, D - 1));
+        self.taker.add(path.to_owned(), gradient.flatten(0, D - 1));
     }
 }

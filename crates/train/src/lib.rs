@@ -14,6 +14,7 @@
 
 mod adamw;
 mod anomaly;
+mod by_path;
 mod check;
 mod checkpoint;
 mod config;

@@ -8,10 +8,11 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
 use firebrand_pipeline::{Error, Result};
 
+use crate::by_path::{self, Change, Look};
 use crate::reinit::normal;
 use crate::{AdamW, Gradients};
 
@@ -46,8 +47,8 @@ impl Lora {
     /// # Errors
     /// A configuration error when a target is no weight of the layers.
     pub fn new<M: Module>(module: &M, rank: usize, alpha: f64, targets: &[String], seed: u64) -> Result<Self> {
-        let mut visit = Collect { targets, path: Vec::new(), chosen: BTreeMap::new(), names: Vec::new() };
-        module.visit(&mut visit);
+        let mut visit = Collect { targets, chosen: BTreeMap::new(), names: Vec::new() };
+        by_path::visit(module, &mut visit);
         let Collect { chosen, mut names, .. } = visit;
         names.sort();
         names.dedup();
@@ -114,7 +115,7 @@ impl Lora {
                 *part = moved.reshape(shape);
             }
         }
-        optimizer.step(module, gradients, learning_rate).map(&mut Fill { lora: self, path: Vec::new() })
+        by_path::map(optimizer.step(module, gradients, learning_rate), &mut Fill { lora: self })
     }
 
     /// The sum at a path.
@@ -134,31 +135,21 @@ fn b_path(path: &str) -> String {
 
 struct Collect<'a> {
     targets: &'a [String],
-    path: Vec<String>,
     chosen: BTreeMap<String, Tensor<2>>,
     /// The names that targets may have.
     names: Vec<String>,
 }
 
-impl ModuleVisitor for Collect<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let path = self.path.join(".");
+impl Look for Collect<'_> {
+    fn look<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
         let name = path.strip_suffix(".weight").and_then(|path| path.rsplit('.').next()).unwrap_or_default().to_owned();
-        if D != 2 || !is_target(&path, &name) {
+        if D != 2 || !is_target(path, &name) {
             return;
         }
         if self.targets.contains(&name) {
             let value = param.val().inner();
             let [inputs, outputs] = [value.dims()[0], value.dims()[1]];
-            self.chosen.insert(path, value.reshape([inputs, outputs]));
+            self.chosen.insert(path.to_owned(), value.reshape([inputs, outputs]));
         }
         self.names.push(name);
     }
@@ -166,20 +157,11 @@ impl ModuleVisitor for Collect<'_> {
 
 struct Fill<'a> {
     lora: &'a Lora,
-    path: Vec<String>,
 }
 
-impl ModuleMapper for Fill<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(sum) = self.lora.sum(&self.path.join(".")) else { return param };
+impl Change for Fill<'_> {
+    fn change<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(sum) = self.lora.sum(path) else { return param };
         let (id, tensor, mapper) = param.consume();
         let sum = Tensor::from_inner(sum.reshape(tensor.dims())).require_grad();
         Param::from_mapped_value(id, sum, mapper)

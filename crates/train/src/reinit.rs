@@ -1,11 +1,12 @@
 //! Top layers that begin anew.
 
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
+use crate::by_path::{self, Change};
 use crate::depth::depth;
 
 /// Gives the `count` highest layers, and a dense map of the head that comes with the pretrained model where `pooler` says so,
@@ -29,7 +30,7 @@ impl Reinit {
     /// The module with its top anew.
     #[must_use]
     pub fn apply<M: Module>(&self, module: M) -> M {
-        module.map(&mut Apply { reinit: *self, path: Vec::new(), made: 0 })
+        by_path::map(module, &mut Apply { reinit: *self, made: 0 })
     }
 
     fn has(&self, path: &str) -> bool {
@@ -40,23 +41,13 @@ impl Reinit {
 
 struct Apply {
     reinit: Reinit,
-    path: Vec<String>,
     /// Weights drawn so far: each has its own random sequence.
     made: u64,
 }
 
-impl ModuleMapper for Apply {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let path = self.path.join(".");
-        if !self.reinit.has(&path) {
+impl Change for Apply {
+    fn change<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if !self.reinit.has(path) {
             return param;
         }
         let (id, tensor, mapper) = param.consume();
