@@ -16,6 +16,7 @@ mod simd;
 
 pub mod adamw;
 pub mod attention;
+pub mod bf16;
 pub mod dropout;
 pub mod embedding;
 pub mod fused;
@@ -25,6 +26,7 @@ pub mod loss;
 pub mod math;
 pub mod norm;
 pub mod philox;
+mod precision;
 mod product;
 pub mod reduce;
 pub mod softmax;
@@ -33,4 +35,5 @@ mod testing;
 
 pub use dropout::Mask;
 pub use gelu::Gelu;
+pub use precision::Precision;
 pub use pulp::Arch;

@@ -20,6 +20,11 @@ impl<'a> Matrix<'a> {
         Self { values: &self.values[row * self.strides[0]..], ..self }
     }
 
+    /// Without the first columns.
+    pub(crate) fn columns_from(self, column: usize) -> Self {
+        Self { values: &self.values[column * self.strides[1]..], ..self }
+    }
+
     pub(crate) fn transposed(self) -> Self {
         let [row, column] = self.strides;
         Self { strides: [column, row], ..self }

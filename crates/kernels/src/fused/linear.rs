@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-/// `x * weight + bias`, in one pass over the output.
+/// `x * weight + bias`, in one pass over the output, on `flex` in the [current precision](crate::Precision::current).
 ///
 /// # Shapes
 /// - `x`: `[rows, length, inputs]`
@@ -27,19 +27,20 @@ mod flex {
     use burn::tensor::Tensor;
 
     use crate::fused::operation::{Fused, in_order, output, run, slice, tensor};
-    use crate::{Arch, linear};
+    use crate::{Arch, Precision, linear};
 
     pub(super) fn linear(x: Tensor<3>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<3> {
         let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+        let precision = Precision::current();
         match bias {
-            None => run(Linear, [x, weight]),
-            Some(bias) => run(Linear, [x, weight, bias.into_dispatch()]),
+            None => run(Linear(precision), [x, weight]),
+            Some(bias) => run(Linear(precision), [x, weight, bias.into_dispatch()]),
         }
     }
 
     /// Of `x`, the weight and, if there is one, the bias.
     #[derive(Debug, Clone)]
-    struct Linear;
+    struct Linear(Precision);
 
     impl<const N: usize> Fused<N> for Linear {
         type Saved = [FlexTensor; N];
@@ -48,7 +49,8 @@ mod flex {
             let inputs = inputs.map(in_order);
             let (x, weight, bias) = (&inputs[0], &inputs[1], inputs.get(2).map(slice));
             let ([rows, length, _], sizes @ [_, outputs]) = (x.shape().dims(), weight.shape().dims());
-            let (y, ()) = output(rows * length * outputs, |y| linear::forward(slice(x), slice(weight), bias, sizes, y));
+            let (y, ()) =
+                output(rows * length * outputs, |y| linear::forward(self.0, slice(x), slice(weight), bias, sizes, y));
             (tensor(y, [rows, length, outputs]), inputs)
         }
 
@@ -63,8 +65,8 @@ mod flex {
                     return None;
                 }
                 let values = match input {
-                    0 => output(slice(x).len(), |dx| linear::backward_input(dy, slice(weight), sizes, dx)).0,
-                    1 => output(slice(weight).len(), |dw| linear::backward_weight(slice(x), dy, sizes, dw)).0,
+                    0 => output(slice(x).len(), |dx| linear::backward_input(self.0, dy, slice(weight), sizes, dx)).0,
+                    1 => output(slice(weight).len(), |dw| linear::backward_weight(self.0, slice(x), dy, sizes, dw)).0,
                     _ => linear::backward_bias(Arch::new(), dy, sizes[1]),
                 };
                 Some(tensor(values, inputs[input].shape()))

@@ -1,0 +1,231 @@
+//! With the instructions of `avx512_bf16`.
+//!
+//! One of them takes two neighbouring elements of a row of the left factor and of a column of the right one. So both factors
+//! are rounded into pairs: a `u32` holds the elements `2p` and `2p + 1` of the inner dimension. The right factor is laid into
+//! panels of [`PANEL`] columns, pair after pair, which a core's cache holds while the rows of the left factor pass by.
+
+use std::arch::x86_64::*;
+use std::sync::LazyLock;
+
+use rayon::prelude::*;
+
+use super::bits;
+use crate::product::Matrix;
+
+/// Columns of a panel: three vectors.
+const PANEL: usize = 48;
+/// Rows of a tile: with three vectors each, its sums take 24 of 32 registers.
+const TILE: usize = 8;
+/// Pairs of the inner dimension that are summed in registers.
+const PAIRS: usize = 1024;
+/// Pairs of the left factor that a task lays out, about: they stay in a core's own cache beside a panel.
+const TASK: usize = 64 * 1024;
+
+pub(super) fn available() -> bool {
+    static AVAILABLE: LazyLock<bool> =
+        LazyLock::new(|| is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bf16"));
+    *AVAILABLE
+}
+
+/// As [`super::product`], where the instructions are [`available`].
+pub(super) fn product(values: &mut [f32], add: bool, [m, n, k]: [usize; 3], left: Matrix<'_>, right: Matrix<'_>) {
+    assert!(available());
+    assert_eq!(values.len(), m * n);
+    if values.is_empty() {
+        return;
+    }
+    if k == 0 && !add {
+        values.fill(0.0);
+    }
+    for first in (0..k).step_by(2 * PAIRS) {
+        let inner = (k - first).min(2 * PAIRS);
+        block(values, add || first > 0, [m, n, inner], left.columns_from(first), right.from(first));
+    }
+}
+
+/// A part of the inner dimension.
+fn block(values: &mut [f32], add: bool, [m, n, k]: [usize; 3], left: Matrix<'_>, right: Matrix<'_>) {
+    let pairs = k.div_ceil(2);
+    let mut panels = vec![0; n.div_ceil(PANEL) * pairs * PANEL];
+    panels.par_chunks_exact_mut(pairs * PANEL).enumerate().for_each(|(index, panel)| {
+        let first = index * PANEL;
+        // SAFETY: the instructions are available, as `product` asserts.
+        unsafe { lay_panels(panel, PANEL, right.transposed().from(first), [(n - first).min(PANEL), k]) };
+    });
+
+    // However the rows are shared out, an element is summed in the same order.
+    let fair = m.div_ceil(4 * rayon::current_num_threads());
+    let rows = fair.min(TASK / pairs).next_multiple_of(TILE);
+    values.par_chunks_mut(rows * n).enumerate().for_each_init(Vec::new, |scratch, (index, values)| {
+        let first = index * rows;
+        let rows = values.len() / n;
+        let (left, in_rows) = (left.from(first), left.strides[1] == 1);
+        scratch.clear();
+        scratch.resize(rows.next_multiple_of(TILE) * pairs, 0);
+        // SAFETY: as above.
+        unsafe {
+            if in_rows {
+                lay_rows(scratch, pairs, left, [rows, k]);
+            } else {
+                for (tile, laid) in scratch.chunks_exact_mut(TILE * pairs).enumerate() {
+                    let first = tile * TILE;
+                    lay_panels(laid, TILE, left.from(first), [(rows - first).min(TILE), k]);
+                }
+            }
+        }
+        let strides = if in_rows { [pairs, 1] } else { [1, TILE] };
+        for (panel, right) in panels.chunks_exact(pairs * PANEL).enumerate() {
+            for (tile, left) in scratch.chunks_exact(TILE * pairs).enumerate() {
+                let (row, column) = (tile * TILE, panel * PANEL);
+                let target = &mut values[row * n + column..];
+                // SAFETY: as above.
+                unsafe {
+                    tiles((rows - row).min(TILE), target, [n, (n - column).min(PANEL)], add, left, strides, right)
+                };
+            }
+        }
+    });
+}
+
+/// Rounds rows whose elements follow each other into rows of pairs.
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn lay_rows(laid: &mut [u32], pairs: usize, matrix: Matrix<'_>, [rows, k]: [usize; 2]) {
+    for (row, laid) in laid.chunks_exact_mut(pairs).take(rows).enumerate() {
+        let row = &matrix.values[row * matrix.strides[0]..][..k];
+        round_row(row, laid);
+    }
+}
+
+/// Rounds a row into pairs.
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn round_row(row: &[f32], laid: &mut [u32]) {
+    let (whole, rest) = row.as_chunks::<16>();
+    let (laid, end) = laid.split_at_mut(whole.len() * 8);
+    for (x, pairs) in whole.iter().zip(laid.as_chunks_mut::<8>().0) {
+        // SAFETY: both arrays are as long as what is read and written.
+        unsafe {
+            let rounded = _mm512_cvtneps_pbh(_mm512_loadu_ps(x.as_ptr()));
+            pairs.as_mut_ptr().cast::<__m256bh>().write_unaligned(rounded);
+        }
+    }
+    for (x, pair) in rest.chunks(2).zip(end) {
+        *pair = pair_of(x[0], x.get(1).copied().unwrap_or(0.0));
+    }
+}
+
+fn pair_of(even: f32, odd: f32) -> u32 {
+    u32::from(bits(even)) | u32::from(bits(odd)) << 16
+}
+
+/// Rounds up to `width` rows of a matrix into pairs of which those of all rows follow each other: `[pairs, width]`. What is
+/// beyond the rows stays as it is.
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn lay_panels(laid: &mut [u32], width: usize, matrix: Matrix<'_>, [rows, k]: [usize; 2]) {
+    let [along_row, along_column] = [matrix.strides[1], matrix.strides[0]];
+    if along_column == 1 {
+        // Elements of neighbouring rows follow each other: two such runs are woven.
+        for (pair, laid) in laid.chunks_exact_mut(width).enumerate() {
+            let even = &matrix.values[2 * pair * along_row..][..rows];
+            if 2 * pair + 1 < k {
+                weave(even, &matrix.values[(2 * pair + 1) * along_row..][..rows], laid);
+            } else {
+                weave(even, &[0.0; PANEL][..rows], laid);
+            }
+        }
+        return;
+    }
+    assert_eq!(along_row, 1, "one of a matrix's two strides is 1");
+    // A piece of each row at a time, so that what is written stays near.
+    let mut piece = [0; 16];
+    for (index, laid) in laid.chunks_mut(16 * width).enumerate() {
+        let first = 32 * index;
+        let length = (k - first).min(32);
+        for row in 0..rows {
+            round_row(&matrix.values[row * along_column + first..][..length], &mut piece);
+            for (pair, laid) in piece.iter().zip(laid.chunks_exact_mut(width)) {
+                laid[row] = *pair;
+            }
+        }
+    }
+}
+
+/// Rounds two runs of elements into the lower and upper halves of pairs.
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn weave(even: &[f32], odd: &[f32], laid: &mut [u32]) {
+    let ((even, even_rest), (odd, odd_rest)) = (even.as_chunks::<16>(), odd.as_chunks::<16>());
+    let (whole, rest) = laid.split_at_mut(even.len() * 16);
+    for ((even, odd), laid) in even.iter().zip(odd).zip(whole.as_chunks_mut::<16>().0) {
+        // SAFETY: the arrays are as long as what is read and written; the halves have the same size.
+        unsafe {
+            let [even, odd] = [even, odd].map(|x| {
+                let rounded = _mm512_cvtneps_pbh(_mm512_loadu_ps(x.as_ptr()));
+                _mm512_cvtepu16_epi32(std::mem::transmute::<__m256bh, __m256i>(rounded))
+            });
+            let woven = _mm512_or_si512(even, _mm512_slli_epi32::<16>(odd));
+            _mm512_storeu_si512(laid.as_mut_ptr().cast(), woven);
+        }
+    }
+    for ((even, odd), laid) in even_rest.iter().zip(odd_rest).zip(rest) {
+        *laid = pair_of(*even, *odd);
+    }
+}
+
+/// A tile of some rows, at most [`TILE`].
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn tiles(rows: usize, target: &mut [f32], to: [usize; 2], add: bool, left: &[u32], strides: [usize; 2], right: &[u32]) {
+    match rows {
+        8 => tile::<8>(target, to, add, left, strides, right),
+        7 => tile::<7>(target, to, add, left, strides, right),
+        6 => tile::<6>(target, to, add, left, strides, right),
+        5 => tile::<5>(target, to, add, left, strides, right),
+        4 => tile::<4>(target, to, add, left, strides, right),
+        3 => tile::<3>(target, to, add, left, strides, right),
+        2 => tile::<2>(target, to, add, left, strides, right),
+        _ => tile::<1>(target, to, add, left, strides, right),
+    }
+}
+
+/// `R` rows of pairs, at distances of `row` and `pair`, times a panel, of which `columns` are written to rows of `stride`.
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn tile<const R: usize>(
+    target: &mut [f32],
+    [stride, columns]: [usize; 2],
+    add: bool,
+    left: &[u32],
+    [row, pair]: [usize; 2],
+    right: &[u32],
+) {
+    let (right, _) = right.as_chunks::<PANEL>();
+    assert!((R - 1) * row + (right.len() - 1) * pair < left.len());
+    assert!(0 < columns && columns <= PANEL && (R - 1) * stride + columns <= target.len());
+    let mut sums = [[_mm512_setzero_ps(); 3]; R];
+    let mut start = left.as_ptr();
+    for panel in right {
+        // SAFETY: the panel is three vectors long, and the left factor's elements were just asserted to be there.
+        unsafe {
+            let panel = panel.as_ptr();
+            let vectors = [0, 16, 32].map(|place| _mm512_loadu_ps(panel.add(place).cast()));
+            for (index, sums) in sums.iter_mut().enumerate() {
+                let x = _mm512_set1_epi32(*start.add(index * row) as i32);
+                for (sum, vector) in sums.iter_mut().zip(vectors) {
+                    *sum = _mm512_dpbf16_ps(*sum, std::mem::transmute(x), std::mem::transmute(vector));
+                }
+            }
+            start = start.wrapping_add(pair);
+        }
+    }
+    for (index, sums) in sums.into_iter().enumerate() {
+        for (vector, sum) in sums.into_iter().enumerate() {
+            let first = vector * 16;
+            if first < columns {
+                let mask = (0xffff_u32 >> (16 - (columns - first).min(16))) as u16;
+                // SAFETY: the mask keeps to the columns, and the rows were asserted to be there.
+                unsafe {
+                    let place = target.as_mut_ptr().add(index * stride + first);
+                    let sum = if add { _mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask, place)) } else { sum };
+                    _mm512_mask_storeu_ps(place, mask, sum);
+                }
+            }
+        }
+    }
+}

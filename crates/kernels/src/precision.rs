@@ -1,0 +1,54 @@
+//! In which numbers products are taken.
+
+use std::cell::Cell;
+
+/// The numbers that are multiplied; parameters, activations, gradients and all sums stay in single precision.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// Single precision.
+    #[default]
+    F32,
+    /// Factors rounded to [bfloat16](crate::bf16).
+    Bf16,
+}
+
+thread_local! {
+    static CURRENT: Cell<Precision> = const { Cell::new(Precision::F32) };
+}
+
+impl Precision {
+    /// The precision that holds on this thread: single but within [`Precision::within`].
+    pub fn current() -> Self {
+        CURRENT.get()
+    }
+
+    /// Runs with operations of this precision, as far as they have one, their later backward pass included.
+    pub fn within<T>(self, run: impl FnOnce() -> T) -> T {
+        /// Sets back what was before, also when `run` panics.
+        struct Before(Precision);
+        impl Drop for Before {
+            fn drop(&mut self) {
+                CURRENT.set(self.0);
+            }
+        }
+        let _before = Before(CURRENT.replace(self));
+        run()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Precision::{self, Bf16, F32};
+
+    #[test]
+    fn a_precision_holds_within_its_scope() {
+        assert_eq!(Precision::current(), F32);
+        Bf16.within(|| {
+            assert_eq!(Precision::current(), Bf16);
+            F32.within(|| assert_eq!(Precision::current(), F32));
+            assert_eq!(Precision::current(), Bf16);
+        });
+        std::panic::catch_unwind(|| Bf16.within(|| panic!("within"))).unwrap_err();
+        assert_eq!(Precision::current(), F32);
+    }
+}
