@@ -145,7 +145,7 @@ def compare_steps(options: argparse.Namespace) -> list[dict]:
 def compare_step(options: argparse.Namespace, program: str, directory: str, shape: str, rows: int, length: int) -> dict:
     sizes = [directory, rows, length, options.warmup, options.steps]
     torch = [sys.executable, SCRIPTS / "torch_steps.py", *sizes, "--threads", options.threads]
-    commands = {OURS: ([program, *sizes], {})} | {mode: (torch + MODES[mode][0], MODES[mode][1]) for mode in options.modes}
+    commands = {OURS: ([program, *sizes, "fp32"], {})} | {mode: (torch + MODES[mode][0], MODES[mode][1]) for mode in options.modes}
     milliseconds, memory, answers = {}, {}, {}
     for number in range(options.rounds):
         for name, (command, environment) in commands.items():

@@ -1,7 +1,7 @@
 //! Times training steps of a model with random weights, for `scripts/compare_trainer.py`: forward, loss, backward, clipping,
 //! AdamW, a linear schedule, dropout as the model's `config.json` says.
 //!
-//! `steps DIRECTORY ROWS LENGTH WARMUP STEPS` prints one JSON object: the milliseconds of each step but for the first
+//! `steps DIRECTORY ROWS LENGTH WARMUP STEPS fp32|bf16` prints one JSON object: the milliseconds of each step but for the first
 //! `WARMUP`, the loss of the first and last of all, and the largest resident memory of this process in MiB (Linux; elsewhere
 //! null). Threads are `RAYON_NUM_THREADS`.
 
@@ -10,16 +10,23 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
+use firebrand_kernels::Precision;
 use firebrand_model::{Classifier, HubConfig, Tokens, device, keep_freed_memory};
 use firebrand_train::{AdamW, AdamWConfig, Learner, Schedule};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [directory, rows, length, warmup, steps] = arguments.as_slice() else {
-        return Err("usage: steps DIRECTORY ROWS LENGTH WARMUP STEPS".into());
+    let [directory, rows, length, warmup, steps, precision] = arguments.as_slice() else {
+        return Err("usage: steps DIRECTORY ROWS LENGTH WARMUP STEPS fp32|bf16".into());
     };
     let (rows, length, warmup) = (rows.parse::<u32>()?, length.parse::<u32>()?, warmup.parse::<u64>()?);
     let total = warmup + steps.parse::<u64>()?;
+
+    let precision = match precision.as_str() {
+        "fp32" => Precision::F32,
+        "bf16" => Precision::Bf16,
+        other => return Err(format!("the precision is fp32 or bf16, not {other}").into()),
+    };
 
     // As the train stage does first of all.
     keep_freed_memory();
@@ -32,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         weight_decay: 0.01,
         no_decay: AdamWConfig::BIASES_AND_NORMS.map(str::to_owned).to_vec(),
     };
-    let mut learner = Learner::new(classifier, AdamW::new(adamw), 1.0, 1);
+    let mut learner = Learner::new(classifier, AdamW::new(adamw), 1.0, 1).with_precision(precision);
     let schedule = Schedule::linear(5e-5, Schedule::warmup_of(0.1, total), total);
 
     // The script makes the same ids.

@@ -1,6 +1,7 @@
 //! One step: forward, loss, backward, clipping, update.
 
 use burn::tensor::Device;
+use firebrand_kernels::Precision;
 use firebrand_model::{Batch, Classifier, DropoutRng, Tokens};
 use firebrand_pipeline::{Error, Result, ResultExt};
 
@@ -19,6 +20,7 @@ pub struct Learner {
     /// 0: no clipping.
     max_grad_norm: f64,
     objective: Objective,
+    precision: Precision,
 }
 
 /// Rows that pass the network together.
@@ -46,7 +48,14 @@ impl Learner {
     pub fn new(classifier: Classifier, optimizer: AdamW, max_grad_norm: f64, seed: u64) -> Self {
         let device = classifier.device();
         let dropout = DropoutRng::new(seed);
-        Self { classifier, optimizer, lora: None, device, dropout, max_grad_norm, objective: Objective::default() }
+        let (objective, precision) = (Objective::default(), Precision::default());
+        Self { classifier, optimizer, lora: None, device, dropout, max_grad_norm, objective, precision }
+    }
+
+    /// Multiplies in another precision than single. (Parameters and all sums stay single.)
+    #[must_use]
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
     }
 
     /// Makes another loss small than the plain one.
@@ -139,12 +148,13 @@ impl Learner {
         let batch = Batch::new(&batch.rows, self.classifier.pad_token_id(), &self.device)
             .or_data(|| format!("cannot make the batch of step {}", step + 1))?;
         let network = &self.classifier.network;
-        let logits = network.forward(&batch, Some(&mut self.dropout));
+        let dropout = &mut self.dropout;
+        let mut logits = || self.precision.within(|| network.forward(&batch, Some(dropout)));
         let loss = if self.objective.r_drop > 0.0 {
-            let again = network.forward(&batch, Some(&mut self.dropout));
+            let (logits, again) = (logits(), logits());
             self.objective.loss_of_two(logits, again, targets)
         } else {
-            self.objective.loss(logits, targets)
+            self.objective.loss(logits(), targets)
         };
         let loss = if share == 1.0 { loss } else { loss.mul_scalar(share) };
         let found = loss.clone().into_data().iter::<f64>().sum::<f64>();
