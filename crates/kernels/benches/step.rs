@@ -82,7 +82,7 @@ fn attend(inputs: [Tensor<3>; 3], heads: usize, bias: &Tensor<4>, mask: Mask, fu
     let [rows, length, width] = inputs[0].dims();
     if fused == Fused::Whole {
         let [query, key, value] = inputs;
-        let options = AttentionOptions { heads, scale, bias: Some(bias.clone()), dropout: Some(mask) };
+        let options = AttentionOptions { heads, scale, bias: Some(bias.clone()), dropout: Some(mask), texts: None };
         return attention(query, key, value, options);
     }
     let [query, key, value] = inputs.map(|x| x.reshape([rows, length, heads, width / heads]).swap_dims(1, 2));

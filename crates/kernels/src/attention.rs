@@ -14,37 +14,49 @@ use crate::softmax::{self, Bias};
 /// Queries of a block.
 const BLOCK: usize = 128;
 
-/// The shape of queries, keys, values and their gradients: `[rows, length, heads * size]`, and what is done with them.
+/// The shape of queries, keys, values and their gradients: `[tokens, heads * size]`, texts one after the other; and what is
+/// done with them.
 #[derive(Debug, Clone, Copy)]
 pub struct Attention<'a> {
-    /// Number of texts.
-    pub rows: usize,
-    /// Tokens of a text.
-    pub length: usize,
+    /// Tokens of each text. They see those of the same text.
+    pub lengths: &'a [usize],
     /// Number of heads.
     pub heads: usize,
     /// Numbers of a head.
     pub size: usize,
     /// What scores are multiplied by.
     pub scale: f32,
-    /// What is added to the scaled scores.
+    /// What is added to the scaled scores; of a shorter text than the longest, the first queries and keys.
     pub bias: Option<Bias<'a>>,
-    /// Dropout of the weights: the mask of a tensor `[rows, heads, length, length]`.
+    /// Dropout of the weights: the mask of the texts' `[heads, length, length]`, one after the other.
     pub dropout: Option<Mask>,
+}
+
+/// A head of a text.
+#[derive(Debug, Clone, Copy)]
+struct Task {
+    text: usize,
+    head: usize,
+    /// Tokens of the text.
+    length: usize,
+    /// Where its numbers begin.
+    start: usize,
+    /// Where its part of the mask begins.
+    mask: usize,
 }
 
 /// Queries, keys and values.
 pub type Inputs<'a> = [&'a [f32]; 3];
 
-impl Attention<'_> {
+impl<'a> Attention<'a> {
     /// Numbers of queries, keys, values or answers.
     pub fn numbers(&self) -> usize {
-        self.rows * self.length * self.heads * self.size
+        self.tokens() * self.stride()
     }
 
-    /// Numbers that the forward pass keeps: two for each row, head and query.
+    /// Numbers that the forward pass keeps: two for each head and query.
     pub fn kept(&self) -> usize {
-        2 * self.rows * self.heads * self.length
+        2 * self.heads * self.tokens()
     }
 
     /// The answers into `output`; what the backward pass needs into `kept`.
@@ -52,12 +64,21 @@ impl Attention<'_> {
     /// # Panics
     /// When a slice has another length than [`Attention`] says.
     pub fn forward(&self, arch: Arch, inputs: Inputs<'_>, output: &mut [f32], kept: &mut [f32]) {
-        let (length, size) = (self.length, self.size);
+        let size = self.size;
         assert!(inputs.iter().all(|x| x.len() == output.len()));
         assert!(output.len() == self.numbers() && kept.len() == self.kept());
         let output = Columns::new(output);
-        let tasks = kept.par_chunks_mut((2 * length).max(1)).enumerate();
-        tasks.for_each_init(Vec::new, |scratch, (task, kept)| {
+        let mut rest = kept;
+        let tasks: Vec<_> = self
+            .tasks()
+            .map(|task| {
+                let (kept, others) = std::mem::take(&mut rest).split_at_mut(2 * task.length);
+                rest = others;
+                (task, kept)
+            })
+            .collect();
+        tasks.into_par_iter().for_each_init(Vec::new, |scratch, (task, kept)| {
+            let length = task.length;
             let [query, key, value] = inputs.map(|x| self.part(x, task));
             for (block, kept) in kept.chunks_mut(2 * BLOCK).enumerate() {
                 let (first, count) = (block * BLOCK, kept.len() / 2);
@@ -69,10 +90,10 @@ impl Attention<'_> {
                     kept.copy_from_slice(&found);
                 }
                 if let Some(dropout) = self.dropout {
-                    softmax::drop_task(arch, dropout, (task * length + first) * length, mask);
+                    softmax::drop_task(arch, dropout, task.mask + first * length, mask);
                     softmax::multiply(arch, mask, weights);
                 }
-                let place = [self.start(task) + first * self.stride(), self.stride()];
+                let place = [task.start + first * self.stride(), self.stride()];
                 // SAFETY: these are a text's rows and a head's columns, which no other task has.
                 unsafe { output.product(place, false, [count, size, length], Matrix::dense(weights, length), value) };
             }
@@ -84,14 +105,23 @@ impl Attention<'_> {
     /// # Panics
     /// When a slice has another length than [`Attention`] says.
     pub fn backward(&self, arch: Arch, inputs: Inputs<'_>, kept: &[f32], gradient: &[f32], gradients: [&mut [f32]; 3]) {
-        let (length, size) = (self.length, self.size);
+        let size = self.size;
         assert!(
             inputs.iter().all(|x| x.len() == gradient.len()) && gradients.iter().all(|x| x.len() == gradient.len())
         );
         assert!(gradient.len() == self.numbers() && kept.len() == self.kept());
         let gradients = gradients.map(Columns::new);
-        let tasks = kept.par_chunks((2 * length).max(1)).enumerate();
-        tasks.for_each_init(Vec::new, |scratch, (task, kept)| {
+        let mut rest = kept;
+        let tasks: Vec<_> = self
+            .tasks()
+            .map(|task| {
+                let (kept, others) = rest.split_at(2 * task.length);
+                rest = others;
+                (task, kept)
+            })
+            .collect();
+        tasks.into_par_iter().for_each_init(Vec::new, |scratch, (task, kept)| {
+            let length = task.length;
             let [query, key, value] = inputs.map(|x| self.part(x, task));
             let gradient = self.part(gradient, task);
             for (block, kept) in kept.chunks(2 * BLOCK).enumerate() {
@@ -105,7 +135,7 @@ impl Attention<'_> {
                 }
                 product(scores, [count, length, size], gradient, value.transposed());
                 if let Some(dropout) = self.dropout {
-                    softmax::drop_task(arch, dropout, (task * length + first) * length, mask);
+                    softmax::drop_task(arch, dropout, task.mask + first * length, mask);
                     softmax::multiply(arch, mask, scores);
                 }
                 for (weights, scores) in weights.chunks_exact(length).zip(scores.chunks_exact_mut(length)) {
@@ -116,7 +146,7 @@ impl Attention<'_> {
                 }
                 let (weights, scores) = (Matrix::dense(weights, length), Matrix::dense(scores, length));
                 let stride = self.stride();
-                let [all, some] = [self.start(task), self.start(task) + first * stride];
+                let [all, some] = [task.start, task.start + first * stride];
                 let [queries, keys, values] = gradients;
                 let add = block > 0;
                 // SAFETY: these are a text's rows and a head's columns, which no other task has.
@@ -129,22 +159,39 @@ impl Attention<'_> {
         });
     }
 
+    fn tokens(&self) -> usize {
+        self.lengths.iter().sum()
+    }
+
     fn stride(&self) -> usize {
         self.heads * self.size
     }
 
-    /// Where a task's numbers begin; tasks are rows and, within them, heads.
-    fn start(&self, task: usize) -> usize {
-        task / self.heads * self.length * self.stride() + task % self.heads * self.size
+    /// The heads of the texts, in order; texts without tokens have none.
+    fn tasks(self) -> impl Iterator<Item = Task> + use<'a> {
+        let texts = self.lengths.iter().enumerate().scan((0, 0), move |(tokens, mask), (text, &length)| {
+            let before = (*tokens, *mask);
+            *tokens += length;
+            *mask += self.heads * length * length;
+            Some((text, length, before))
+        });
+        texts.filter(|&(_, length, _)| length > 0).flat_map(move |(text, length, (tokens, mask))| {
+            (0..self.heads).map(move |head| Task {
+                text,
+                head,
+                length,
+                start: tokens * self.stride() + head * self.size,
+                mask: mask + head * length * length,
+            })
+        })
     }
 
-    fn part<'b>(&self, values: &'b [f32], task: usize) -> Matrix<'b> {
-        Matrix { values: &values[self.start(task)..], strides: [self.stride(), 1] }
+    fn part<'b>(&self, values: &'b [f32], task: Task) -> Matrix<'b> {
+        Matrix { values: &values[task.start..], strides: [self.stride(), 1] }
     }
 
-    fn bias(&self, task: usize, query: usize) -> Option<&[f32]> {
-        let shape = [self.rows, self.heads, self.length, self.length];
-        self.bias.as_ref().map(|bias| bias.row(shape, task * self.length + query))
+    fn bias(&self, task: Task, query: usize) -> Option<&[f32]> {
+        self.bias.as_ref().map(|bias| bias.row([task.text, task.head, query], task.length))
     }
 }
 

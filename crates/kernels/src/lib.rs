@@ -32,8 +32,10 @@ pub mod reduce;
 pub mod softmax;
 #[cfg(test)]
 mod testing;
+mod texts;
 
 pub use dropout::Mask;
 pub use gelu::Gelu;
 pub use precision::Precision;
 pub use pulp::Arch;
+pub use texts::Texts;

@@ -17,8 +17,8 @@ pub struct Bias<'a> {
 }
 
 impl Bias<'_> {
-    pub(crate) fn row(&self, [_, heads, queries, keys]: [usize; 4], index: usize) -> &[f32] {
-        let place = [index / (heads * queries), index / queries % heads, index % queries];
+    /// The first `keys` numbers for a row, head and query.
+    pub(crate) fn row(&self, place: [usize; 3], keys: usize) -> &[f32] {
         let start: usize = place.iter().zip(self.strides).map(|(place, stride)| place * stride).sum();
         &self.values[start..start + keys]
     }
@@ -36,9 +36,10 @@ pub fn forward(
     bias: Option<Bias>,
     dropout: Option<(Mask, &mut [f32])>,
 ) {
-    let keys = shape[3];
+    let [_, heads, queries, keys] = shape;
     let (rows, task) = (rows_per_task(keys), rows_per_task(keys) * keys);
-    let row_bias = |index: usize| bias.as_ref().map(|bias| bias.row(shape, index));
+    let place = |index: usize| [index / (heads * queries), index / queries % heads, index % queries];
+    let row_bias = |index: usize| bias.as_ref().map(|bias| bias.row(place(index), keys));
     match dropout {
         None => scores.par_chunks_mut(task).enumerate().for_each(|(task, scores)| {
             for (row, scores) in scores.chunks_exact_mut(keys).enumerate() {

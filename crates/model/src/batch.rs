@@ -1,6 +1,7 @@
-//! Rows of tokens, padded into a rectangle.
+//! Rows of tokens, packed one after the other or padded into a rectangle.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use firebrand_kernels::{Texts, fused};
 
 use crate::ModelError;
 
@@ -13,24 +14,23 @@ pub struct Tokens<'a> {
     pub type_ids: &'a [u32],
 }
 
-/// Rows padded on the right to the longest among them, for every family: no answer depends on where the padding is.
+/// Rows of tokens: one after the other (packed) on devices whose operations take texts of different lengths, elsewhere padded
+/// on the right to the longest among them. No answer depends on which.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// `[rows, length]`.
+    /// `[rows, length]`; packed: `[1, tokens]`.
     pub ids: Tensor<2, Int>,
-    /// `[rows, length]`.
+    /// `[rows, length]`; packed: `[1, tokens]`.
     pub type_ids: Tensor<2, Int>,
-    /// Added to the attention scores: 0 at tokens, a large negative number at padding, `[rows, 1, 1, length]`. `None` when
-    /// no row is padded.
-    pub attention_bias: Option<Tensor<4>>,
     /// Number of tokens of each row.
     pub lengths: Vec<usize>,
     /// Place of each row's last token whose id is not the padding's. A text may hold that id: GPT-2 has no padding token, and
     /// the one that ends a text stands in for it.
     pub last: Vec<usize>,
-    /// Place of each token when those with the padding's id are not counted, which stand at -1 themselves,
-    /// `[rows, length]`. `None` when no text holds one.
+    /// Place of each token when those with the padding's id are not counted, which stand at -1 themselves; shaped as
+    /// [`ids`](Self::ids). `None` when no text holds one.
     pub places_without_padding: Option<Tensor<2, Int>>,
+    packed: Option<Texts>,
 }
 
 /// What a score that must not count gets added: finite, so that a query without any visible key makes no NaN, and so large
@@ -38,69 +38,128 @@ pub struct Batch {
 pub(crate) const MASKED: f32 = -1e9;
 
 impl Batch {
-    /// Pads rows with `pad_token_id`.
+    /// Packs rows, or pads them with `pad_token_id`, as is faster on the device.
     ///
     /// # Errors
     /// When there is no row, a row is empty, or its type ids are not as long as its ids.
     pub fn new(rows: &[Tokens<'_>], pad_token_id: u32, device: &Device) -> Result<Self, ModelError> {
-        let length = rows.iter().map(|row| row.ids.len()).max().unwrap_or(0);
         if rows.is_empty() || rows.iter().any(|row| row.ids.is_empty() || row.ids.len() != row.type_ids.len()) {
             return Err(ModelError::Input(
                 "a batch needs at least one row, and each row at least one token with as many type ids".to_owned(),
             ));
         }
-        let mut ids = Vec::with_capacity(rows.len() * length);
-        let mut type_ids = Vec::with_capacity(rows.len() * length);
-        let mut bias = Vec::with_capacity(rows.len() * length);
-        for row in rows {
-            let padding = length - row.ids.len();
-            ids.extend(row.ids.iter().map(|&id| i64::from(id)));
-            ids.extend(std::iter::repeat_n(i64::from(pad_token_id), padding));
-            type_ids.extend(row.type_ids.iter().map(|&id| i64::from(id)));
-            type_ids.extend(std::iter::repeat_n(0, padding));
-            bias.extend(std::iter::repeat_n(0.0, row.ids.len()));
-            bias.extend(std::iter::repeat_n(MASKED, padding));
-        }
-        let shape = [rows.len(), length];
-        let padded = rows.iter().any(|row| row.ids.len() < length);
+        let texts = Texts::new(rows.iter().map(|row| row.ids.len()));
+        // Rows of the same length are packed and padded alike.
+        let uneven = texts.tokens() < rows.len() * texts.longest();
+        let packed = (uneven && fused::packs(device)).then(|| texts.clone());
+        let (shape, length) = match &packed {
+            Some(texts) => ([1, texts.tokens()], 0),
+            None => ([rows.len(), texts.longest()], texts.longest()),
+        };
+        let laid = |part: fn(&Tokens<'_>) -> Vec<i64>, padding: i64| {
+            let values: Vec<i64> = rows
+                .iter()
+                .flat_map(|row| {
+                    let mut values = part(row);
+                    values.resize(values.len().max(length), padding);
+                    values
+                })
+                .collect();
+            Tensor::from_data(TensorData::new(values, shape), device)
+        };
+        let ids = laid(|row| row.ids.iter().map(|&id| id.into()).collect(), pad_token_id.into());
+        let type_ids = laid(|row| row.type_ids.iter().map(|&id| id.into()).collect(), 0);
         let places = rows.iter().any(|row| row.ids.contains(&pad_token_id)).then(|| {
-            let places = places_without_padding(&ids, length, i64::from(pad_token_id));
-            Tensor::from_data(TensorData::new(places, shape), device)
+            let places = rows.iter().flat_map(|row| places_without_padding(row.ids, pad_token_id, length)).collect();
+            Tensor::from_data(TensorData::new::<i64, _>(places, shape), device)
         });
         let last = |row: &Tokens<'_>| row.ids.iter().rposition(|&id| id != pad_token_id).unwrap_or(0);
         Ok(Self {
-            ids: Tensor::from_data(TensorData::new(ids, shape), device),
-            type_ids: Tensor::from_data(TensorData::new(type_ids, shape), device),
-            attention_bias: padded
-                .then(|| Tensor::from_data(TensorData::new(bias, [rows.len(), 1, 1, length]), device)),
-            lengths: rows.iter().map(|row| row.ids.len()).collect(),
+            ids,
+            type_ids,
+            lengths: texts.lengths().to_vec(),
             last: rows.iter().map(last).collect(),
             places_without_padding: places,
+            packed,
         })
     }
 
-    /// 1 at tokens and 0 at padding, `[rows, length, 1]`; `None` when no row is padded.
+    /// Tokens of the longest row.
+    pub fn longest(&self) -> usize {
+        self.lengths.iter().copied().max().unwrap_or(0)
+    }
+
+    /// The texts, where they are packed one after the other.
+    pub(crate) fn packed(&self) -> Option<&Texts> {
+        self.packed.as_ref()
+    }
+
+    /// Numbers of tokens, padded where they were packed.
+    ///
+    /// # Shapes
+    /// - `x`: `[1, tokens, width]` or `[rows, length, width]`
+    /// - output: `[rows, length, width]`
+    pub(crate) fn pad(&self, x: Tensor<3>) -> Tensor<3> {
+        match &self.packed {
+            Some(texts) => fused::pad(x, texts),
+            None => x,
+        }
+    }
+
+    /// The inverse of [`pad`](Self::pad).
+    pub(crate) fn unpad(&self, x: Tensor<3>) -> Tensor<3> {
+        match &self.packed {
+            Some(texts) => fused::unpad(x, texts),
+            None => x,
+        }
+    }
+
+    /// Place of each token in its row: of all tokens where they are packed, elsewhere those of the longest row.
+    pub(crate) fn places(&self) -> Vec<usize> {
+        match &self.packed {
+            Some(texts) => texts.lengths().iter().flat_map(|&length| 0..length).collect(),
+            None => (0..self.longest()).collect(),
+        }
+    }
+
+    /// Place of each row's token among all tokens, row after row, padding included where there is any.
+    pub(crate) fn among_all(&self, place: impl Fn(usize) -> usize) -> Vec<i64> {
+        let starts: Vec<usize> = match &self.packed {
+            Some(texts) => texts.starts().collect(),
+            None => (0..self.lengths.len()).map(|row| row * self.longest()).collect(),
+        };
+        starts.iter().enumerate().map(|(row, start)| (start + place(row)) as i64).collect()
+    }
+
+    /// Added to attention scores: 0 at tokens, a large negative number at padding, `[rows, 1, 1, length]`. `None` when all
+    /// rows have the same length.
+    pub(crate) fn padding_bias(&self) -> Option<Tensor<4>> {
+        let values = self.of_padding([0.0, MASKED])?;
+        let shape = [self.lengths.len(), 1, 1, self.longest()];
+        Some(Tensor::from_data(TensorData::new(values, shape), &self.ids.device()))
+    }
+
+    /// 1 at tokens and 0 at padding, `[rows, length, 1]`; `None` when all rows have the same length.
     pub(crate) fn token_mask(&self) -> Option<Tensor<3>> {
-        let [rows, length] = self.ids.dims();
-        self.attention_bias.as_ref()?;
-        let mask: Vec<f32> = self
-            .lengths
-            .iter()
-            .flat_map(|&tokens| (0..length).map(move |place| if place < tokens { 1.0 } else { 0.0 }))
-            .collect();
-        Some(Tensor::from_data(TensorData::new(mask, [rows, length, 1]), &self.ids.device()))
+        let values = self.of_padding([1.0, 0.0])?;
+        let shape = [self.lengths.len(), self.longest(), 1];
+        Some(Tensor::from_data(TensorData::new(values, shape), &self.ids.device()))
+    }
+
+    /// One number for tokens and one for padding.
+    fn of_padding(&self, [token, padding]: [f32; 2]) -> Option<Vec<f32>> {
+        let longest = self.longest();
+        let values = |&tokens: &usize| (0..longest).map(move |place| if place < tokens { token } else { padding });
+        self.lengths.iter().any(|&tokens| tokens < longest).then(|| self.lengths.iter().flat_map(values).collect())
     }
 }
 
-fn places_without_padding(ids: &[i64], length: usize, pad: i64) -> Vec<i64> {
-    let mut places = Vec::with_capacity(ids.len());
-    for row in ids.chunks(length) {
-        let mut next = 0;
-        for &id in row {
-            places.push(if id == pad { -1 } else { next });
-            next += i64::from(id != pad);
-        }
-    }
+/// A row's places, its length at least `length`.
+fn places_without_padding(ids: &[u32], pad: u32, length: usize) -> Vec<i64> {
+    let mut next = 0..;
+    let mut places: Vec<i64> =
+        ids.iter().map(|&id| if id == pad { -1 } else { next.next().unwrap_or_default() }).collect();
+    places.resize(places.len().max(length), -1);
     places
 }
 
@@ -110,6 +169,7 @@ mod tests {
 
     #[test]
     fn places_skip_padding_wherever_it_is() {
-        assert_eq!(places_without_padding(&[5, 1, 6, 1, 7, 8, 9, 1], 4, 1), [0, -1, 1, -1, 0, 1, 2, -1]);
+        assert_eq!(places_without_padding(&[5, 1, 6], 1, 4), [0, -1, 1, -1]);
+        assert_eq!(places_without_padding(&[7, 8, 9, 1], 1, 0), [0, 1, 2, -1]);
     }
 }

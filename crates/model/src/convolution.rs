@@ -54,7 +54,8 @@ impl Convolution {
     }
 
     /// # Shapes
-    /// - `embedded` (the layer's input), `x` (its answer) and output: `[rows, length, hidden]`
+    /// - `embedded` (the layer's input), `x` (its answer) and output: `[rows, length, hidden]`, or, packed,
+    ///   `[1, tokens, hidden]`
     pub fn forward(
         &self,
         embedded: Tensor<3>,
@@ -64,13 +65,14 @@ impl Convolution {
     ) -> Tensor<3> {
         // Beyond a row's end it must meet zeros, whether padding is there or nothing.
         let embedded = match batch.token_mask() {
-            Some(mask) => embedded * mask,
-            None => embedded,
+            Some(mask) if batch.packed().is_none() => embedded * mask,
+            _ => batch.pad(embedded),
         };
         let options = ConvOptions::new([1], [(self.config.kernel - 1) / 2], [1], self.config.groups);
         let answer = conv1d(embedded.swap_dims(1, 2), self.weight.val(), Some(self.bias.val()), options);
+        let answer = batch.unpad(answer.swap_dims(1, 2));
         let dropout = Dropout { probability: self.config.dropout };
-        let answer = self.config.activation.forward(dropout.forward(answer.swap_dims(1, 2), rng));
+        let answer = self.config.activation.forward(dropout.forward(answer, rng));
         self.norm.forward(x + answer)
     }
 }

@@ -1,7 +1,7 @@
 //! From token ids to the encoder's first hidden states.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Int, Tensor, module::embedding};
+use burn::tensor::{Int, Tensor, TensorData, module::embedding};
 use serde::{Deserialize, Serialize};
 
 use crate::{Batch, Dropout, DropoutRng, LayerNorm, Linear, ModelError, NormConfig, ParameterSource};
@@ -131,14 +131,15 @@ impl Embeddings {
     }
 }
 
-/// Each token's row in the table of positions: `[1, length]`, the same for every row, wherever that is so.
+/// Each token's row in the table of positions: as [`Batch::ids`], or `[1, length]`, the same for every row.
 fn positions(batch: &Batch, config: PositionsConfig) -> Tensor<2, Int> {
     let first = config.first as i64;
     match &batch.places_without_padding {
         Some(places) if config.skip_padding => places.clone().add_scalar(first),
         _ => {
-            let [_, length] = batch.ids.dims();
-            Tensor::<1, Int>::arange(first..first + length as i64, &batch.ids.device()).unsqueeze()
+            let places: Vec<i64> = batch.places().into_iter().map(|place| first + place as i64).collect();
+            let shape = [1, places.len()];
+            Tensor::from_data(TensorData::new(places, shape), &batch.ids.device())
         }
     }
 }

@@ -104,13 +104,14 @@ impl Encoder {
         &self.config
     }
 
-    /// The hidden states after the embeddings and after each layer; the last ones after the final norm, if there is one.
+    /// The hidden states after the embeddings and after each layer; the last ones after the final norm, if there is one. Texts
+    /// are padded.
     ///
     /// # Shapes
     /// - each: `[rows, length, hidden]`
     pub fn hidden_states(&self, batch: &Batch) -> Vec<Tensor<3>> {
         let mut states = Vec::new();
-        let last = self.run(batch, &mut None, |state| states.push(state.clone()));
+        let last = batch.pad(self.run(batch, &mut None, |state| states.push(batch.pad(state.clone()))));
         states.pop();
         states.push(last);
         states
@@ -119,7 +120,7 @@ impl Encoder {
     /// The hidden states after the last layer; with dropout when `rng` is given.
     ///
     /// # Shapes
-    /// - output: `[rows, length, hidden]`
+    /// - output: `[rows, length, hidden]`, or, packed, `[1, tokens, hidden]`
     pub fn forward(&self, batch: &Batch, rng: &mut Option<&mut DropoutRng>) -> Tensor<3> {
         self.run(batch, rng, |_| ())
     }

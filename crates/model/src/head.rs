@@ -85,7 +85,7 @@ impl Head {
     }
 
     /// # Shapes
-    /// - `x`: `[rows, length, hidden]`
+    /// - `x`: `[rows, length, hidden]`, or, packed, `[1, tokens, hidden]`
     /// - output: `[rows, labels]`
     pub fn forward(&self, x: Tensor<3>, batch: &Batch, rng: &mut Option<&mut DropoutRng>) -> Tensor<2> {
         let mut pooled = self.config.pooling.forward(x, batch);
@@ -107,19 +107,15 @@ impl Head {
 
 impl Pooling {
     /// # Shapes
-    /// - `x`: `[rows, length, hidden]`
+    /// - `x`: `[rows, length, hidden]`, or, packed, `[1, tokens, hidden]`
     /// - output: `[rows, hidden]`
     fn forward(self, x: Tensor<3>, batch: &Batch) -> Tensor<2> {
-        let [rows, length, hidden] = x.dims();
         match self {
-            Self::First => x.slice([0..rows, 0..1, 0..hidden]).reshape([rows, hidden]),
-            Self::Last => {
-                let places: Vec<i64> =
-                    batch.last.iter().enumerate().map(|(row, &last)| (row * length + last) as i64).collect();
-                let places = Tensor::<1, Int>::from_data(TensorData::new(places, [rows]), &x.device());
-                x.reshape([rows * length, hidden]).select(0, places)
-            }
+            Self::First => at(x, batch.among_all(|_| 0)),
+            Self::Last => at(x, batch.among_all(|row| batch.last[row])),
             Self::Mean => {
+                let x = batch.pad(x);
+                let [rows, length, hidden] = x.dims();
                 let mut shares = vec![0.0f32; rows * length];
                 for (row, &tokens) in shares.chunks_mut(length).zip(&batch.lengths) {
                     row[..tokens].fill(1.0 / tokens as f32);
@@ -129,4 +125,12 @@ impl Pooling {
             }
         }
     }
+}
+
+/// The hidden states at some places among all tokens: `[places, hidden]`.
+fn at(x: Tensor<3>, places: Vec<i64>) -> Tensor<2> {
+    let [first, second, hidden] = x.dims();
+    let count = places.len();
+    let places = Tensor::<1, Int>::from_data(TensorData::new(places, [count]), &x.device());
+    x.reshape([first * second, hidden]).select(0, places)
 }

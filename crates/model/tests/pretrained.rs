@@ -55,7 +55,7 @@ fn same_embeddings(directory: &Path, expected: &Value, tolerance: f64) -> (Class
 
     let tokens = rows.tokens();
     let batch = Batch::new(&tokens, classifier.pad_token_id(), &device).unwrap();
-    let states = classifier.network.encoder.forward(&batch, &mut None);
+    let states = classifier.network.encoder.hidden_states(&batch).pop().unwrap();
     let [_, length, hidden] = states.dims();
     let states = states.into_data().try_to_vec::<f32>().unwrap();
     for (index, (row, expected)) in tokens.iter().zip(expected["embeddings"].as_array().unwrap()).enumerate() {

@@ -4,33 +4,43 @@ use proptest::prelude::*;
 
 /// Answers and gradients of queries, keys and values, one number at a time.
 fn reference(attention: &Attention<'_>, inputs: [&[f32]; 3], gradient: &[f32]) -> [Vec<f64>; 4] {
-    let &Attention { rows, length, heads, size, .. } = attention;
+    let &Attention { heads, size, .. } = attention;
     let [q, k, v] = inputs.map(doubles);
     let gradient = doubles(gradient);
     let [mut o, mut dq, mut dk, mut dv] = [(); 4].map(|()| vec![0.0; q.len()]);
-    for (task, query) in (0..rows * heads).flat_map(|task| (0..length).map(move |query| (task, query))) {
-        let at =
-            |token: usize, number: usize| (task / heads * length + token) * heads * size + task % heads * size + number;
-        let added = |key: usize| attention.bias(task, query).map_or(0.0, |bias| f64::from(bias[key]));
-        let dot = |a: &[f64], b: &[f64], key: usize| (0..size).map(|n| a[at(query, n)] * b[at(key, n)]).sum::<f64>();
-        let scale = f64::from(attention.scale);
-        let powers: Vec<f64> = (0..length).map(|key| (dot(&q, &k, key) * scale + added(key)).exp()).collect();
-        let total: f64 = powers.iter().sum();
-        let p: Vec<f64> = powers.iter().map(|power| if total == 0.0 { 0.0 } else { power / total }).collect();
-        let first = (task * length + query) * length;
-        let kept: Vec<f64> =
-            (0..length).map(|key| f64::from(attention.dropout.map_or(1.0, |mask| mask.value(first + key)))).collect();
-        let dp: Vec<f64> = (0..length).map(|key| dot(&gradient, &v, key) * kept[key]).collect();
-        let inner: f64 = p.iter().zip(&dp).map(|(p, dp)| p * dp).sum();
-        for key in 0..length {
-            let ds = scale * p[key] * (dp[key] - inner);
-            for n in 0..size {
-                o[at(query, n)] += p[key] * kept[key] * v[at(key, n)];
-                dv[at(key, n)] += p[key] * kept[key] * gradient[at(query, n)];
-                dq[at(query, n)] += ds * k[at(key, n)];
-                dk[at(key, n)] += ds * q[at(query, n)];
+    let (mut before, mut weights_before) = (0, 0);
+    for (text, &length) in attention.lengths.iter().enumerate() {
+        for (head, query) in (0..heads).flat_map(|head| (0..length).map(move |query| (head, query))) {
+            let at = |token: usize, number: usize| (before + token) * heads * size + head * size + number;
+            let added = |key: usize| {
+                attention.bias.map_or(0.0, |bias| {
+                    let [of_text, of_head, of_query] = bias.strides;
+                    f64::from(bias.values[text * of_text + head * of_head + query * of_query + key])
+                })
+            };
+            let dot =
+                |a: &[f64], b: &[f64], key: usize| (0..size).map(|n| a[at(query, n)] * b[at(key, n)]).sum::<f64>();
+            let scale = f64::from(attention.scale);
+            let powers: Vec<f64> = (0..length).map(|key| (dot(&q, &k, key) * scale + added(key)).exp()).collect();
+            let total: f64 = powers.iter().sum();
+            let p: Vec<f64> = powers.iter().map(|power| if total == 0.0 { 0.0 } else { power / total }).collect();
+            let first = weights_before + (head * length + query) * length;
+            let kept = |key: usize| f64::from(attention.dropout.map_or(1.0, |mask| mask.value(first + key)));
+            let kept: Vec<f64> = (0..length).map(kept).collect();
+            let dp: Vec<f64> = (0..length).map(|key| dot(&gradient, &v, key) * kept[key]).collect();
+            let inner: f64 = p.iter().zip(&dp).map(|(p, dp)| p * dp).sum();
+            for key in 0..length {
+                let ds = scale * p[key] * (dp[key] - inner);
+                for n in 0..size {
+                    o[at(query, n)] += p[key] * kept[key] * v[at(key, n)];
+                    dv[at(key, n)] += p[key] * kept[key] * gradient[at(query, n)];
+                    dq[at(query, n)] += ds * k[at(key, n)];
+                    dk[at(key, n)] += ds * q[at(query, n)];
+                }
             }
         }
+        before += length;
+        weights_before += heads * length * length;
     }
     [o, dq, dk, dv]
 }
@@ -58,8 +68,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn answers_and_gradients_are_right(
-        rows in 1usize..3, length in 1usize..40, heads in 1usize..4, size in 1usize..20, seed: u64, kind in 0u8..4, drop: bool
+        lengths in proptest::collection::vec(1usize..40, 1..4),
+        heads in 1usize..4, size in 1usize..20, seed: u64, kind in 0u8..4, drop: bool,
     ) {
+        let (rows, length) = (lengths.len(), lengths.iter().copied().max().unwrap_or(0));
         let (values, strides) = match kind {
             0 => (vec![], [0; 3]),
             1 => (numbers(rows * length, seed).iter().map(|&x| if x > 1.0 { f32::NEG_INFINITY } else { 0.0 }).collect(), [length, 0, 0]),
@@ -68,21 +80,21 @@ proptest! {
         };
         let bias = (kind > 0).then_some(Bias { values: &values, strides });
         let dropout = drop.then_some(Mask { seed, step: 2, number: 3, probability: 0.3 });
-        compare(&Attention { rows, length, heads, size, scale: 0.5, bias, dropout }, seed)?;
+        compare(&Attention { lengths: &lengths, heads, size, scale: 0.5, bias, dropout }, seed)?;
     }
 }
 
 #[test]
 fn long_texts_have_several_blocks() {
     let dropout = Some(Mask { seed: 1, step: 2, number: 3, probability: 0.1 });
-    let attention = Attention { rows: 1, length: 2 * BLOCK + 3, heads: 2, size: 8, scale: 0.3, bias: None, dropout };
+    let attention = Attention { lengths: &[2 * BLOCK + 3, 5], heads: 2, size: 8, scale: 0.3, bias: None, dropout };
     compare(&attention, 7).unwrap();
 }
 
 #[test]
 fn threads_change_no_bit() {
     let dropout = Some(Mask { seed: 1, step: 2, number: 3, probability: 0.1 });
-    let attention = Attention { rows: 3, length: 150, heads: 4, size: 24, scale: 0.3, bias: None, dropout };
+    let attention = Attention { lengths: &[150, 3, 80], heads: 4, size: 24, scale: 0.3, bias: None, dropout };
     let [q, k, v, gradient] = [1, 2, 3, 4].map(|part| numbers(attention.numbers(), part));
     with_threads(|| run(Arch::new(), &attention, [&q, &k, &v], &gradient));
 }

@@ -23,7 +23,7 @@ const TASK: usize = 64 * 1024;
 
 pub(super) fn available() -> bool {
     static AVAILABLE: LazyLock<bool> =
-        LazyLock::new(|| is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bf16"));
+        LazyLock::new(|| is_x86_feature_detected!("avx512vl") && is_x86_feature_detected!("avx512bf16"));
     *AVAILABLE
 }
 
@@ -118,39 +118,77 @@ fn pair_of(even: f32, odd: f32) -> u32 {
 }
 
 /// Rounds up to `width` rows of a matrix into pairs of which those of all rows follow each other: `[pairs, width]`. What is
-/// beyond the rows stays as it is.
-#[target_feature(enable = "avx512f,avx512bf16")]
+/// beyond the rows is zero or stays as it is.
+#[target_feature(enable = "avx512f,avx512vl,avx512bf16")]
 fn lay_panels(laid: &mut [u32], width: usize, matrix: Matrix<'_>, [rows, k]: [usize; 2]) {
-    let [along_row, along_column] = [matrix.strides[1], matrix.strides[0]];
+    let [along_column, along_row] = matrix.strides;
     if along_column == 1 {
         // Elements of neighbouring rows follow each other: two such runs are woven.
         for (pair, laid) in laid.chunks_exact_mut(width).enumerate() {
-            let even = &matrix.values[2 * pair * along_row..][..rows];
-            if 2 * pair + 1 < k {
-                weave(even, &matrix.values[(2 * pair + 1) * along_row..][..rows], laid);
-            } else {
-                weave(even, &[0.0; PANEL][..rows], laid);
-            }
+            let run = |element| match matrix.values.get(element * along_row..) {
+                Some(values) if element < k => &values[..rows],
+                _ => &[0.0; PANEL][..rows],
+            };
+            weave(run(2 * pair), run(2 * pair + 1), laid);
         }
         return;
     }
     assert_eq!(along_row, 1, "one of a matrix's two strides is 1");
-    // A piece of each row at a time, so that what is written stays near.
-    let mut piece = [0; 16];
-    for (index, laid) in laid.chunks_mut(16 * width).enumerate() {
-        let first = 32 * index;
-        let length = (k - first).min(32);
-        for row in 0..rows {
-            round_row(&matrix.values[row * along_column + first..][..length], &mut piece);
-            for (pair, laid) in piece.iter().zip(laid.chunks_exact_mut(width)) {
-                laid[row] = *pair;
+    for (group, start) in (0..rows).step_by(16).enumerate() {
+        for (block, laid) in laid.chunks_mut(16 * width).enumerate() {
+            let first = 32 * block;
+            let mut vectors = [_mm512_setzero_si512(); 16];
+            for (row, vector) in (start..rows).zip(&mut vectors) {
+                *vector = round_some(&matrix.values[row * along_column + first..][..(k - first).min(32)]);
+            }
+            for (vector, laid) in transposed(vectors).into_iter().zip(laid.chunks_exact_mut(width)) {
+                // SAFETY: there are 16 numbers to write to.
+                unsafe { _mm512_storeu_si512(laid[16 * group..][..16].as_mut_ptr().cast(), vector) };
             }
         }
     }
 }
 
-/// Rounds two runs of elements into the lower and upper halves of pairs.
+/// Rounds up to 32 elements into pairs.
 #[target_feature(enable = "avx512f,avx512bf16")]
+fn round_some(x: &[f32]) -> __m512i {
+    let mask = |count: usize| ((1_u32 << count.min(16)) - 1) as u16;
+    let (low, high) = (mask(x.len()), mask(x.len().saturating_sub(16)));
+    // SAFETY: the masks keep to the elements that there are; the two types have the same size.
+    unsafe {
+        let low = _mm512_maskz_loadu_ps(low, x.as_ptr());
+        let high = _mm512_maskz_loadu_ps(high, x.as_ptr().wrapping_add(16));
+        std::mem::transmute(_mm512_cvtne2ps_pbh(high, low))
+    }
+}
+
+/// Turns rows of a square of numbers into its columns.
+#[target_feature(enable = "avx512f")]
+fn transposed(x: [__m512i; 16]) -> [__m512i; 16] {
+    // Within each quarter of the vectors, squares of two, then of four; then the quarters change places.
+    let two = std::array::from_fn::<_, 16, _>(|i| {
+        let (a, b) = (x[i & !1], x[i | 1]);
+        if i & 1 == 0 { _mm512_unpacklo_epi32(a, b) } else { _mm512_unpackhi_epi32(a, b) }
+    });
+    let four = std::array::from_fn::<_, 16, _>(|i| {
+        // Column `i % 4` of each quarter, of the rows from `i & !3` on.
+        let first = (i & !3) + (i >> 1 & 1);
+        let (a, b) = (two[first], two[first + 2]);
+        if i & 1 == 0 { _mm512_unpacklo_epi64(a, b) } else { _mm512_unpackhi_epi64(a, b) }
+    });
+    let halves = std::array::from_fn::<_, 16, _>(|i| {
+        // Quarters 0 and 2, or 1 and 3, of the rows from `8 * (i / 8)` on.
+        let (a, b) = (four[(i & 8) + (i & 3)], four[(i & 8) + (i & 3) + 4]);
+        if i & 4 == 0 { _mm512_shuffle_i32x4::<0x88>(a, b) } else { _mm512_shuffle_i32x4::<0xdd>(a, b) }
+    });
+    std::array::from_fn(|i| {
+        let (a, b) = (halves[i & 7], halves[i & 7 | 8]);
+        if i & 8 == 0 { _mm512_shuffle_i32x4::<0x88>(a, b) } else { _mm512_shuffle_i32x4::<0xdd>(a, b) }
+    })
+}
+
+/// Rounds two runs of elements into the lower and upper halves of pairs.
+#[target_feature(enable = "avx512f,avx512vl,avx512bf16")]
 fn weave(even: &[f32], odd: &[f32], laid: &mut [u32]) {
     let ((even, even_rest), (odd, odd_rest)) = (even.as_chunks::<16>(), odd.as_chunks::<16>());
     let (whole, rest) = laid.split_at_mut(even.len() * 16);
@@ -163,6 +201,19 @@ fn weave(even: &[f32], odd: &[f32], laid: &mut [u32]) {
             });
             let woven = _mm512_or_si512(even, _mm512_slli_epi32::<16>(odd));
             _mm512_storeu_si512(laid.as_mut_ptr().cast(), woven);
+        }
+    }
+    let ((even, even_rest), (odd, odd_rest)) = (even_rest.as_chunks::<8>(), odd_rest.as_chunks::<8>());
+    let (whole, rest) = rest.split_at_mut(even.len() * 8);
+    for ((even, odd), laid) in even.iter().zip(odd).zip(whole.as_chunks_mut::<8>().0) {
+        // SAFETY: as above.
+        unsafe {
+            let [even, odd] = [even, odd].map(|x| {
+                let rounded = _mm256_cvtneps_pbh(_mm256_loadu_ps(x.as_ptr()));
+                _mm256_cvtepu16_epi32(std::mem::transmute::<__m128bh, __m128i>(rounded))
+            });
+            let woven = _mm256_or_si256(even, _mm256_slli_epi32::<16>(odd));
+            _mm256_storeu_si256(laid.as_mut_ptr().cast(), woven);
         }
     }
     for ((even, odd), laid) in even_rest.iter().zip(odd_rest).zip(rest) {

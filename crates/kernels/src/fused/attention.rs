@@ -1,9 +1,9 @@
 //! Attention as a whole.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 
-use super::softmax_dropout;
-use crate::Mask;
+use super::{pad, softmax_dropout, unpad};
+use crate::{Mask, Texts};
 
 /// How [`attention`] weighs values.
 #[derive(Debug, Clone)]
@@ -17,6 +17,9 @@ pub struct AttentionOptions {
     pub bias: Option<Tensor<4>>,
     /// Dropout of the weights.
     pub dropout: Option<Mask>,
+    /// Texts that are packed one after the other, of which none sees another; `rows` above is their number then, and
+    /// `length` that of the longest.
+    pub texts: Option<Texts>,
 }
 
 /// `dropout(softmax(query * key^T * scale + bias)) * value`, for each head.
@@ -25,23 +28,38 @@ pub struct AttentionOptions {
 /// goes the way of [`softmax_dropout`], with two products around it.
 ///
 /// # Shapes
-/// - `query`, `key`, `value` and output: `[rows, length, heads * size]`
+/// - `query`, `key`, `value` and output: `[rows, length, heads * size]`, or, packed, `[1, tokens, heads * size]`
 pub fn attention(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>, options: AttentionOptions) -> Tensor<3> {
     #[cfg(feature = "flex")]
     if [&query, &key, &value].into_iter().all(super::operation::fits) {
-        let length = query.dims()[1];
-        if let Some(bias) = flex::constant(options.bias.as_ref(), length) {
-            return flex::attention([query, key, value], bias, &options);
+        let [rows, length, _] = query.dims();
+        let texts = options.texts.clone().unwrap_or_else(|| Texts::new(std::iter::repeat_n(length, rows)));
+        if let Some(bias) = flex::constant(options.bias.as_ref(), texts.longest()) {
+            return flex::attention([query, key, value], texts, bias, &options);
         }
     }
-    composed(query, key, value, options)
+    let Some(texts) = options.texts.clone() else { return composed([query, key, value], options) };
+    let padding = padding(&texts, &query);
+    let bias = match options.bias {
+        Some(bias) => bias + padding,
+        None => padding,
+    };
+    let padded = [query, key, value].map(|x| pad(x, &texts));
+    unpad(composed(padded, AttentionOptions { bias: Some(bias), ..options }), &texts)
 }
 
-fn composed(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>, options: AttentionOptions) -> Tensor<3> {
-    let AttentionOptions { heads, scale, bias, dropout } = options;
-    let [rows, length, width] = query.dims();
-    let [query, key, value] =
-        [query, key, value].map(|x| x.reshape([rows, length, heads, width / heads]).swap_dims(1, 2));
+/// What hides the padding of texts: `[texts, 1, 1, longest]`, on the device and of the kind of numbers of another tensor.
+fn padding(texts: &Texts, like: &Tensor<3>) -> Tensor<4> {
+    let longest = texts.longest();
+    let hidden = |&length: &usize| (0..longest).map(move |key| if key < length { 0.0 } else { f32::NEG_INFINITY });
+    let values: Vec<f32> = texts.lengths().iter().flat_map(hidden).collect();
+    Tensor::from_data(TensorData::new(values, [texts.lengths().len(), 1, 1, longest]), (&like.device(), like.dtype()))
+}
+
+fn composed(inputs: [Tensor<3>; 3], options: AttentionOptions) -> Tensor<3> {
+    let AttentionOptions { heads, scale, bias, dropout, .. } = options;
+    let [rows, length, width] = inputs[0].dims();
+    let [query, key, value] = inputs.map(|x| x.reshape([rows, length, heads, width / heads]).swap_dims(1, 2));
     let weights = softmax_dropout(query.matmul(key.transpose()), bias, scale, dropout);
     weights.matmul(value).swap_dims(1, 2).reshape([rows, length, width])
 }
@@ -56,7 +74,7 @@ mod flex {
     use crate::attention;
     use crate::fused::operation::{self, Fused, in_order, output, run, slice, tensor};
     use crate::fused::softmax::{as_bias, rows_in_order};
-    use crate::{Arch, Mask};
+    use crate::{Arch, Mask, Texts};
 
     /// A bias without a gradient, or none, as the operation takes it; `None` for any other.
     pub(super) fn constant(bias: Option<&Tensor<4>>, keys: usize) -> Option<Option<FlexTensor>> {
@@ -79,15 +97,17 @@ mod flex {
 
     pub(super) fn attention(
         inputs: [Tensor<3>; 3],
+        texts: Texts,
         bias: Option<FlexTensor>,
         &AttentionOptions { heads, scale, dropout, .. }: &AttentionOptions,
     ) -> Tensor<3> {
-        run(Attention { heads, scale: scale as f32, bias, dropout }, inputs.map(Tensor::into_dispatch))
+        run(Attention { texts, heads, scale: scale as f32, bias, dropout }, inputs.map(Tensor::into_dispatch))
     }
 
     /// Of queries, keys and values.
     #[derive(Debug, Clone)]
     struct Attention {
+        texts: Texts,
         heads: usize,
         scale: f32,
         bias: Option<FlexTensor>,
@@ -96,10 +116,9 @@ mod flex {
 
     impl Attention {
         fn kernel(&self, query: &FlexTensor) -> attention::Attention<'_> {
-            let [rows, length, width] = query.shape().dims();
+            let [.., width] = query.shape().dims::<3>();
             attention::Attention {
-                rows,
-                length,
+                lengths: self.texts.lengths(),
                 heads: self.heads,
                 size: width / self.heads,
                 scale: self.scale,

@@ -12,6 +12,7 @@ mod norm;
 #[cfg(feature = "flex")]
 mod operation;
 mod optimiser;
+mod padding;
 mod softmax;
 
 pub use attention::{AttentionOptions, attention};
@@ -19,4 +20,5 @@ pub use gelu::bias_gelu;
 pub use linear::linear;
 pub use norm::{dropout, dropout_residual_norm, norm};
 pub use optimiser::{adamw, adamw_rows, embedding_gradient, sum_of_squares};
+pub use padding::{packs, pad, unpad};
 pub use softmax::softmax_dropout;

@@ -35,8 +35,9 @@ proptest! {
         let (mut p_expected, mut dropped_expected, mut dx_expected) = (vec![], vec![], vec![]);
         for row in 0..rows * heads * queries {
             let places = row * keys..(row + 1) * keys;
+            let at = [row / (heads * queries), row / queries % heads, row % queries];
             let scores: Vec<f64> = places.clone().map(|place| {
-                let added = bias.map_or(0.0, |bias| bias.row(shape, row)[place % keys]);
+                let added = bias.map_or(0.0, |bias| bias.row(at, keys)[place % keys]);
                 f64::from(x[place]) * f64::from(scale) + f64::from(added)
             }).collect();
             let kept: Vec<f64> = places.clone().map(|place| f64::from(mask.map_or(1.0, |mask| mask.value(place)))).collect();

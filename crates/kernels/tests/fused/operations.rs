@@ -3,9 +3,9 @@
 use crate::support::{check, close, devices, masked, numbers};
 use burn::tensor::{Device, Tensor, TensorData, activation};
 use firebrand_kernels::fused::{
-    AttentionOptions, attention, bias_gelu, dropout, dropout_residual_norm, linear, norm, softmax_dropout,
+    AttentionOptions, attention, bias_gelu, dropout, dropout_residual_norm, linear, norm, pad, softmax_dropout, unpad,
 };
-use firebrand_kernels::{Gelu, Mask};
+use firebrand_kernels::{Gelu, Mask, Texts};
 
 const MASK: Mask = Mask { seed: 5, step: 9, number: 2, probability: 0.3 };
 
@@ -218,11 +218,11 @@ fn attention_as_a_whole() {
         for dropout in [None, Some(MASK)] {
             for bias in [None, Some([2, 1, 1, 21]), Some([1, 3, 21, 21]), Some([2, 3, 21, 21])] {
                 let bias = bias.map(|shape| numbers(shape, 4, &device));
-                let options = || AttentionOptions { heads: 3, scale: 0.4, bias: bias.clone(), dropout };
+                let options = || AttentionOptions { heads: 3, scale: 0.4, bias: bias.clone(), dropout, texts: None };
                 check(inputs(), |[q, k, v]| attention(q, k, v, options()), |x| plain_attention(x, options()));
             }
         }
-        let options = || AttentionOptions { heads: 3, scale: 0.4, bias: None, dropout: Some(MASK) };
+        let options = || AttentionOptions { heads: 3, scale: 0.4, bias: None, dropout: Some(MASK), texts: None };
         check(
             [1, 2, 3].map(|seed| numbers([21, 2, 12], seed, &device)),
             |x| {
@@ -237,13 +237,92 @@ fn attention_as_a_whole() {
 #[test]
 fn a_learned_bias_of_attention_has_its_gradient() {
     for device in devices() {
-        let options =
-            |bias: Tensor<3>| AttentionOptions { heads: 3, scale: 0.4, bias: Some(bias.unsqueeze()), dropout: None };
+        let options = |bias: Tensor<3>| AttentionOptions {
+            heads: 3,
+            scale: 0.4,
+            bias: Some(bias.unsqueeze()),
+            dropout: None,
+            texts: None,
+        };
         check(
             [numbers([2, 21, 12], 1, &device), numbers([3, 21, 21], 2, &device)],
             |[x, bias]| attention(x.clone(), x.clone(), x, options(bias)),
             |[x, bias]| plain_attention([x.clone(), x.clone(), x], options(bias)),
         );
+    }
+}
+
+/// One text at a time.
+fn plain_attention_of_texts(inputs: &[Tensor<3>; 3], texts: &Texts, options: &AttentionOptions) -> Tensor<3> {
+    let [_, _, width] = inputs[0].dims();
+    let texts = texts.starts().zip(texts.lengths());
+    let answers = texts.map(|(start, &length)| {
+        let bias = options.bias.clone().map(|bias| {
+            let [rows, heads, ..] = bias.dims();
+            bias.slice([0..rows, 0..heads, 0..length, 0..length])
+        });
+        let options = AttentionOptions { bias, texts: None, ..options.clone() };
+        plain_attention(inputs.clone().map(|x| x.slice([0..1, start..start + length, 0..width])), options)
+    });
+    Tensor::cat(answers.collect(), 1)
+}
+
+#[test]
+fn packed_texts_do_not_see_each_other() {
+    let texts = Texts::new([5, 1, 9, 6]);
+    for device in devices() {
+        let inputs = || [1, 2, 3].map(|seed| numbers([1, 21, 12], seed, &device));
+        for bias in [None, Some([1, 3, 9, 9]), Some([1, 1, 9, 9])] {
+            let bias = bias.map(|shape| numbers(shape, 4, &device));
+            let options = AttentionOptions { heads: 3, scale: 0.4, bias, dropout: None, texts: Some(texts.clone()) };
+            check(
+                inputs(),
+                |[q, k, v]| attention(q, k, v, options.clone()),
+                |x| plain_attention_of_texts(&x, &texts, &options),
+            );
+        }
+        check(
+            [numbers([1, 21, 12], 1, &device), numbers([3, 9, 9], 2, &device)],
+            |[x, bias]| attention(x.clone(), x.clone(), x, packed_with(bias, &texts)),
+            |[x, bias]| plain_attention_of_texts(&[x.clone(), x.clone(), x], &texts, &packed_with(bias, &texts)),
+        );
+    }
+}
+
+fn packed_with(bias: Tensor<3>, texts: &Texts) -> AttentionOptions {
+    AttentionOptions { heads: 3, scale: 0.4, bias: Some(bias.unsqueeze()), dropout: None, texts: Some(texts.clone()) }
+}
+
+#[test]
+fn packed_texts_have_dropout_of_their_own() {
+    // With values of one, an answer is the sum of the weights that were kept.
+    let texts = Texts::new([40, 60, 40]);
+    let device = Device::flex();
+    let [zeros, ones] = [Tensor::zeros([1, 140, 8], &device), Tensor::ones([1, 140, 8], &device)];
+    let options = AttentionOptions { heads: 2, scale: 1.0, bias: None, dropout: Some(MASK), texts: Some(texts) };
+    let sums = attention(zeros.clone(), zeros, ones, options).into_data().try_to_vec::<f32>().unwrap();
+    let mean = sums.iter().sum::<f32>() / sums.len() as f32;
+    assert!((mean - 1.0).abs() < 0.05, "{mean}");
+    let text = |range: std::ops::Range<usize>| &sums[range.start * 8..range.end * 8];
+    assert_ne!(text(0..40), text(100..140));
+}
+
+#[test]
+fn padding_comes_and_goes() {
+    let texts = Texts::new([3, 1, 4]);
+    for device in devices() {
+        let padded = |x: Tensor<3>| {
+            let zeros = |length| Tensor::zeros([1, length, 5], &x.device());
+            let part = |range| x.clone().slice([0..1, range, 0..5]);
+            let rows = [vec![part(0..3), zeros(1)], vec![part(3..4), zeros(3)], vec![part(4..8)]];
+            Tensor::cat(rows.map(|row| Tensor::cat(row, 1)).to_vec(), 0)
+        };
+        check([numbers([1, 8, 5], 1, &device)], |[x]| pad(x, &texts), |[x]| padded(x));
+        let packed = |x: Tensor<3>| {
+            let part = |row: usize, length| x.clone().slice([row..row + 1, 0..length, 0..5]);
+            Tensor::cat(vec![part(0, 3), part(1, 1), part(2, 4)], 1)
+        };
+        check([numbers([3, 4, 5], 1, &device)], |[x]| unpad(x, &texts), |[x]| packed(x));
     }
 }
 

@@ -9,7 +9,8 @@ use crate::{Batch, Dropout, DropoutRng};
 
 /// What the layers of one forward pass share.
 #[derive(Debug)]
-pub(crate) struct Context {
+pub(crate) struct Context<'a> {
+    batch: &'a Batch,
     everywhere: View,
     nearby: Option<View>,
     distances: Option<Distances>,
@@ -26,6 +27,7 @@ struct View {
 /// What one layer gets of a [`Context`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LayerContext<'a> {
+    pub(super) batch: &'a Batch,
     /// Added to the scores: broadcast to `[rows, heads, length, length]`.
     pub(super) bias: Option<&'a Tensor<4>>,
     pub(super) rotation: Option<&'a Rotation>,
@@ -34,27 +36,31 @@ pub(crate) struct LayerContext<'a> {
     pub(super) other_segment: Option<&'a Tensor<4>>,
 }
 
-impl Context {
+impl<'a> Context<'a> {
     /// `table` is the encoder's own one of distances, normalised: `[rows, hidden]`, or `[rows, heads]`.
     pub(crate) fn new(
         config: &AttentionConfig,
         hidden: usize,
         table: Option<Tensor<2>>,
-        batch: &Batch,
+        batch: &'a Batch,
         rng: &mut Option<&mut DropoutRng>,
     ) -> Self {
-        let [_, length] = batch.ids.dims();
+        let length = batch.longest();
         let device = batch.ids.device();
-        let mut bias = batch.attention_bias.clone();
+        // Where packed texts are taken as they are, none sees anything but itself.
+        let rectangle = batch.packed().is_none()
+            || matches!(config.relative, Relative::Disentangled(_) | Relative::TransformerXl { .. });
+        let mut bias = if rectangle { batch.padding_bias() } else { None };
         if config.causal && length > 1 {
             // Padding comes after every token, so no token sees it.
             bias = Some(mask(length, &device, |query, key| key > query));
         }
+        let places = batch.places();
         let mut distances = None;
         let mut rotation = None;
         match (&config.relative, table) {
             (Relative::Rotary { theta }, _) => {
-                rotation = Some(Rotation::new(length, hidden / config.heads, *theta, &device));
+                rotation = Some(Rotation::new(&places, hidden / config.heads, *theta, &device));
             }
             (Relative::Bucketed { .. }, Some(table)) => {
                 let rows = indices(distances::all(length).map(distances::bucket_of_32), &device);
@@ -80,16 +86,15 @@ impl Context {
             let far = (length > local.reach + 1)
                 .then(|| mask(length, &device, |query, key| query.abs_diff(key) > local.reach));
             let rotation =
-                rotation.as_ref().map(|_| Rotation::new(length, hidden / config.heads, local.theta, &device));
+                rotation.as_ref().map(|_| Rotation::new(&places, hidden / config.heads, local.theta, &device));
             let bias = match far {
                 Some(far) => Some(add(bias.clone(), far)),
                 None => bias.clone(),
             };
             View { bias, rotation }
         });
-        let other_segment =
-            matches!(config.relative, Relative::TransformerXl { .. }).then(|| other_segment(&batch.type_ids));
-        Self { everywhere: View { bias, rotation }, nearby, distances, other_segment }
+        let other_segment = matches!(config.relative, Relative::TransformerXl { .. }).then(|| other_segment(batch));
+        Self { batch, everywhere: View { bias, rotation }, nearby, distances, other_segment }
     }
 
     /// What the layer of this index gets.
@@ -97,6 +102,7 @@ impl Context {
         let local = config.local.as_ref().is_some_and(|local| local.layers.get(index) == Some(&true));
         let view = self.nearby.as_ref().filter(|_| local).unwrap_or(&self.everywhere);
         LayerContext {
+            batch: self.batch,
             bias: view.bias.as_ref(),
             rotation: view.rotation.as_ref(),
             distances: self.distances.as_ref(),
@@ -126,10 +132,12 @@ fn indices(rows: impl Iterator<Item = i64>, device: &Device) -> Tensor<1, Int> {
     Tensor::from_data(TensorData::new(rows, [count]), device)
 }
 
-/// `[rows, length]` → `[rows, 1, length, length]`.
-fn other_segment(type_ids: &Tensor<2, Int>) -> Tensor<4> {
-    let [rows, length] = type_ids.dims();
+/// `[rows, 1, length, length]`.
+fn other_segment(batch: &Batch) -> Tensor<4> {
+    let [first, second] = batch.type_ids.dims();
+    let type_ids = batch.pad(batch.type_ids.clone().float().reshape([first, second, 1]));
+    let [rows, length, _] = type_ids.dims();
     let of_query = type_ids.clone().reshape([rows, 1, length, 1]).expand([rows, 1, length, length]);
-    let of_key = type_ids.clone().reshape([rows, 1, 1, length]).expand([rows, 1, length, length]);
+    let of_key = type_ids.reshape([rows, 1, 1, length]).expand([rows, 1, length, length]);
     of_query.not_equal(of_key).float()
 }

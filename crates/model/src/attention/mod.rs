@@ -138,14 +138,13 @@ impl Attention {
     }
 
     /// # Shapes
-    /// - `x` and output: `[rows, length, hidden]`
+    /// - `x` and output: `[rows, length, hidden]`, or, packed, `[1, tokens, hidden]`
     pub(crate) fn forward(
         &self,
         x: Tensor<3>,
         context: &LayerContext<'_>,
         rng: &mut Option<&mut DropoutRng>,
     ) -> Tensor<3> {
-        let [rows, length, hidden] = x.dims();
         let query = self.query.forward(x.clone());
         let key = self.key.forward(x.clone());
         let value = self.value.forward(x);
@@ -159,9 +158,13 @@ impl Attention {
                 scale: self.scale,
                 bias: context.bias.cloned(),
                 dropout: self.dropout.mask(rng),
+                texts: context.batch.packed().cloned(),
             };
             return self.output.forward(fused::attention(query, key, value, options));
         };
+        // These compare all pairs of a rectangle.
+        let [query, key, value] = [query, key, value].map(|x| context.batch.pad(x));
+        let [rows, length, hidden] = query.dims();
         let [query, key, value] = [query, key, value].map(|x| split_heads(x, self.heads));
         let scores = match (&self.transformer_xl, &self.disentangled) {
             (Some(part), _) => part.scores(query, key, distances, context.other_segment),
@@ -177,7 +180,7 @@ impl Attention {
         };
         let weights = fused::softmax_dropout(scores, context.bias.cloned(), self.scale, self.dropout.mask(rng));
         let answer = weights.matmul(value).swap_dims(1, 2).reshape([rows, length, hidden]);
-        self.output.forward(answer)
+        self.output.forward(context.batch.unpad(answer))
     }
 }
 

@@ -2,29 +2,31 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// The rotation of each position, for heads of one size.
+/// The rotation of each token, for heads of one size.
 #[derive(Debug, Clone)]
 pub(crate) struct Rotation {
-    /// `[1, length, 1, size]`.
+    /// `[1, places, 1, size]`.
     cosine: Tensor<4>,
-    /// `[1, length, 1, size]`.
+    /// `[1, places, 1, size]`.
     sine: Tensor<4>,
 }
 
 impl Rotation {
-    pub(super) fn new(length: usize, size: usize, theta: f64, device: &Device) -> Self {
+    /// For tokens at these places in their texts.
+    pub(super) fn new(places: &[usize], size: usize, theta: f64, device: &Device) -> Self {
         let half = size / 2;
         // In float32 throughout, as the reference: its rounding shows at far positions.
         let frequency = |pair: usize| 1.0f32 / (theta as f32).powf((2 * pair) as f32 / size as f32);
         let frequencies: Vec<f32> = (0..half).map(frequency).collect();
         let table = |wave: fn(f32) -> f32| {
-            let values: Vec<f32> = (0..length)
-                .flat_map(|place| {
+            let values: Vec<f32> = places
+                .iter()
+                .flat_map(|&place| {
                     let half = frequencies.iter().map(move |frequency| wave(place as f32 * frequency));
                     half.clone().chain(half)
                 })
                 .collect();
-            Tensor::from_data(TensorData::new(values, [1, length, 1, 2 * half]), device)
+            Tensor::from_data(TensorData::new(values, [1, places.len(), 1, 2 * half]), device)
         };
         Self { cosine: table(f32::cos), sine: table(f32::sin) }
     }
