@@ -28,6 +28,9 @@ pub struct Config {
     /// The highest learning rate, reached after warm-up.
     pub learning_rate: f64,
     /// Whether to look for the rate before training: `off`, `report` or `use`.
+    /// Tokens that pass the network together, every row counted as long as the longest: rows are then as many as fit; 0:
+    /// `batch_size` says it.
+    pub tokens_per_batch: usize,
     pub find_learning_rate: FindLearningRate,
     /// What follows the climb of the rate: `linear`, `cosine`, `constant` or `polynomial`.
     pub schedule: ScheduleShape,
@@ -81,7 +84,7 @@ pub struct Config {
     pub lora_targets: Vec<String>,
     /// Decay of the moving average of the parameters, which is what is validated and saved; 0: none.
     pub ema_decay: f64,
-    /// Batches that are sorted by length together; 0: no sorting.
+    /// Batches whose rows are sorted by length together; 0: no sorting.
     pub sort_window: usize,
     /// Steps between validations; 0: one at the end of each epoch.
     pub eval_steps: u64,

@@ -17,6 +17,16 @@ pub enum Sampling {
     Balanced,
 }
 
+/// How much a batch holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BatchSize {
+    /// So many rows.
+    Rows(usize),
+    /// As many rows as fit when each takes the room of the longest, in tokens: what is computed, and what memory has to hold.
+    /// (fairseq's `max_tokens`.) A row that is longer by itself is alone.
+    Tokens(usize),
+}
+
 /// Gives the batches of an epoch, as row numbers: a function of what it was made from and the epoch alone.
 #[derive(Debug, Clone)]
 pub struct Sampler {
@@ -24,8 +34,8 @@ pub struct Sampler {
     pub lengths: Vec<usize>,
     /// The rows of each label, where each is to be seen as often as the others.
     pub by_label: Option<Vec<Vec<usize>>>,
-    /// Rows in a batch.
-    pub batch_size: usize,
+    /// What a batch holds.
+    pub batch: BatchSize,
     /// Batches that are sorted by length together; 0: none.
     pub sort_window: usize,
     /// Of all random choices.
@@ -33,9 +43,12 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Batches of an epoch.
-    pub fn batches(&self) -> usize {
-        self.lengths.len().div_ceil(self.batch_size)
+    /// Batches of an epoch: of every epoch as many where they hold so many rows, else as the order of the rows makes them.
+    pub fn batches(&self, epoch: u32) -> usize {
+        match self.batch {
+            BatchSize::Rows(size) => self.lengths.len().div_ceil(size),
+            BatchSize::Tokens(_) => self.epoch(epoch).len(),
+        }
     }
 
     /// Rows are shuffled, or drawn; then `sort_window` batches at a time are sorted by length, so that rows of like length
@@ -48,13 +61,51 @@ impl Sampler {
             None => (0..self.lengths.len()).collect(),
         };
         order.shuffle(&mut rng);
-        if self.sort_window > 0 {
-            for window in order.chunks_mut(self.batch_size * self.sort_window) {
-                window.sort_by_key(|&row| self.lengths[row]);
+        let mut batches = match self.batch {
+            BatchSize::Rows(size) => {
+                self.sort_windows(&mut order, size, false);
+                order.chunks(size).map(<[usize]>::to_vec).collect()
+            }
+            BatchSize::Tokens(budget) => {
+                let mean = self.lengths.iter().sum::<usize>().div_ceil(self.lengths.len().max(1));
+                // Up in one window and down in the next, so that no batch is cut short where two windows meet.
+                self.sort_windows(&mut order, (budget / mean.max(1)).max(1), true);
+                self.cut(&order, budget)
+            }
+        };
+        batches.shuffle(&mut rng);
+        batches
+    }
+
+    /// Sorts as many rows by length at a time as `sort_window` batches of this size hold; if `turning`, every second time the
+    /// longest come first.
+    fn sort_windows(&self, order: &mut [usize], size: usize, turning: bool) {
+        if self.sort_window == 0 {
+            return;
+        }
+        for (place, window) in order.chunks_mut(size * self.sort_window).enumerate() {
+            window.sort_by_key(|&row| self.lengths[row]);
+            if turning && place % 2 == 1 {
+                window.reverse();
             }
         }
-        let mut batches: Vec<Vec<usize>> = order.chunks(self.batch_size).map(<[usize]>::to_vec).collect();
-        batches.shuffle(&mut rng);
+    }
+
+    /// Cuts rows, in their order, into batches within a budget.
+    fn cut(&self, order: &[usize], budget: usize) -> Vec<Vec<usize>> {
+        let mut batches = Vec::new();
+        let (mut batch, mut longest) = (Vec::new(), 0);
+        for &row in order {
+            let with = longest.max(self.lengths[row]);
+            longest = if !batch.is_empty() && (batch.len() + 1) * with > budget {
+                batches.push(std::mem::take(&mut batch));
+                self.lengths[row]
+            } else {
+                with
+            };
+            batch.push(row);
+        }
+        batches.extend((!batch.is_empty()).then_some(batch));
         batches
     }
 }
@@ -84,7 +135,27 @@ mod tests {
 
     fn sampler(rows: usize, batch_size: usize, sort_window: usize) -> Sampler {
         let lengths = (0..rows).map(|row| 5 + row * 37 % 60).collect();
-        Sampler { lengths, by_label: None, batch_size, sort_window, seed: 42 }
+        Sampler { lengths, by_label: None, batch: BatchSize::Rows(batch_size), sort_window, seed: 42 }
+    }
+
+    /// Lengths as those of film reviews of a sentence: 10, 19, 26, 35, 47 and 78 tokens at 5, 25, 50, 75, 95 and 100 %.
+    fn reviews(batch: BatchSize, sort_window: usize) -> Sampler {
+        let known = [(0.0, 3.0), (0.05, 10.0), (0.25, 19.0), (0.5, 26.0), (0.75, 35.0), (0.95, 47.0), (1.0, 78.0)];
+        let length = |share: f64| {
+            let pair = known.windows(2).find(|pair| share <= pair[1].0).unwrap();
+            let ((left, low), (right, high)) = (pair[0], pair[1]);
+            (low + (high - low) * (share - left) / (right - left)).round() as usize
+        };
+        // The golden ratio's multiples fill the interval evenly in an order of no length.
+        let lengths = (0..6824).map(|row| length(f64::from(row) * 0.618_033_988_75 % 1.0)).collect();
+        Sampler { lengths, by_label: None, batch, sort_window, seed: 42 }
+    }
+
+    /// Room for tokens in all batches, and the share of it that is padding.
+    fn padding(sampler: &Sampler) -> (usize, f64) {
+        let longest = |rows: &Vec<usize>| rows.iter().map(|&row| sampler.lengths[row]).max().unwrap();
+        let room: usize = sampler.epoch(0).iter().map(|rows| rows.len() * longest(rows)).sum();
+        (room, 1.0 - sampler.lengths.iter().sum::<usize>() as f64 / room as f64)
     }
 
     #[test]
@@ -94,7 +165,7 @@ mod tests {
         let mut rows = first.concat();
         rows.sort_unstable();
         assert_eq!(rows, (0..103).collect::<Vec<_>>());
-        assert_eq!((first.len(), sampler.batches()), (13, 13));
+        assert_eq!((first.len(), sampler.batches(0)), (13, 13));
         assert_eq!(first, sampler.epoch(0));
         assert_ne!(first, sampler.epoch(1));
         assert_ne!(first, Sampler { seed: 43, ..sampler }.epoch(0));
@@ -102,12 +173,38 @@ mod tests {
 
     #[test]
     fn sorting_saves_padding() {
-        let padded = |window: usize| -> usize {
-            let sampler = sampler(1024, 16, window);
-            let longest = |rows: &Vec<usize>| rows.iter().map(|&row| sampler.lengths[row]).max().unwrap();
-            sampler.epoch(0).iter().map(|rows| rows.len() * longest(rows)).sum()
-        };
-        assert!(padded(50) * 10 < padded(0) * 7, "{} against {}", padded(50), padded(0));
+        let share = |batch, window| padding(&reviews(batch, window)).1;
+        let (rows, tokens) = (BatchSize::Rows(16), BatchSize::Tokens(16 * 32));
+        let found = [share(rows, 0), share(rows, 50), share(tokens, 0), share(tokens, 50)];
+        // As it is: 44.1, 3.2, 43.2 and 3.4 %.
+        assert!(found[0] > 0.4 && found[2] > 0.4 && found[1] < 0.04 && found[3] < 0.04, "{found:?}");
+    }
+
+    #[test]
+    fn a_budget_of_tokens_is_kept_and_used() {
+        for (window, budget) in [(0, 512), (50, 512), (50, 78), (3, 4096)] {
+            let sampler = reviews(BatchSize::Tokens(budget), window);
+            for epoch in 0..3 {
+                let batches = sampler.epoch(epoch);
+                assert_eq!(batches.len(), sampler.batches(epoch));
+                assert_eq!(batches, sampler.epoch(epoch));
+                let mut rows = batches.concat();
+                rows.sort_unstable();
+                assert_eq!(rows, (0..6824).collect::<Vec<_>>());
+                let room = |rows: &Vec<usize>| rows.len() * rows.iter().map(|&row| sampler.lengths[row]).max().unwrap();
+                assert!(batches.iter().all(|rows| room(rows) <= budget));
+                // All but one batch are so full that one more row as long as the longest would not have fitted.
+                let short = batches.iter().filter(|rows| (rows.len() + 1) * 78 <= budget);
+                assert!(short.count() <= 1, "window {window}, budget {budget}");
+                if (window, budget) == (50, 512) {
+                    let used: usize = batches.iter().map(room).sum();
+                    assert!(used > batches.len() * budget * 95 / 100, "{used} in {} batches", batches.len());
+                }
+            }
+            assert_ne!(sampler.epoch(0), sampler.epoch(1));
+        }
+        let alone = reviews(BatchSize::Tokens(1), 50);
+        assert_eq!(alone.batches(0), 6824);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use firebrand_model::{Classifier, ProblemType};
 use firebrand_pipeline::{Error, Result};
 
 use crate::label_weights::label_weights;
-use crate::{AdamW, Config, Freeze, LayerDecay, Learner, Lora, MicroBatch, Rows, Sampler, Sampling};
+use crate::{AdamW, BatchSize, Config, Freeze, LayerDecay, Learner, Lora, MicroBatch, Rows, Sampler, Sampling};
 
 /// The classifier with what moves it: an optimiser that remembers nothing yet, and the loss.
 pub(crate) fn learner(config: &Config, classifier: Classifier, rows: &Rows) -> Result<Learner> {
@@ -43,8 +43,20 @@ pub(crate) fn sampler(config: &Config, classifier: &Classifier, rows: &Rows) -> 
         }
         by_label
     });
-    let Config { batch_size, sort_window, seed, .. } = *config;
-    Ok(Sampler { lengths: rows.lengths(), by_label, batch_size, sort_window, seed })
+    let Config { batch_size, tokens_per_batch, sort_window, seed, .. } = *config;
+    let lengths = rows.lengths();
+    let batch = match tokens_per_batch {
+        0 => BatchSize::Rows(batch_size),
+        budget => {
+            if let Some(row) = (0..lengths.len()).find(|&row| lengths[row] > budget) {
+                let (id, tokens) = (rows.id(row), lengths[row]);
+                let problem = format!("is {budget}, but row {id} of the training part has {tokens} tokens");
+                return Err(Error::key("tokens_per_batch", problem).hint("raise it, or lower `tokenize.max_length`"));
+            }
+            BatchSize::Tokens(budget)
+        }
+    };
+    Ok(Sampler { lengths, by_label, batch, sort_window, seed })
 }
 
 /// Rows of these numbers.

@@ -7,6 +7,7 @@ use firebrand_pipeline::progress::Progress;
 use firebrand_pipeline::{Error, ErrorKind, Result, StageIo};
 
 use crate::checkpoint::{Checkpoints, Snapshot};
+use crate::epochs::Epochs;
 use crate::log::{Line, MetricsLog};
 use crate::outcome::Outcome;
 use crate::setup::{freeze, learner, lora, micro_batch, sampler};
@@ -22,7 +23,7 @@ pub struct Trainer<'a> {
     train: &'a Rows,
     validation: &'a Rows,
     sampler: Sampler,
-    steps_per_epoch: u64,
+    epochs: Epochs,
     schedule: Schedule,
     freeze: Freeze,
     stop: Box<dyn Fn(u64) -> bool + 'a>,
@@ -48,8 +49,8 @@ impl<'a> Trainer<'a> {
     ) -> Result<Self> {
         let (freeze, lora) = (freeze(config, &classifier)?, lora(config, &classifier)?);
         let sampler = sampler(config, &classifier, train)?;
-        let steps_per_epoch = sampler.batches().div_ceil(config.accumulation_steps) as u64;
-        let schedule = config.schedule(steps_per_epoch * u64::from(config.epochs))?;
+        let epochs = Epochs::new(&sampler, config.epochs, config.accumulation_steps);
+        let schedule = config.schedule(epochs.steps())?;
 
         Anomaly::forget(io)?;
         let checkpoints = Checkpoints::new(io.output("checkpoints"));
@@ -76,7 +77,7 @@ impl<'a> Trainer<'a> {
             train,
             validation,
             sampler,
-            steps_per_epoch,
+            epochs,
             schedule,
             freeze,
             stop: Box::new(|_| false),
@@ -105,10 +106,9 @@ impl<'a> Trainer<'a> {
         bar.start_from(self.state.step);
         let mut speed = Speed::start();
         while !self.is_done() {
-            let epoch = (self.state.step / self.steps_per_epoch) as u32;
+            let (epoch, done_before) = self.epochs.place(self.state.step);
             let batches = self.sampler.epoch(epoch);
-            let done_before = (self.state.step % self.steps_per_epoch) as usize;
-            for batches in batches.chunks(self.config.accumulation_steps).skip(done_before) {
+            for batches in batches.chunks(self.config.accumulation_steps).skip(done_before as usize) {
                 let (step, rows) = (self.state.step, batches.concat());
                 let rate = self.schedule.rate(step);
                 if self.freeze.changes_at(step) {
@@ -156,7 +156,7 @@ impl<'a> Trainer<'a> {
     /// What is due after a step: a line, a validation, a checkpoint, or the end that the user asked for.
     fn after_step(&mut self, figures: StepFigures, rate: f64, speed: &mut Speed, bar: &Progress) -> Result<()> {
         let step = self.state.step;
-        let epoch_ends = step.is_multiple_of(self.steps_per_epoch);
+        let epoch_ends = self.epochs.ends_at(step);
         let validate = match self.config.eval_steps {
             0 => epoch_ends,
             steps => step.is_multiple_of(steps) || step == self.schedule.total_steps,
@@ -200,7 +200,7 @@ impl<'a> Trainer<'a> {
     }
 
     fn epochs_seen(&self) -> f64 {
-        self.state.step as f64 / self.steps_per_epoch as f64
+        self.epochs.seen(self.state.step)
     }
 
     fn log_step(&mut self, figures: StepFigures, rate: f64) -> Result<()> {
