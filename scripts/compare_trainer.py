@@ -276,6 +276,7 @@ def recipe_of(directory: Path) -> tuple[dict, int]:
     if summary["stopped_early"]:
         raise ValueError("training stopped early, which Trainer is not told to: set train.early_stopping_patience=0")
     alike = {
+        "precision": "fp32",
         "accumulation_steps": 1, "schedule": "linear", "warmup_steps": 0, "layer_decay": 1.0, "max_grad_norm": 1.0, "adam_beta1": 0.9,
         "adam_beta2": 0.999, "adam_epsilon": 1e-8, "lora_rank": 0, "freeze": [], "restore_best": True, "eval_steps": 0, "eval_batch_size": 64,
         "ema_decay": 0.0, "r_drop": 0.0, "label_smoothing": 0.0, "focal_gamma": 0.0,

@@ -14,6 +14,7 @@ impl Config {
         if let Err(error) = firebrand_model::device(&self.device) {
             return Err(Error::key("device", format!("cannot be used: {error}")));
         }
+        self.precision.check(&self.device)?;
         if self.epochs == 0 {
             return refuse("epochs", &self.epochs, "at least 1");
         }
@@ -111,7 +112,7 @@ mod tests {
     use firebrand_pipeline::{Slot, config::default_section};
 
     use super::*;
-    use crate::ScheduleShape;
+    use crate::{ScheduleShape, TrainingPrecision};
 
     #[test]
     fn the_defaults_are_valid_and_whole() {
@@ -133,7 +134,10 @@ mod tests {
     #[test]
     fn values_that_cannot_work_are_refused_by_key() {
         type Change = fn(&mut Config);
-        let changes: [(&str, Change); 23] = [
+        let changes: [(&str, Change); 24] = [
+            ("precision", |config| {
+                (config.device, config.precision) = ("ndarray".to_owned(), TrainingPrecision::Bf16);
+            }),
             ("lora_alpha", |config| config.lora_alpha = 0.0),
             ("lora_targets", |config| (config.lora_rank, config.lora_targets) = (4, Vec::new())),
             ("accumulation_steps", |config| config.accumulation_steps = 0),

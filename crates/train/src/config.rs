@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use firebrand_model::StartHead;
 
-use crate::{AdamWConfig, ClassWeights, FindLearningRate, Metric, Objective, Sampling, Schedule, ScheduleShape};
+use crate::{
+    AdamWConfig, ClassWeights, FindLearningRate, Metric, Objective, Sampling, Schedule, ScheduleShape,
+    TrainingPrecision,
+};
 
 /// The `[train]` section; `configs/default.toml` has the defaults.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,6 +18,8 @@ use crate::{AdamWConfig, ClassWeights, FindLearningRate, Metric, Objective, Samp
 pub struct Config {
     /// `flex`, `ndarray`, `cuda` or `cuda:N`.
     pub device: String,
+    /// The numbers of forward and backward passes: `fp32` or `bf16`; parameters are single precision in any case.
+    pub precision: TrainingPrecision,
     /// What becomes of a head that the model already has: `auto`, `keep` or `new`.
     pub head: StartHead,
     /// Which hidden state is classified: as the family does, or the mean.
@@ -23,14 +28,14 @@ pub struct Config {
     pub epochs: u32,
     /// Rows that pass the network together.
     pub batch_size: usize,
+    /// Tokens that pass the network together, every row counted as long as the longest: rows are then as many as fit; 0:
+    /// `batch_size` says it.
+    pub tokens_per_batch: usize,
     /// Batches in a step, whose gradients are averaged over all their rows.
     pub accumulation_steps: usize,
     /// The highest learning rate, reached after warm-up.
     pub learning_rate: f64,
     /// Whether to look for the rate before training: `off`, `report` or `use`.
-    /// Tokens that pass the network together, every row counted as long as the longest: rows are then as many as fit; 0:
-    /// `batch_size` says it.
-    pub tokens_per_batch: usize,
     pub find_learning_rate: FindLearningRate,
     /// What follows the climb of the rate: `linear`, `cosine`, `constant` or `polynomial`.
     pub schedule: ScheduleShape,

@@ -34,6 +34,7 @@ mod lora;
 mod metric;
 mod objective;
 mod outcome;
+mod precision;
 mod reinit;
 mod sampling;
 mod schedule;
@@ -65,6 +66,7 @@ pub use lora::Lora;
 pub use metric::Metric;
 pub use objective::Objective;
 pub use outcome::Outcome;
+pub use precision::TrainingPrecision;
 pub use reinit::Reinit;
 pub use sampling::{BatchSize, Sampler, Sampling};
 pub use schedule::{Schedule, ScheduleShape};
@@ -125,6 +127,7 @@ pub fn train(config: &Config, io: &StageIo, stop: impl Fn(u64) -> bool) -> Resul
         report.loaded,
         if report.new.is_empty() { "none, the head is kept".to_owned() } else { report.new.join(", ") },
     ));
+    io.log(precision::words(config, firebrand_kernels::bf16::is_fast()));
     let classifier = begin_anew(config, classifier, !report.new.is_empty())?;
     train.check_fits(&classifier)?;
     validation.check_fits(&classifier)?;

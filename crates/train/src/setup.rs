@@ -14,7 +14,7 @@ pub(crate) fn learner(config: &Config, classifier: Classifier, rows: &Rows) -> R
     let decay = (config.layer_decay < 1.0).then_some(LayerDecay { decay: config.layer_decay, layers });
     let optimizer = AdamW::new(config.adamw()).with_layer_decay(decay);
     let learner = Learner::new(classifier, optimizer, config.max_grad_norm, config.seed);
-    Ok(learner.with_objective(config.objective(weights)))
+    Ok(learner.with_objective(config.objective(weights)).with_precision(config.precision.of_kernels()))
 }
 
 /// What stands still.

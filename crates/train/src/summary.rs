@@ -4,7 +4,7 @@ use firebrand_model::Classifier;
 use serde::{Deserialize, Serialize};
 
 use crate::state::{EpochFigures, State};
-use crate::{Config, Metric, Rows};
+use crate::{Config, Metric, Rows, TrainingPrecision};
 
 /// How training went.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,9 @@ pub struct Summary {
     pub labels: Vec<String>,
     /// The device's name.
     pub device: String,
+    /// The numbers of forward and backward passes.
+    #[serde(default)]
+    pub precision: TrainingPrecision,
     /// Rows of the training part.
     pub training_rows: usize,
     /// Tokens of the training part, special ones included, padding not.
@@ -52,6 +55,7 @@ impl Summary {
             parameters: classifier.parameters(),
             labels: classifier.labels().to_vec(),
             device: config.device.clone(),
+            precision: config.precision,
             training_rows: train.len(),
             training_tokens: train.lengths().iter().sum(),
             validation_rows: validation.len(),
