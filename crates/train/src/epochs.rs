@@ -56,7 +56,10 @@ mod tests {
     #[test]
     fn steps_are_counted_over_epochs_of_different_lengths() {
         let epochs = Epochs { ends: vec![4, 7, 12] };
-        assert_eq!([0, 3, 4, 6, 7, 12].map(|step| epochs.place(step)), [(0, 0), (0, 3), (1, 0), (1, 2), (2, 0), (3, 0)]);
+        assert_eq!(
+            [0, 3, 4, 6, 7, 12].map(|step| epochs.place(step)),
+            [(0, 0), (0, 3), (1, 0), (1, 2), (2, 0), (3, 0)]
+        );
         assert_eq!([0, 1, 4, 7, 8, 12].map(|step| epochs.seen(step)), [0.0, 0.25, 1.0, 2.0, 2.2, 3.0]);
         assert_eq!((0..=12).filter(|&step| epochs.ends_at(step)).collect::<Vec<_>>(), [4, 7, 12]);
         assert_eq!(epochs.steps(), 12);

@@ -176,7 +176,7 @@ mod tests {
         let share = |batch, window| padding(&reviews(batch, window)).1;
         let (rows, tokens) = (BatchSize::Rows(16), BatchSize::Tokens(16 * 32));
         let found = [share(rows, 0), share(rows, 50), share(tokens, 0), share(tokens, 50)];
-        // As it is: 44.1, 3.2, 43.2 and 3.4 %.
+        // As it is: 49.6, 2.6, 42.8 and 2.3 %.
         assert!(found[0] > 0.4 && found[2] > 0.4 && found[1] < 0.04 && found[3] < 0.04, "{found:?}");
     }
 

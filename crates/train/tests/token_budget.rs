@@ -80,5 +80,8 @@ fn a_row_that_is_longer_than_the_budget_is_named() {
     let text = error.render();
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(text.contains("`tokens_per_batch` is 15"), "{text}");
-    assert!(text.contains(&format!("row {} of the training part has {} tokens", longer.id, longer.ids.len())), "{text}");
+    assert!(
+        text.contains(&format!("row {} of the training part has {} tokens", longer.id, longer.ids.len())),
+        "{text}"
+    );
 }
