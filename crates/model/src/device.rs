@@ -59,14 +59,7 @@ fn ndarray() -> Result<Device, ModelError> {
 
 #[cfg(feature = "cuda")]
 fn cuda(index: usize) -> Result<Device, ModelError> {
-    // Burn panics when the driver is missing, so look first.
-    let found = ["/dev/nvidiactl", "/proc/driver/nvidia/version", "/dev/dxg"];
-    if cfg!(target_os = "linux") && !found.iter().any(|path| std::path::Path::new(path).exists()) {
-        return Err(ModelError::Device(format!(
-            "no NVIDIA driver was found (none of {} exists): install it, or choose the device `flex`",
-            found.join(", ")
-        )));
-    }
+    crate::cuda::check(index)?;
     Ok(Device::cuda(index))
 }
 

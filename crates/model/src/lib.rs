@@ -15,6 +15,8 @@ mod checkpoint;
 mod classifier;
 mod config;
 mod convolution;
+#[cfg(any(feature = "cuda", test))]
+mod cuda;
 mod device;
 mod dropout;
 mod embeddings;
