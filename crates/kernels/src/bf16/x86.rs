@@ -2,9 +2,11 @@
 //!
 //! One of them takes two neighbouring elements of a row of the left factor and of a column of the right one. So both factors
 //! are rounded into pairs: a `u32` holds the elements `2p` and `2p + 1` of the inner dimension. The right factor is laid into
-//! panels of [`PANEL`] columns, pair after pair, which a core's cache holds while the rows of the left factor pass by.
+//! panels of [`PANEL`] columns, pair after pair, which a core's cache holds while the rows of the left factor pass by. Of
+//! every [`RUN`] pairs all panels lie together, so that the factor is read as it lies in memory.
 
 use std::arch::x86_64::*;
+use std::cell::Cell;
 use std::sync::LazyLock;
 
 use rayon::prelude::*;
@@ -16,6 +18,8 @@ use crate::product::Matrix;
 const PANEL: usize = 48;
 /// Rows of a tile: with three vectors each, its sums take 24 of 32 registers.
 const TILE: usize = 8;
+/// Pairs of a panel that follow each other.
+const RUN: usize = 32;
 /// Pairs of the inner dimension that are summed in registers.
 const PAIRS: usize = 1024;
 /// Pairs of the left factor that a task lays out, about: they stay in a core's own cache beside a panel.
@@ -43,48 +47,82 @@ pub(super) fn product(values: &mut [f32], add: bool, [m, n, k]: [usize; 3], left
     }
 }
 
+thread_local! {
+    /// Where the right factor is laid. Memory that is used again and again need not be cleared: what is left in it from the
+    /// last time is not read.
+    static PANELS: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
+    /// Where a task lays rows of the left factor.
+    static TILES: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
+}
+
 /// A part of the inner dimension.
 fn block(values: &mut [f32], add: bool, [m, n, k]: [usize; 3], left: Matrix<'_>, right: Matrix<'_>) {
-    let pairs = k.div_ceil(2);
-    let mut panels = vec![0; n.div_ceil(PANEL) * pairs * PANEL];
-    panels.par_chunks_exact_mut(pairs * PANEL).enumerate().for_each(|(index, panel)| {
-        let first = index * PANEL;
+    let (pairs, count) = (k.div_ceil(2), n.div_ceil(PANEL));
+    let mut memory = PANELS.take();
+    let length = pairs.div_ceil(RUN) * count * RUN * PANEL;
+    memory.resize(memory.len().max(length), 0);
+    let panels = &mut memory[..length];
+    panels.par_chunks_exact_mut(count * RUN * PANEL).enumerate().for_each(|(run, panels)| {
+        let inner = run * 2 * RUN;
+        let (right, inner) = (right.from(inner).transposed(), (k - inner).min(2 * RUN));
         // SAFETY: the instructions are available, as `product` asserts.
-        unsafe { lay_panels(panel, PANEL, right.transposed().from(first), [(n - first).min(PANEL), k]) };
+        unsafe {
+            if right.strides[0] == 1 {
+                lay_woven(panels, [PANEL, RUN * PANEL], right, [n, inner]);
+            } else {
+                for (index, panel) in panels.chunks_exact_mut(RUN * PANEL).enumerate() {
+                    let first = index * PANEL;
+                    lay_turned(panel, right.from(first), [(n - first).min(PANEL), inner]);
+                }
+            }
+        }
     });
+    let panels = &*panels;
 
     // However the rows are shared out, an element is summed in the same order.
     let fair = m.div_ceil(4 * rayon::current_num_threads());
     let rows = fair.min(TASK / pairs).next_multiple_of(TILE);
-    values.par_chunks_mut(rows * n).enumerate().for_each_init(Vec::new, |scratch, (index, values)| {
+    values.par_chunks_mut(rows * n).enumerate().for_each(|(index, values)| {
+        let mut scratch = TILES.take();
         let first = index * rows;
         let rows = values.len() / n;
         let (left, in_rows) = (left.from(first), left.strides[1] == 1);
-        scratch.clear();
-        scratch.resize(rows.next_multiple_of(TILE) * pairs, 0);
+        scratch.resize(scratch.len().max(rows.next_multiple_of(TILE) * pairs), 0);
         // SAFETY: as above.
         unsafe {
             if in_rows {
-                lay_rows(scratch, pairs, left, [rows, k]);
+                lay_rows(&mut scratch, pairs, left, [rows, k]);
             } else {
-                for (tile, laid) in scratch.chunks_exact_mut(TILE * pairs).enumerate() {
-                    let first = tile * TILE;
-                    lay_panels(laid, TILE, left.from(first), [(rows - first).min(TILE), k]);
-                }
+                lay_woven(&mut scratch, [TILE, TILE * pairs], left, [rows, k]);
             }
         }
         let strides = if in_rows { [pairs, 1] } else { [1, TILE] };
-        for (panel, right) in panels.chunks_exact(pairs * PANEL).enumerate() {
-            for (tile, left) in scratch.chunks_exact(TILE * pairs).enumerate() {
+        for panel in 0..count {
+            for (tile, left) in scratch.chunks_exact(TILE * pairs).take(rows.div_ceil(TILE)).enumerate() {
                 let (row, column) = (tile * TILE, panel * PANEL);
                 let target = &mut values[row * n + column..];
+                let right = Panel { runs: panels, distance: count * RUN * PANEL, start: panel * RUN * PANEL, pairs };
                 // SAFETY: as above.
                 unsafe {
-                    tiles((rows - row).min(TILE), target, [n, (n - column).min(PANEL)], add, left, strides, right)
+                    tiles_of((rows - row).min(TILE), target, [n, (n - column).min(PANEL)], add, left, strides, right)
                 };
             }
         }
+        TILES.set(scratch);
     });
+    PANELS.set(memory);
+}
+
+/// A panel of the right factor.
+#[derive(Clone, Copy)]
+struct Panel<'a> {
+    /// All panels.
+    runs: &'a [u32],
+    /// From one run to the next.
+    distance: usize,
+    /// Of its first run.
+    start: usize,
+    pairs: usize,
 }
 
 /// Rounds rows whose elements follow each other into rows of pairs.
@@ -117,31 +155,34 @@ fn pair_of(even: f32, odd: f32) -> u32 {
     u32::from(bits(even)) | u32::from(bits(odd)) << 16
 }
 
-/// Rounds up to `width` rows of a matrix into pairs of which those of all rows follow each other: `[pairs, width]`. What is
-/// beyond the rows is zero or stays as it is.
+/// Rounds rows whose elements at the same place follow each other: of each `width` rows, pair after pair, the rows' pairs
+/// together; such groups are `distance` apart.
 #[target_feature(enable = "avx512f,avx512vl,avx512bf16")]
-fn lay_panels(laid: &mut [u32], width: usize, matrix: Matrix<'_>, [rows, k]: [usize; 2]) {
-    let [along_column, along_row] = matrix.strides;
-    if along_column == 1 {
-        // Elements of neighbouring rows follow each other: two such runs are woven.
-        for (pair, laid) in laid.chunks_exact_mut(width).enumerate() {
-            let run = |element| match matrix.values.get(element * along_row..) {
-                Some(values) if element < k => &values[..rows],
-                _ => &[0.0; PANEL][..rows],
-            };
-            weave(run(2 * pair), run(2 * pair + 1), laid);
+fn lay_woven(laid: &mut [u32], [width, distance]: [usize; 2], matrix: Matrix<'_>, [rows, k]: [usize; 2]) {
+    assert_eq!(matrix.strides[0], 1);
+    let zeros = [0.0; PANEL];
+    for pair in 0..k.div_ceil(2) {
+        let even = &matrix.values[2 * pair * matrix.strides[1]..][..rows];
+        let odd = (2 * pair + 1 < k).then(|| &matrix.values[(2 * pair + 1) * matrix.strides[1]..][..rows]);
+        for (group, even) in even.chunks(width).enumerate() {
+            let odd = odd.map_or(&zeros[..even.len()], |odd| &odd[group * width..][..even.len()]);
+            weave(even, odd, &mut laid[group * distance + pair * width..][..even.len()]);
         }
-        return;
     }
-    assert_eq!(along_row, 1, "one of a matrix's two strides is 1");
+}
+
+/// Rounds the rows of a panel, whose elements follow each other: pair after pair, the rows' pairs together.
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn lay_turned(laid: &mut [u32], matrix: Matrix<'_>, [rows, k]: [usize; 2]) {
+    assert_eq!(matrix.strides[1], 1, "one of a matrix's two strides is 1");
     for (group, start) in (0..rows).step_by(16).enumerate() {
-        for (block, laid) in laid.chunks_mut(16 * width).enumerate() {
+        for (block, laid) in laid.chunks_mut(16 * PANEL).take(k.div_ceil(32)).enumerate() {
             let first = 32 * block;
             let mut vectors = [_mm512_setzero_si512(); 16];
             for (row, vector) in (start..rows).zip(&mut vectors) {
-                *vector = round_some(&matrix.values[row * along_column + first..][..(k - first).min(32)]);
+                *vector = round_some(&matrix.values[row * matrix.strides[0] + first..][..(k - first).min(32)]);
             }
-            for (vector, laid) in transposed(vectors).into_iter().zip(laid.chunks_exact_mut(width)) {
+            for (vector, laid) in transposed(vectors).into_iter().zip(laid.chunks_exact_mut(PANEL)) {
                 // SAFETY: there are 16 numbers to write to.
                 unsafe { _mm512_storeu_si512(laid[16 * group..][..16].as_mut_ptr().cast(), vector) };
             }
@@ -223,7 +264,15 @@ fn weave(even: &[f32], odd: &[f32], laid: &mut [u32]) {
 
 /// A tile of some rows, at most [`TILE`].
 #[target_feature(enable = "avx512f,avx512bf16")]
-fn tiles(rows: usize, target: &mut [f32], to: [usize; 2], add: bool, left: &[u32], strides: [usize; 2], right: &[u32]) {
+fn tiles_of(
+    rows: usize,
+    target: &mut [f32],
+    to: [usize; 2],
+    add: bool,
+    left: &[u32],
+    strides: [usize; 2],
+    right: Panel<'_>,
+) {
     match rows {
         8 => tile::<8>(target, to, add, left, strides, right),
         7 => tile::<7>(target, to, add, left, strides, right),
@@ -244,25 +293,27 @@ fn tile<const R: usize>(
     add: bool,
     left: &[u32],
     [row, pair]: [usize; 2],
-    right: &[u32],
+    right: Panel<'_>,
 ) {
-    let (right, _) = right.as_chunks::<PANEL>();
-    assert!((R - 1) * row + (right.len() - 1) * pair < left.len());
+    assert!(right.pairs > 0 && (R - 1) * row + (right.pairs - 1) * pair < left.len());
     assert!(0 < columns && columns <= PANEL && (R - 1) * stride + columns <= target.len());
     let mut sums = [[_mm512_setzero_ps(); 3]; R];
     let mut start = left.as_ptr();
-    for panel in right {
-        // SAFETY: the panel is three vectors long, and the left factor's elements were just asserted to be there.
-        unsafe {
-            let panel = panel.as_ptr();
-            let vectors = [0, 16, 32].map(|place| _mm512_loadu_ps(panel.add(place).cast()));
-            for (index, sums) in sums.iter_mut().enumerate() {
-                let x = _mm512_set1_epi32(*start.add(index * row) as i32);
-                for (sum, vector) in sums.iter_mut().zip(vectors) {
-                    *sum = _mm512_dpbf16_ps(*sum, std::mem::transmute(x), std::mem::transmute(vector));
+    for (run, first) in (0..right.pairs).step_by(RUN).enumerate() {
+        let length = (right.pairs - first).min(RUN) * PANEL;
+        for panel in right.runs[right.start + run * right.distance..][..length].as_chunks::<PANEL>().0 {
+            // SAFETY: the panel is three vectors long, and the left factor's elements were just asserted to be there.
+            unsafe {
+                let panel = panel.as_ptr();
+                let vectors = [0, 16, 32].map(|place| _mm512_loadu_ps(panel.add(place).cast()));
+                for (index, sums) in sums.iter_mut().enumerate() {
+                    let x = _mm512_set1_epi32(*start.add(index * row) as i32);
+                    for (sum, vector) in sums.iter_mut().zip(vectors) {
+                        *sum = _mm512_dpbf16_ps(*sum, std::mem::transmute(x), std::mem::transmute(vector));
+                    }
                 }
+                start = start.wrapping_add(pair);
             }
-            start = start.wrapping_add(pair);
         }
     }
     for (index, sums) in sums.into_iter().enumerate() {
