@@ -281,7 +281,7 @@ def recipe_of(directory: Path) -> tuple[dict, int]:
         "adam_beta2": 0.999, "adam_epsilon": 1e-8, "lora_rank": 0, "freeze": [], "restore_best": True, "eval_steps": 0, "eval_batch_size": 64,
         "ema_decay": 0.0, "r_drop": 0.0, "label_smoothing": 0.0, "focal_gamma": 0.0,
         "sampling": "shuffled", "class_weights": "none", "label_weights": {}, "unfreeze_steps": 0, "reinit_layers": 0, "find_learning_rate": "off",
-        "hidden_dropout": -1.0, "attention_dropout": -1.0, "classifier_dropout": -1.0, "pooling": "", "tokens_per_batch": 0,
+        "hidden_dropout": -1.0, "attention_dropout": -1.0, "classifier_dropout": -1.0, "pooling": "", "tokens_per_batch": 0, "devices": 1,
     }  # fmt: skip
     for key, value in alike.items():
         if train.get(key, value) != value:

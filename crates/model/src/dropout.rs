@@ -53,6 +53,13 @@ impl DropoutRng {
         self.number = 0;
     }
 
+    /// Begins one of the batches of a step: the masks that follow depend on nothing but seed, step and this number, and are not
+    /// those of another batch. (So that batches can pass in any order, and on several devices.)
+    pub fn begin_batch(&mut self, batch: u32) {
+        // No network drops in so many places.
+        self.number = batch.wrapping_mul(1 << 16);
+    }
+
     /// The next mask of this step.
     fn mask(&mut self, probability: f64) -> Mask {
         let number = self.number;
@@ -77,6 +84,22 @@ mod tests {
         assert_eq!(values(3), [first.clone(), second.clone()]);
         assert_ne!(first, second);
         assert_ne!(first, other_step);
+    }
+
+    #[test]
+    fn batches_of_a_step_have_masks_of_their_own_in_any_order() {
+        let mut rng = DropoutRng::new(7);
+        rng.begin_step(3);
+        let plain = rng.mask(0.5).values(64);
+        let mut of = |batch| {
+            rng.begin_batch(batch);
+            rng.mask(0.5).values(64)
+        };
+        let (second, first) = (of(1), of(0));
+        assert_ne!(first, second);
+        assert_eq!((of(0), of(1)), (first.clone(), second));
+        // A step of one batch needs no number.
+        assert_eq!(first, plain);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use firebrand_pipeline::{Error, Result};
 
-use crate::Config;
 use crate::freeze::{self, Part};
+use crate::{Config, devices};
 
 impl Config {
     /// Refuses what cannot work.
@@ -14,6 +14,8 @@ impl Config {
         if let Err(error) = firebrand_model::device(&self.device) {
             return Err(Error::key("device", format!("cannot be used: {error}")));
         }
+        devices::others(self)?;
+        self.check_deterministic()?;
         self.precision.check(&self.device)?;
         if self.epochs == 0 {
             return refuse("epochs", &self.epochs, "at least 1");
@@ -81,6 +83,21 @@ impl Config {
         Ok(())
     }
 
+    /// Refuses a device whose results differ from run to run, where that is not wanted.
+    ///
+    /// On a CPU they never do: every sum is taken in an order of its own, whatever the number of threads, and all randomness is
+    /// a function of seed and step. On a GPU Burn has no way to ask for that: which kernels are used is decided by measured
+    /// times, and some of them add up in the order in which threads come.
+    fn check_deterministic(&self) -> Result<()> {
+        if self.deterministic && self.device.starts_with("cuda") {
+            let problem = format!("is true, but on `{}` two runs need not end with the same bytes", self.device);
+            return Err(Error::key("deterministic", problem).hint(
+                "Burn chooses a GPU's kernels by measured time, and some sum in no fixed order: set `train.device = \"flex\"`, or `train.deterministic = false`",
+            ));
+        }
+        Ok(())
+    }
+
     /// Refuses numbers that are out of their range.
     fn check_bounds(&self) -> Result<()> {
         let refuse =
@@ -129,6 +146,25 @@ mod tests {
         assert_eq!((found.warmup_steps, found.shape, found.peak), (7, ScheduleShape::Cosine, by_steps.learning_rate));
         let text = by_steps.schedule(7).unwrap_err().render();
         assert!(text.contains("`warmup_steps` is 7") && text.contains("only 7 steps"), "{text}");
+    }
+
+    /// What cannot be repeated is refused; everything else can be, and `tests/deterministic.rs` shows it.
+    #[test]
+    fn a_gpu_is_not_deterministic() {
+        let config: Config = default_section(Slot::Train).unwrap();
+        for (device, deterministic, fine) in [
+            ("flex", true, true),
+            ("ndarray", true, true),
+            ("cuda", false, true),
+            ("cuda", true, false),
+            ("cuda:1", true, false),
+        ] {
+            let found = Config { device: device.to_owned(), deterministic, ..config.clone() }.check_deterministic();
+            assert_eq!(found.is_ok(), fine, "{device} {deterministic}");
+            if let Err(error) = found {
+                assert!(error.render().contains("`deterministic` is true"), "{}", error.render());
+            }
+        }
     }
 
     #[test]

@@ -18,6 +18,10 @@ use crate::{
 pub struct Config {
     /// `flex`, `ndarray`, `cuda` or `cuda:N`.
     pub device: String,
+    /// How many GPUs train together, counted on from `device`: each takes so many rows as a batch has.
+    pub devices: usize,
+    /// Whether to refuse what cannot be repeated bit for bit.
+    pub deterministic: bool,
     /// The numbers of forward and backward passes: `fp32` or `bf16`; parameters are single precision in any case.
     pub precision: TrainingPrecision,
     /// What becomes of a head that the model already has: `auto`, `keep` or `new`.

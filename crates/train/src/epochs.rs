@@ -68,7 +68,8 @@ mod tests {
     #[test]
     fn a_budget_of_tokens_decides_the_steps() {
         let lengths: Vec<usize> = (0..60).map(|row| 5 + row * 37 % 60).collect();
-        let sampler = |batch| Sampler { lengths: lengths.clone(), by_label: None, batch, sort_window: 0, seed: 1 };
+        let sampler =
+            |batch| Sampler { lengths: lengths.clone(), by_label: None, batch, devices: 1, sort_window: 0, seed: 1 };
         assert_eq!(Epochs::new(&sampler(BatchSize::Rows(8)), 3, 3), Epochs { ends: vec![3, 6, 9] });
         let budget = sampler(BatchSize::Tokens(150));
         let epochs = Epochs::new(&budget, 3, 1);

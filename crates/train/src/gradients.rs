@@ -40,6 +40,13 @@ impl Gradients {
         Self::measured(sum)
     }
 
+    /// The same ones on another device.
+    #[must_use]
+    pub(crate) fn on(self, device: &Device) -> Self {
+        let by_path = self.by_path.into_iter().map(|(path, gradient)| (path, gradient.to_device(device))).collect();
+        Self { by_path, ..self }
+    }
+
     /// All of them, unclipped, by path.
     pub(crate) fn into_paths(self) -> BTreeMap<String, Tensor<1>> {
         self.by_path
@@ -70,7 +77,7 @@ impl Gradients {
 }
 
 /// Whether a device's tensors lie in this process's memory.
-fn on_host(device: &Device) -> bool {
+pub(crate) fn on_host(device: &Device) -> bool {
     ["flex", "ndarray"].iter().any(|name| firebrand_model::device(name).is_ok_and(|host| host == *device))
 }
 

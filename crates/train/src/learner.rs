@@ -2,11 +2,12 @@
 
 use burn::tensor::Device;
 use firebrand_kernels::Precision;
-use firebrand_model::{Batch, Classifier, DropoutRng, Tokens};
-use firebrand_pipeline::{Error, Result, ResultExt};
+use firebrand_model::{Classifier, DropoutRng, Tokens};
+use firebrand_pipeline::{Error, Result};
 
-use crate::objective::Targets;
-use crate::{AdamW, Gradients, Lora, Objective};
+use crate::feed::{Feed, Prepared};
+use crate::pass::Passes;
+use crate::{AdamW, Lora, Objective};
 
 /// A classifier with what moves it.
 #[derive(Debug)]
@@ -15,11 +16,10 @@ pub struct Learner {
     pub classifier: Classifier,
     pub(crate) optimizer: AdamW,
     pub(crate) lora: Option<Lora>,
-    device: Device,
+    pub(crate) feed: Feed,
     dropout: DropoutRng,
     /// 0: no clipping.
     max_grad_norm: f64,
-    objective: Objective,
     precision: Precision,
 }
 
@@ -46,10 +46,16 @@ pub struct StepFigures {
 impl Learner {
     /// Trains with dropout drawn from `seed`, and gradients clipped to the norm `max_grad_norm` (0: not clipped).
     pub fn new(classifier: Classifier, optimizer: AdamW, max_grad_norm: f64, seed: u64) -> Self {
-        let device = classifier.device();
-        let dropout = DropoutRng::new(seed);
-        let (objective, precision) = (Objective::default(), Precision::default());
-        Self { classifier, optimizer, lora: None, device, dropout, max_grad_norm, objective, precision }
+        let (feed, dropout, precision) = (Feed::new(&classifier), DropoutRng::new(seed), Precision::default());
+        Self { classifier, optimizer, lora: None, feed, dropout, max_grad_norm, precision }
+    }
+
+    /// Deals each batch out over the classifier's device and these. The parameters stay on the first and are copied to the others
+    /// in each step; the update is one, by the gradient of the mean over all rows.
+    #[must_use]
+    pub fn with_more_devices(mut self, devices: impl IntoIterator<Item = Device>) -> Self {
+        self.feed.devices.extend(devices);
+        self
     }
 
     /// Multiplies in another precision than single. (Parameters and all sums stay single.)
@@ -60,8 +66,9 @@ impl Learner {
 
     /// Makes another loss small than the plain one.
     #[must_use]
-    pub fn with_objective(self, objective: Objective) -> Self {
-        Self { objective, ..self }
+    pub fn with_objective(mut self, objective: Objective) -> Self {
+        self.feed.objective = objective;
+        self
     }
 
     /// Moves some weights by low-rank updates, of which these are the beginning.
@@ -93,31 +100,19 @@ impl Learner {
     /// # Errors
     /// When the rows cannot be batched, their labels are not such, or the loss or a gradient is not finite: the parameters are
     /// then lost, as one more update would have lost them.
-    pub fn step_over(
-        mut self,
-        step: u64,
-        batches: &[MicroBatch<'_>],
-        learning_rate: f64,
-    ) -> Result<(Self, StepFigures)> {
-        // Masks are counted on over the batches, so that no two of them share any.
+    pub fn step_over(self, step: u64, batches: &[MicroBatch<'_>], learning_rate: f64) -> Result<(Self, StepFigures)> {
+        let prepared = self.feed.prepare(step, batches)?;
+        self.take(step, prepared, learning_rate)
+    }
+
+    /// Takes a step over rows that are tensors already.
+    ///
+    /// # Errors
+    /// As those of [`step_over`](Self::step_over).
+    pub(crate) fn take(mut self, step: u64, prepared: Prepared, learning_rate: f64) -> Result<(Self, StepFigures)> {
         self.dropout.begin_step(step);
-        let targets: Vec<Targets> = batches
-            .iter()
-            .map(|batch| self.objective.targets(&batch.labels, &batch.weights, &self.classifier, &self.device))
-            .collect::<Result<_>>()?;
-        let mass: f64 = targets.iter().map(Targets::mass).sum();
-        let mut value = 0.0;
-        let mut sum: Option<Gradients> = None;
-        for (batch, targets) in batches.iter().zip(&targets) {
-            // What the batch has in the step's mean.
-            let share = if batches.len() == 1 || mass == 0.0 { 1.0 } else { targets.mass() / mass };
-            let gradients = self.backward(step, batch, targets, share, &mut value)?;
-            sum = Some(match sum {
-                Some(sum) => sum.plus(gradients),
-                None => gradients,
-            });
-        }
-        let Some(gradients) = sum else { return Err(Error::other("a step needs at least one batch")) };
+        let passes = Passes { objective: &self.feed.objective, precision: self.precision, dropout: &self.dropout };
+        let (loss, gradients) = passes.all(&self.classifier.network, &self.feed, prepared)?;
         // Where a weight is moved by a low-rank update, its gradient becomes that of the update.
         let gradients = match &self.lora {
             Some(lora) => lora.project(gradients),
@@ -133,35 +128,6 @@ impl Learner {
             Some(lora) => lora.step(optimizer, network, gradients, learning_rate),
             None => optimizer.step(network, gradients, learning_rate),
         });
-        Ok((self, StepFigures { loss: value, grad_norm }))
-    }
-
-    /// The gradients of a batch's share in the step's mean loss, which is added to `value`.
-    fn backward(
-        &mut self,
-        step: u64,
-        batch: &MicroBatch<'_>,
-        targets: &Targets,
-        share: f64,
-        value: &mut f64,
-    ) -> Result<Gradients> {
-        let batch = Batch::new(&batch.rows, self.classifier.pad_token_id(), &self.device)
-            .or_data(|| format!("cannot make the batch of step {}", step + 1))?;
-        let network = &self.classifier.network;
-        let dropout = &mut self.dropout;
-        let mut logits = || self.precision.within(|| network.forward(&batch, Some(dropout)));
-        let loss = if self.objective.r_drop > 0.0 {
-            let (logits, again) = (logits(), logits());
-            self.objective.loss_of_two(logits, again, targets)
-        } else {
-            self.objective.loss(logits(), targets)
-        };
-        let loss = if share == 1.0 { loss } else { loss.mul_scalar(share) };
-        let found = loss.clone().into_data().iter::<f64>().sum::<f64>();
-        if !found.is_finite() {
-            return Err(Error::other(format!("the loss is {found}")));
-        }
-        *value += found;
-        Ok(Gradients::of(network, loss.backward()))
+        Ok((self, StepFigures { loss, grad_norm }))
     }
 }

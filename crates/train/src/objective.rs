@@ -2,7 +2,7 @@
 
 use burn::tensor::activation::{log_sigmoid, log_softmax};
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use firebrand_model::{Classifier, ProblemType, binary_cross_entropy, cross_entropy};
+use firebrand_model::{ProblemType, binary_cross_entropy, cross_entropy};
 use firebrand_pipeline::{Error, Result};
 
 /// The loss that training makes small. The default is the plain mean cross-entropy, or the binary one where rows may have
@@ -49,7 +49,8 @@ impl Objective {
         self.label_weights.is_none() && self.focal_gamma == 0.0 && self.label_smoothing == 0.0
     }
 
-    /// The targets of a batch. `weights` has one for each row, or none where all rows weigh the same.
+    /// The targets of a batch. `weights` has one for each row, or none where all rows weigh the same; a classifier's answers are
+    /// so many labels, with this meaning.
     ///
     /// # Errors
     /// When a row's labels are not such as the classifier gives.
@@ -57,11 +58,11 @@ impl Objective {
         &self,
         labels: &[impl AsRef<[u32]>],
         weights: &[f32],
-        classifier: &Classifier,
+        (classes, problem): (usize, ProblemType),
         device: &Device,
     ) -> Result<Targets> {
-        let (rows, classes) = (labels.len(), classifier.labels().len());
-        let one = classifier.config().problem == ProblemType::SingleLabelClassification;
+        let rows = labels.len();
+        let one = problem == ProblemType::SingleLabelClassification;
         let labels: Vec<&[u32]> = labels.iter().map(AsRef::as_ref).collect();
         let fits = |row: &[u32]| (!one || row.len() == 1) && row.iter().all(|&label| (label as usize) < classes);
         if let Some(odd) = labels.iter().find(|row| !fits(row)) {

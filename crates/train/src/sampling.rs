@@ -34,8 +34,10 @@ pub struct Sampler {
     pub lengths: Vec<usize>,
     /// The rows of each label, where each is to be seen as often as the others.
     pub by_label: Option<Vec<Vec<usize>>>,
-    /// What a batch holds.
+    /// What a batch holds, for each of the devices that share it.
     pub batch: BatchSize,
+    /// Devices that share each batch.
+    pub devices: usize,
     /// Batches that are sorted by length together; 0: none.
     pub sort_window: usize,
     /// Of all random choices.
@@ -46,7 +48,7 @@ impl Sampler {
     /// Batches of an epoch: of every epoch as many where they hold so many rows, else as the order of the rows makes them.
     pub fn batches(&self, epoch: u32) -> usize {
         match self.batch {
-            BatchSize::Rows(size) => self.lengths.len().div_ceil(size),
+            BatchSize::Rows(size) => self.lengths.len().div_ceil(size * self.devices),
             BatchSize::Tokens(_) => self.epoch(epoch).len(),
         }
     }
@@ -63,13 +65,14 @@ impl Sampler {
         order.shuffle(&mut rng);
         let mut batches = match self.batch {
             BatchSize::Rows(size) => {
+                let size = size * self.devices;
                 self.sort_windows(&mut order, size, false);
                 order.chunks(size).map(<[usize]>::to_vec).collect()
             }
             BatchSize::Tokens(budget) => {
                 let mean = self.lengths.iter().sum::<usize>().div_ceil(self.lengths.len().max(1));
                 // Up in one window and down in the next, so that no batch is cut short where two windows meet.
-                self.sort_windows(&mut order, (budget / mean.max(1)).max(1), true);
+                self.sort_windows(&mut order, (budget / mean.max(1)).max(1) * self.devices, true);
                 self.cut(&order, budget)
             }
         };
@@ -97,7 +100,7 @@ impl Sampler {
         let (mut batch, mut longest) = (Vec::new(), 0);
         for &row in order {
             let with = longest.max(self.lengths[row]);
-            longest = if !batch.is_empty() && (batch.len() + 1) * with > budget {
+            longest = if !batch.is_empty() && (batch.len() + 1).div_ceil(self.devices) * with > budget {
                 batches.push(std::mem::take(&mut batch));
                 self.lengths[row]
             } else {
@@ -135,7 +138,7 @@ mod tests {
 
     fn sampler(rows: usize, batch_size: usize, sort_window: usize) -> Sampler {
         let lengths = (0..rows).map(|row| 5 + row * 37 % 60).collect();
-        Sampler { lengths, by_label: None, batch: BatchSize::Rows(batch_size), sort_window, seed: 42 }
+        Sampler { lengths, by_label: None, batch: BatchSize::Rows(batch_size), devices: 1, sort_window, seed: 42 }
     }
 
     /// Lengths as those of film reviews of a sentence: 10, 19, 26, 35, 47 and 78 tokens at 5, 25, 50, 75, 95 and 100 %.
@@ -148,7 +151,7 @@ mod tests {
         };
         // The golden ratio's multiples fill the interval evenly in an order of no length.
         let lengths = (0..6824).map(|row| length(f64::from(row) * 0.618_033_988_75 % 1.0)).collect();
-        Sampler { lengths, by_label: None, batch, sort_window, seed: 42 }
+        Sampler { lengths, by_label: None, batch, devices: 1, sort_window, seed: 42 }
     }
 
     /// Room for tokens in all batches, and the share of it that is padding.
@@ -205,6 +208,25 @@ mod tests {
         }
         let alone = reviews(BatchSize::Tokens(1), 50);
         assert_eq!(alone.batches(0), 6824);
+    }
+
+    #[test]
+    fn each_device_has_a_batch_of_its_own_size() {
+        let rows = Sampler { devices: 3, ..sampler(103, 8, 4) };
+        let sizes: Vec<usize> = rows.epoch(0).iter().map(Vec::len).collect();
+        assert_eq!((sizes.len(), sizes.iter().sum::<usize>(), sizes.iter().max()), (rows.batches(0), 103, Some(&24)));
+        let tokens = Sampler { devices: 3, ..reviews(BatchSize::Tokens(512), 50) };
+        let mut most = 0;
+        for batch in tokens.epoch(0) {
+            // Dealt out, as they are over devices.
+            for device in 0..3 {
+                let share: Vec<usize> = batch.iter().skip(device).step_by(3).map(|&row| tokens.lengths[row]).collect();
+                let room = share.len() * share.iter().max().unwrap_or(&0);
+                assert!(room <= 512, "{room}");
+                most = most.max(room);
+            }
+        }
+        assert!(most > 500, "{most}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use firebrand_model::{Classifier, ProblemType};
 use firebrand_pipeline::{Error, Result};
 
+use crate::devices;
 use crate::label_weights::label_weights;
 use crate::{AdamW, BatchSize, Config, Freeze, LayerDecay, Learner, Lora, MicroBatch, Rows, Sampler, Sampling};
 
@@ -14,6 +15,7 @@ pub(crate) fn learner(config: &Config, classifier: Classifier, rows: &Rows) -> R
     let decay = (config.layer_decay < 1.0).then_some(LayerDecay { decay: config.layer_decay, layers });
     let optimizer = AdamW::new(config.adamw()).with_layer_decay(decay);
     let learner = Learner::new(classifier, optimizer, config.max_grad_norm, config.seed);
+    let learner = learner.with_more_devices(devices::others(config)?);
     Ok(learner.with_objective(config.objective(weights)).with_precision(config.precision.of_kernels()))
 }
 
@@ -43,7 +45,7 @@ pub(crate) fn sampler(config: &Config, classifier: &Classifier, rows: &Rows) -> 
         }
         by_label
     });
-    let Config { batch_size, tokens_per_batch, sort_window, seed, .. } = *config;
+    let Config { batch_size, tokens_per_batch, devices, sort_window, seed, .. } = *config;
     let lengths = rows.lengths();
     let batch = match tokens_per_batch {
         0 => BatchSize::Rows(batch_size),
@@ -56,7 +58,7 @@ pub(crate) fn sampler(config: &Config, classifier: &Classifier, rows: &Rows) -> 
             BatchSize::Tokens(budget)
         }
     };
-    Ok(Sampler { lengths, by_label, batch, sort_window, seed })
+    Ok(Sampler { lengths, by_label, batch, devices, sort_window, seed })
 }
 
 /// Rows of these numbers.

@@ -8,6 +8,8 @@ use firebrand_pipeline::{Error, ErrorKind, Result, StageIo};
 
 use crate::checkpoint::{Checkpoints, Snapshot};
 use crate::epochs::Epochs;
+use crate::feed::{Prepared, ahead};
+use crate::gradients::on_host;
 use crate::log::{Line, MetricsLog};
 use crate::outcome::Outcome;
 use crate::setup::{freeze, learner, lora, micro_batch, sampler};
@@ -30,6 +32,7 @@ pub struct Trainer<'a> {
     checkpoints: Checkpoints,
     metrics: MetricsLog,
     learner: Learner,
+    feed_ahead: bool,
     ema: Option<Ema>,
     state: State,
 }
@@ -83,6 +86,7 @@ impl<'a> Trainer<'a> {
             stop: Box::new(|_| false),
             checkpoints,
             metrics: MetricsLog::open(&io.output("metrics.jsonl"), state.step, events.as_deref())?,
+            feed_ahead: !on_host(&learner.classifier.device()),
             learner,
             ema,
             state,
@@ -96,6 +100,13 @@ impl<'a> Trainer<'a> {
         self
     }
 
+    /// Whether a thread of its own makes the tensors of the next step while one is taken: so where the device is not the CPU,
+    /// which a step keeps busy by itself. It changes no result.
+    #[must_use]
+    pub fn feed_ahead(self, feed_ahead: bool) -> Self {
+        Self { feed_ahead, ..self }
+    }
+
     /// Trains to the end.
     ///
     /// # Errors
@@ -106,47 +117,64 @@ impl<'a> Trainer<'a> {
         bar.start_from(self.state.step);
         let mut speed = Speed::start();
         while !self.is_done() {
-            let (epoch, done_before) = self.epochs.place(self.state.step);
-            let batches = self.sampler.epoch(epoch);
-            for batches in batches.chunks(self.config.accumulation_steps).skip(done_before as usize) {
-                let (step, rows) = (self.state.step, batches.concat());
-                let rate = self.schedule.rate(step);
-                if self.freeze.changes_at(step) {
-                    self.learner.classifier =
-                        self.learner.classifier.map_network(|network| self.freeze.apply(network, step));
-                }
-                let micro: Vec<MicroBatch<'_>> = batches.iter().map(|rows| micro_batch(self.train, rows)).collect();
-                let anomaly = |problem: String| Anomaly {
-                    step: step + 1,
-                    problem,
-                    learning_rate: rate,
-                    rows: rows.iter().map(|&row| self.train.id(row)).collect(),
-                };
-                let figures;
-                (self.learner, figures) =
-                    self.learner.step_over(step, &micro, rate).map_err(|error| match error.kind() {
-                        ErrorKind::Other => anomaly(error.message().to_owned()).report(self.io),
-                        _ => error,
-                    })?;
-                self.state.add_step(figures, rows.len());
-                let guess = (self.learner.classifier.labels().len() as f64).ln();
-                if let Some(problem) = self.state.watch.add(figures.loss, self.config.divergence_factor, guess) {
-                    return Err(anomaly(problem).report(self.io));
-                }
-                if let Some(ema) = &mut self.ema {
-                    ema.update(&self.learner.classifier.network, self.state.step);
-                }
-                speed.add(rows.len());
-                bar.message(format!("loss {:.4}, {:.0} samples/s", figures.loss, speed.per_second()));
-                bar.set(self.state.step);
-                self.after_step(figures, rate, &mut speed, &bar)?;
+            self = self.epoch(&mut speed, &bar)?;
+        }
+        bar.finish();
+        self.finish()
+    }
+
+    /// Trains to the end of the epoch, or of training.
+    fn epoch(mut self, speed: &mut Speed, bar: &Progress) -> Result<Self> {
+        let (epoch, done_before) = self.epochs.place(self.state.step);
+        let batches = self.sampler.epoch(epoch);
+        let steps = (self.state.step..).zip(batches.chunks(self.config.accumulation_steps).skip(done_before as usize));
+        let (feed, train) = (self.learner.feed.clone(), self.train);
+        let prepare = move |(step, batches): (u64, &[Vec<usize>])| {
+            let micro: Vec<MicroBatch<'_>> = batches.iter().map(|rows| micro_batch(train, rows)).collect();
+            feed.prepare(step, &micro)
+        };
+        std::thread::scope(move |scope| {
+            for ((_, batches), prepared) in ahead(scope, self.feed_ahead, steps, prepare) {
+                self = self.step(&batches.concat(), prepared?, speed, bar)?;
                 if self.is_done() {
                     break;
                 }
             }
+            Ok(self)
+        })
+    }
+
+    /// Takes a step over these rows, which are prepared.
+    fn step(mut self, rows: &[usize], prepared: Prepared, speed: &mut Speed, bar: &Progress) -> Result<Self> {
+        let step = self.state.step;
+        let rate = self.schedule.rate(step);
+        if self.freeze.changes_at(step) {
+            self.learner.classifier = self.learner.classifier.map_network(|network| self.freeze.apply(network, step));
         }
-        bar.finish();
-        self.finish()
+        let anomaly = |problem: String| Anomaly {
+            step: step + 1,
+            problem,
+            learning_rate: rate,
+            rows: rows.iter().map(|&row| self.train.id(row)).collect(),
+        };
+        let figures;
+        (self.learner, figures) = self.learner.take(step, prepared, rate).map_err(|error| match error.kind() {
+            ErrorKind::Other => anomaly(error.message().to_owned()).report(self.io),
+            _ => error,
+        })?;
+        self.state.add_step(figures, rows.len());
+        let guess = (self.learner.classifier.labels().len() as f64).ln();
+        if let Some(problem) = self.state.watch.add(figures.loss, self.config.divergence_factor, guess) {
+            return Err(anomaly(problem).report(self.io));
+        }
+        if let Some(ema) = &mut self.ema {
+            ema.update(&self.learner.classifier.network, self.state.step);
+        }
+        speed.add(rows.len());
+        bar.message(format!("loss {:.4}, {:.0} samples/s", figures.loss, speed.per_second()));
+        bar.set(self.state.step);
+        self.after_step(figures, rate, speed, bar)?;
+        Ok(self)
     }
 
     fn is_done(&self) -> bool {

@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[expect(dead_code, reason = "shared with the other tests, which use all of it")]
 mod support;
 
 use std::fs;
@@ -23,6 +22,7 @@ fn steps(config: &Config) -> Vec<u64> {
         lengths: rows(60, 1).iter().map(|row| row.ids.len()).collect(),
         by_label: None,
         batch: BatchSize::Tokens(config.tokens_per_batch),
+        devices: 1,
         sort_window: config.sort_window,
         seed: config.seed,
     };

@@ -1,0 +1,109 @@
+//! A step's forward and backward passes, over one device or several.
+
+use std::panic::resume_unwind;
+
+use burn::module::Module;
+use firebrand_kernels::Precision;
+use firebrand_model::{DropoutRng, Network};
+use firebrand_pipeline::{Error, Result};
+
+use crate::feed::{Feed, Prepared, Shard};
+use crate::objective::Targets;
+use crate::{Gradients, Objective};
+
+/// What all passes of a step have in common.
+pub(crate) struct Passes<'a> {
+    pub(crate) objective: &'a Objective,
+    pub(crate) precision: Precision,
+    /// At the beginning of the step.
+    pub(crate) dropout: &'a DropoutRng,
+}
+
+/// The mean loss over a step's rows, and its gradients.
+type Found = (f64, Option<Gradients>);
+
+impl Passes<'_> {
+    /// The mean loss over all rows of a step, and its gradients, on the first device: as if the rows had passed together.
+    ///
+    /// Each further device works, on a thread of its own, with a copy of the parameters; sums are taken in the devices' order,
+    /// so that who is done first decides nothing.
+    pub(crate) fn all(&self, network: &Network, feed: &Feed, prepared: Prepared) -> Result<(f64, Gradients)> {
+        let mass =
+            Mass { all: prepared.shards.iter().map(|shard| shard.targets.mass()).sum(), count: prepared.shards.len() };
+        let mut of_devices: Vec<Vec<Shard>> = feed.devices.iter().map(|_| Vec::new()).collect();
+        prepared.shards.into_iter().for_each(|shard| of_devices[shard.device].push(shard));
+        let mut of_devices = feed.devices.iter().zip(of_devices).filter(|(_, shards)| !shards.is_empty());
+        let nothing = || Error::other("a step needs at least one batch");
+        let (home, first) = of_devices.next().ok_or_else(nothing)?;
+        let found: Vec<Result<Found>> = std::thread::scope(|scope| {
+            let others: Vec<_> = of_devices
+                .map(|(device, shards)| {
+                    let copy = network.clone().fork(device);
+                    scope.spawn(move || self.over(&copy, shards, mass))
+                })
+                .collect();
+            let first = self.over(network, first, mass);
+            let others = others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            std::iter::once(first).chain(others).collect()
+        });
+        let mut sum: Found = (0.0, None);
+        for (index, found) in found.into_iter().enumerate() {
+            let (loss, gradients) = found?;
+            let gradients = gradients.map(|found| if index == 0 { found } else { found.on(&home.clone().inner()) });
+            sum = (sum.0 + loss, plus(sum.1, gradients));
+        }
+        sum.1.map(|gradients| (sum.0, gradients)).ok_or_else(nothing)
+    }
+
+    /// Over the shards of one device, one after the other.
+    fn over(&self, network: &Network, shards: Vec<Shard>, mass: Mass) -> Result<Found> {
+        let mut sum: Found = (0.0, None);
+        for shard in shards {
+            let (loss, gradients) = self.one(network, &shard, mass.share(&shard.targets))?;
+            sum = (sum.0 + loss, plus(sum.1, Some(gradients)));
+        }
+        Ok(sum)
+    }
+
+    /// A shard's share in the step's mean loss, and the gradients of that.
+    fn one(&self, network: &Network, shard: &Shard, share: f64) -> Result<(f64, Gradients)> {
+        // Masks are those of the shard, so that no two of them share any, whichever device has it.
+        let mut dropout = self.dropout.clone();
+        dropout.begin_batch(shard.number);
+        let mut logits = || self.precision.within(|| network.forward(&shard.batch, Some(&mut dropout)));
+        let loss = if self.objective.r_drop > 0.0 {
+            let (logits, again) = (logits(), logits());
+            self.objective.loss_of_two(logits, again, &shard.targets)
+        } else {
+            self.objective.loss(logits(), &shard.targets)
+        };
+        let loss = if share == 1.0 { loss } else { loss.mul_scalar(share) };
+        let found = loss.clone().into_data().iter::<f64>().sum::<f64>();
+        if !found.is_finite() {
+            return Err(Error::other(format!("the loss is {found}")));
+        }
+        Ok((found, Gradients::of(network, loss.backward())))
+    }
+}
+
+/// What a step's rows weigh together.
+#[derive(Clone, Copy)]
+struct Mass {
+    all: f64,
+    /// Of shards.
+    count: usize,
+}
+
+impl Mass {
+    /// What a shard has in the step's mean.
+    fn share(self, targets: &Targets) -> f64 {
+        if self.count == 1 || self.all == 0.0 { 1.0 } else { targets.mass() / self.all }
+    }
+}
+
+fn plus(sum: Option<Gradients>, more: Option<Gradients>) -> Option<Gradients> {
+    match (sum, more) {
+        (Some(sum), Some(more)) => Some(sum.plus(more)),
+        (sum, more) => sum.or(more),
+    }
+}
