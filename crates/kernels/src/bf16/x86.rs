@@ -285,6 +285,16 @@ fn tiles_of(
     }
 }
 
+/// `sum + x y`, for each pair.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn multiply_add(sum: __m512, x: __m512i, y: __m512) -> __m512 {
+    // SAFETY: these types have the same size, and any bits are numbers.
+    unsafe {
+        _mm512_dpbf16_ps(sum, std::mem::transmute::<__m512i, __m512bh>(x), std::mem::transmute::<__m512, __m512bh>(y))
+    }
+}
+
 /// `R` rows of pairs, at distances of `row` and `pair`, times a panel, of which `columns` are written to rows of `stride`.
 #[target_feature(enable = "avx512f,avx512bf16")]
 fn tile<const R: usize>(
@@ -306,14 +316,20 @@ fn tile<const R: usize>(
             unsafe {
                 let panel = panel.as_ptr();
                 let vectors = [0, 16, 32].map(|place| _mm512_loadu_ps(panel.add(place).cast()));
-                for (index, sums) in sums.iter_mut().enumerate() {
-                    let x = _mm512_set1_epi32(*start.add(index * row) as i32);
-                    for (sum, vector) in sums.iter_mut().zip(vectors) {
-                        *sum = _mm512_dpbf16_ps(*sum, std::mem::transmute(x), std::mem::transmute(vector));
-                    }
+                // Written out, as only then the sums are sure to stay in registers.
+                macro_rules! add_row {
+                    ($($index:literal)*) => {$(
+                        if $index < R {
+                            let x = _mm512_set1_epi32(*start.wrapping_add(row.wrapping_mul($index)) as i32);
+                            sums[$index % R][0] = multiply_add(sums[$index % R][0], x, vectors[0]);
+                            sums[$index % R][1] = multiply_add(sums[$index % R][1], x, vectors[1]);
+                            sums[$index % R][2] = multiply_add(sums[$index % R][2], x, vectors[2]);
+                        }
+                    )*};
                 }
-                start = start.wrapping_add(pair);
+                add_row!(0 1 2 3 4 5 6 7);
             }
+            start = start.wrapping_add(pair);
         }
     }
     for (index, sums) in sums.into_iter().enumerate() {
