@@ -2,7 +2,7 @@
 
 use pulp::Arch;
 
-use crate::product::{Matrix, large_product};
+use crate::product::{Matrix, large_product, product_with_transpose};
 use crate::reduce::column_sums;
 use crate::{Precision, bf16};
 
@@ -57,15 +57,13 @@ pub fn backward_input(
     dx: &mut [f32],
 ) {
     let sizes = [dx.len() / inputs.max(1), inputs, outputs];
-    product(
-        precision,
-        map,
-        dx,
-        false,
-        sizes,
-        Matrix::dense(gradient, outputs),
-        Matrix::dense(weight, outputs).transposed(),
-    );
+    match precision {
+        Precision::Bf16 if inputs.min(outputs) >= ROUNDED => {
+            let weight = Matrix::dense(weight, outputs).transposed();
+            bf16::product(dx, false, sizes, Matrix::dense(gradient, outputs), weight);
+        }
+        Precision::F32 | Precision::Bf16 => product_with_transpose(dx, sizes, gradient, weight),
+    }
 }
 
 /// The gradient of the weight into `dw`.

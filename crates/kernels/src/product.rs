@@ -2,6 +2,8 @@
 
 use std::marker::PhantomData;
 
+use rayon::prelude::*;
+
 /// A matrix to read: its elements' distances along rows and columns, from the start of the slice.
 #[derive(Clone, Copy)]
 pub(crate) struct Matrix<'a> {
@@ -127,8 +129,92 @@ pub(crate) fn large_product(values: &mut [f32], add: bool, sizes: [usize; 3], le
     unsafe { Columns::new(values).product_with(threads, [0, sizes[1]], add, sizes, left, right) };
 }
 
+/// Writes `left` times the transpose of `right`, `[m, k]` times `[n, k]`, all with rows that follow each other, with all
+/// threads.
+///
+/// Of a matrix that is to be read across its rows, `gemm` copies one element after the other, on one thread; where the matrix
+/// is a weight and there are few rows on the left, that takes several times as long as the product.
+pub(crate) fn product_with_transpose(values: &mut [f32], [m, n, k]: [usize; 3], left: &[f32], right: &[f32]) {
+    if m * (n + k) < n * k {
+        // The product's transpose, for which the small matrices are transposed and not the large one.
+        let mut turned = vec![0.0; n * m];
+        let left = transpose(left, k);
+        large_product(&mut turned, false, [n, m, k], Matrix::dense(right, k), Matrix::dense(&left, m));
+        transpose_into(&turned, m, values);
+    } else {
+        let right = transpose(right, k);
+        large_product(values, false, [m, n, k], Matrix::dense(left, k), Matrix::dense(&right, n));
+    }
+}
+
+/// Rows and columns of a block that is transposed at once.
+const BLOCK: usize = 16;
+
+/// The transpose of a matrix with rows of this width.
+fn transpose(values: &[f32], width: usize) -> Vec<f32> {
+    let mut turned = vec![0.0; values.len()];
+    transpose_into(values, width, &mut turned);
+    turned
+}
+
+fn transpose_into(values: &[f32], width: usize, turned: &mut [f32]) {
+    let height = values.len().checked_div(width).unwrap_or(0);
+    if height == 0 {
+        return;
+    }
+    let tasks = turned.par_chunks_mut(BLOCK * height).with_min_len((1 << 15) / (BLOCK * height) + 1).enumerate();
+    tasks.for_each(|(index, turned)| {
+        let (start, columns) = (index * BLOCK, turned.len() / height);
+        for row in (0..height).step_by(BLOCK) {
+            let rows = BLOCK.min(height - row);
+            if rows == BLOCK && columns == BLOCK {
+                let mut block = [[0.0; BLOCK]; BLOCK];
+                for (place, block) in block.iter_mut().enumerate() {
+                    block.copy_from_slice(&values[(row + place) * width + start..][..BLOCK]);
+                }
+                for (column, turned) in turned.chunks_exact_mut(height).enumerate() {
+                    let turned = &mut turned[row..row + BLOCK];
+                    for (turned, block) in turned.iter_mut().zip(&block) {
+                        *turned = block[column];
+                    }
+                }
+            } else {
+                for column in 0..columns {
+                    for place in row..row + rows {
+                        turned[column * height + place] = values[place * width + start + column];
+                    }
+                }
+            }
+        }
+    });
+}
+
 /// Writes `left * right`, `[m, k]` times `[k, n]`, whose rows follow each other.
 pub(crate) fn product(values: &mut [f32], [m, n, k]: [usize; 3], left: Matrix<'_>, right: Matrix<'_>) {
     // SAFETY: the slice is this function's alone.
     unsafe { Columns::new(values).product([0, n], false, [m, n, k], left, right) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{close, numbers};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_transpose_is_multiplied_with(m in 0usize..70, n in 1usize..50, k in 1usize..50, seed: u64) {
+            let (left, right) = (numbers(m * k, seed), numbers(n * k, !seed));
+            let mut expected = vec![0.0; m * n];
+            for row in 0..m {
+                for column in 0..n {
+                    let terms = (0..k).map(|x| f64::from(left[row * k + x]) * f64::from(right[column * k + x]));
+                    expected[row * n + column] = terms.sum();
+                }
+            }
+            let mut found = vec![f32::NAN; m * n];
+            product_with_transpose(&mut found, [m, n, k], &left, &right);
+            close(&found, &expected, 1e-5)?;
+        }
+    }
 }
