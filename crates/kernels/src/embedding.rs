@@ -3,6 +3,8 @@
 use pulp::{Arch, Simd};
 use rayon::prelude::*;
 
+use crate::reduce;
+
 /// Rows of a table's gradient that are not zero.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SparseRows {
@@ -10,6 +12,31 @@ pub struct SparseRows {
     pub rows: Vec<u32>,
     /// Their gradients, one after another.
     pub values: Vec<f32>,
+}
+
+impl SparseRows {
+    /// Of all elements.
+    pub fn sum_of_squares(&self) -> f64 {
+        reduce::sum_of_squares(Arch::new(), &self.values)
+    }
+
+    /// The sum of both, which are of tables of one width.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        let width = |part: &Self| part.values.len().checked_div(part.rows.len()).unwrap_or(0);
+        let width = width(&self).max(width(&other));
+        gradient(Arch::new(), &[self.rows, other.rows].concat(), &[self.values, other.values].concat(), width)
+    }
+}
+
+/// Copies rows of a table, `width` wide, for each of `ids`.
+///
+/// # Panics
+/// When the table has no such row.
+pub fn look_up(ids: &[u32], table: &[f32], width: usize, rows: &mut [f32]) {
+    rows.par_chunks_mut(width.max(1)).with_min_len(64).zip(ids).for_each(|(row, &id)| {
+        row.copy_from_slice(&table[id as usize * width..][..width]);
+    });
 }
 
 /// Adds up the gradients of looked-up rows: `gradient` holds `width` numbers for each of `ids`.
@@ -20,7 +47,7 @@ pub fn gradient(arch: Arch, ids: &[u32], gradient: &[f32], width: usize) -> Spar
     places.sort_unstable();
     let groups: Vec<&[(u32, u32)]> = places.chunk_by(|one, next| one.0 == next.0).collect();
     let mut values = vec![0.0; groups.len() * width];
-    values.par_chunks_mut(width).with_min_len(16).zip(&groups).for_each(|(sums, group)| {
+    values.par_chunks_mut(width.max(1)).with_min_len(16).zip(&groups).for_each(|(sums, group)| {
         for &(_, place) in *group {
             add(arch, &gradient[place as usize * width..][..width], sums);
         }
@@ -68,6 +95,16 @@ mod tests {
                 }
                 close(&found, &dense, 1e-5)?;
             }
+        }
+
+        #[test]
+        fn parts_add_up(ids in prop::collection::vec(0u32..40, 0..50), cut in 0usize..50, width in 1usize..20, seed: u64) {
+            let g: Vec<f32> = numbers(ids.len() * width, seed).into_iter().map(|x| (x * 64.0).round()).collect();
+            let cut = cut.min(ids.len());
+            let part = |ids: &[u32], g: &[f32]| gradient(Arch::new(), ids, g, width);
+            let sum = part(&ids[..cut], &g[..cut * width]).plus(part(&ids[cut..], &g[cut * width..]));
+            // Whole numbers, so that the order does not matter.
+            prop_assert_eq!(sum, part(&ids, &g));
         }
     }
 }

@@ -62,7 +62,7 @@ pub fn backward_input(
             let weight = Matrix::dense(weight, outputs).transposed();
             bf16::product(dx, false, sizes, Matrix::dense(gradient, outputs), weight);
         }
-        Precision::F32 | Precision::Bf16 => product_with_transpose(dx, sizes, gradient, weight),
+        _ => product_with_transpose(dx, sizes, gradient, weight),
     }
 }
 

@@ -1,7 +1,8 @@
 //! From token ids to the encoder's first hidden states.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Int, Tensor, TensorData, module::embedding};
+use burn::tensor::{Int, Tensor, TensorData};
+use firebrand_kernels::fused::embedding;
 use serde::{Deserialize, Serialize};
 
 use crate::{Batch, Dropout, DropoutRng, LayerNorm, Linear, ModelError, NormConfig, ParameterSource};

@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 use firebrand_kernels::fused;
 
 use crate::by_path::{self, Change};
+use crate::gradients::Gradient;
 use crate::{Gradients, LayerDecay};
 
 /// The constants of [`AdamW`].
@@ -54,6 +55,34 @@ pub(crate) struct Moments {
     pub(crate) mean: Tensor<1>,
     /// Running mean square.
     pub(crate) square: Tensor<1>,
+    /// Of a table whose gradients are of rows: which rows ever had one; nothing where that is to be found out.
+    pub(crate) touched: Vec<bool>,
+}
+
+impl Moments {
+    /// None yet, for such a parameter.
+    fn zeros(parameter: &Tensor<1>) -> Self {
+        let zeros = || Tensor::zeros(parameter.shape(), &parameter.device());
+        Self { steps: 0, mean: zeros(), square: zeros(), touched: Vec::new() }
+    }
+
+    /// Finds out which rows ever had a gradient: only zeros are as good as none.
+    fn find_touched(&mut self, width: usize) {
+        let rows = self.mean.dims()[0].checked_div(width).unwrap_or(0);
+        if self.touched.len() == rows {
+            return;
+        }
+        self.touched = vec![false; rows];
+        if self.steps == 0 {
+            return;
+        }
+        for moment in [&self.mean, &self.square] {
+            let values: Vec<f32> = moment.to_data().iter().collect();
+            for (touched, row) in self.touched.iter_mut().zip(values.chunks(width)) {
+                *touched |= row.iter().any(|value| value.to_bits() != 0);
+            }
+        }
+    }
 }
 
 impl AdamW {
@@ -78,15 +107,11 @@ impl AdamW {
         &mut self,
         path: &str,
         parameter: Tensor<1>,
-        (gradient, scale): (Tensor<1>, f64),
+        (gradient, scale): (Gradient, f64),
         learning_rate: f64,
     ) -> Tensor<1> {
-        let Moments { steps, mean, square } = self.moments.remove(path).unwrap_or_else(|| Moments {
-            steps: 0,
-            mean: Tensor::zeros(gradient.shape(), &gradient.device()),
-            square: Tensor::zeros(gradient.shape(), &gradient.device()),
-        });
-        let steps = steps + 1;
+        let mut moments = self.moments.remove(path).unwrap_or_else(|| Moments::zeros(&parameter));
+        let steps = moments.steps + 1;
         let settings = firebrand_kernels::adamw::AdamW {
             learning_rate: learning_rate * self.layer_decay.map_or(1.0, |decay| decay.factor(path)),
             betas: [self.config.beta1, self.config.beta2],
@@ -95,8 +120,25 @@ impl AdamW {
             step: steps,
             gradient_scale: scale as f32,
         };
-        let (moved, [mean, square]) = fused::adamw(settings, parameter, [mean, square], gradient);
-        self.moments.insert(path.to_owned(), Moments { steps, mean, square });
+        let moved;
+        let moments = match gradient {
+            Gradient::Dense(gradient) => {
+                let (mean, square);
+                (moved, [mean, square]) = fused::adamw(settings, parameter, [moments.mean, moments.square], gradient);
+                Moments { steps, mean, square, touched: Vec::new() }
+            }
+            Gradient::Rows { rows, width } => {
+                moments.find_touched(width);
+                let Moments { mean, square, mut touched, .. } = moments;
+                let [parameter, mean, square] =
+                    [parameter, mean, square].map(|flat| flat.reshape([touched.len(), width]));
+                let (table, moments) = fused::adamw_rows(settings, parameter, [mean, square], &rows, &mut touched);
+                moved = table.flatten(0, 1);
+                let [mean, square] = moments.map(|moment| moment.flatten(0, 1));
+                Moments { steps, mean, square, touched }
+            }
+        };
+        self.moments.insert(path.to_owned(), moments);
         moved
     }
 }
@@ -115,5 +157,81 @@ impl Change for Step<'_> {
         let moved = self.optimizer.update(path, tensor.inner().flatten(0, D - 1), gradient, self.learning_rate);
         let tensor = Tensor::from_inner(moved.reshape(shape)).require_grad();
         Param::from_mapped_value(id, tensor, mapper)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Int, TensorData};
+    use firebrand_kernels::fused::{RowGradients, embedding};
+
+    use super::*;
+
+    #[derive(Module, Debug)]
+    struct Tables {
+        token: Param<Tensor<2>>,
+        position: Param<Tensor<2>>,
+    }
+
+    fn numbers<const D: usize>(shape: [usize; D], factor: f32, device: &Device) -> Tensor<D> {
+        let values = (0..shape.iter().product()).map(|place: usize| (1.0 + place as f32 * factor).sin()).collect();
+        Tensor::from_data(TensorData::new::<f32, _>(values, shape), device)
+    }
+
+    /// The gradients of a batch that differs from step to step; of rows, if wanted.
+    fn gradients(tables: &Tables, step: i64, sparse: bool) -> Gradients {
+        let device = tables.token.val().device();
+        let ids = Tensor::<2, Int>::from_data([[step, 3, 3], [step * 5 % 7, 11, 0]], &device);
+        let places = Tensor::<2, Int>::from_data([[0, 1, 2]], &device);
+        let rows = RowGradients::default();
+        let forward = || embedding(tables.token.val(), ids.clone()) + embedding(tables.position.val(), places.clone());
+        let output = if sparse { rows.within(forward) } else { forward() };
+        let loss = (output.powi_scalar(2) * numbers([2, 3, 18], 0.3 + step as f32, &device)).sum();
+        let gradients = Gradients::of(tables, loss.backward(), &rows);
+        let of_rows = gradients.paths().filter(|(_, gradient)| matches!(gradient, Gradient::Rows { .. })).count();
+        assert_eq!(of_rows, if sparse { 2 } else { 0 });
+        gradients
+    }
+
+    /// The tables after six steps, each over two batches, and the norms; before the fourth, what is not in a checkpoint is
+    /// lost, if wanted.
+    fn six_steps(sparse: bool, resume: bool, largest: Option<f64>) -> ([Vec<u32>; 2], Vec<f64>) {
+        let device = Device::flex().autodiff();
+        let table = |rows, factor| Param::from_tensor(numbers([rows, 18], factor, &device)).set_require_grad(true);
+        let mut tables = Tables { token: table(40, 0.7), position: table(5, 0.2) };
+        let (no_decay, mut norms) = (vec!["position".to_owned()], Vec::new());
+        let mut adamw =
+            AdamW::new(AdamWConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.1, no_decay });
+        for step in 0..6 {
+            if resume && step == 3 {
+                for moments in adamw.moments.values_mut() {
+                    moments.touched = Vec::new();
+                }
+            }
+            let found = gradients(&tables, step, sparse).plus(gradients(&tables, step + 20, sparse));
+            norms.push(found.norm());
+            let found = if let Some(largest) = largest { found.clipped(largest) } else { found };
+            tables = adamw.step(tables, found, 0.01 / (step + 1) as f64);
+        }
+        let bits = |table: &Param<Tensor<2>>| table.val().into_data().iter::<f32>().map(f32::to_bits).collect();
+        ([bits(&tables.token), bits(&tables.position)], norms)
+    }
+
+    #[test]
+    fn gradients_of_rows_end_where_dense_ones_do() {
+        let (dense, norms) = six_steps(false, false, None);
+        for resume in [false, true] {
+            let (found, of_rows) = six_steps(true, resume, None);
+            // To the bit, rows without gradient included.
+            assert_eq!(found, dense);
+            assert!(of_rows.iter().zip(&norms).all(|(found, norm)| (found / norm - 1.0).abs() < 1e-6));
+        }
+        // The norm's sum is taken in another order.
+        let (clipped, expected) = (six_steps(true, false, Some(0.5)).0, six_steps(false, false, Some(0.5)).0);
+        assert_eq!(clipped, six_steps(true, true, Some(0.5)).0);
+        assert_ne!(clipped, dense);
+        for (found, expected) in clipped.iter().flatten().zip(expected.iter().flatten()) {
+            assert!((f32::from_bits(*found) - f32::from_bits(*expected)).abs() < 1e-6);
+        }
     }
 }

@@ -167,7 +167,7 @@ impl Checkpoints {
                 Ok(Tensor::from_data(data, &device))
             };
             let (mean, square) = (moment("mean")?, moment("square")?);
-            moments.insert(path, Moments { steps, mean, square });
+            moments.insert(path, Moments { steps, mean, square, touched: Vec::new() });
         }
         Ok(Checkpoint { state: file.state, network, moments, average, lora })
     }

@@ -4,23 +4,52 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Gradients as BurnGradients, Tensor};
-use firebrand_kernels::fused;
+use firebrand_kernels::embedding::SparseRows;
+use firebrand_kernels::fused::{self, RowGradients};
 
 use crate::by_path::{self, Look};
 
-/// Gradients of parameters, flattened, by path. A parameter that the loss does not reach has none.
+/// The gradient of a parameter.
+#[derive(Debug)]
+pub(crate) enum Gradient {
+    /// Of every element, flattened.
+    Dense(Tensor<1>),
+    /// Of a table's rows that were looked up; of the others it is zero.
+    Rows {
+        rows: SparseRows,
+        /// Elements of a row.
+        width: usize,
+    },
+}
+
+impl Gradient {
+    fn plus(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Dense(one), Self::Dense(other)) => Self::Dense(one + other),
+            (Self::Rows { rows: one, width }, Self::Rows { rows: other, .. }) => {
+                Self::Rows { rows: one.plus(other), width }
+            }
+            (Self::Dense(dense), Self::Rows { rows, width }) | (Self::Rows { rows, width }, Self::Dense(dense)) => {
+                let table = dense.reshape([-1, width as i32]);
+                Self::Dense(fused::add_rows(table, &rows).flatten(0, 1))
+            }
+        }
+    }
+}
+
+/// Gradients of parameters by path. A parameter that the loss does not reach has none.
 #[derive(Debug)]
 pub struct Gradients {
-    by_path: BTreeMap<String, Tensor<1>>,
+    by_path: BTreeMap<String, Gradient>,
     norm: f64,
     /// What each is to be multiplied with where it is used.
     scale: f64,
 }
 
 impl Gradients {
-    /// Takes the gradients of a module's parameters out of a backward pass.
-    pub fn of<M: Module>(module: &M, gradients: BurnGradients) -> Self {
-        let mut visit = Visit { gradients, taker: Taker::default() };
+    /// Takes the gradients of a module's parameters out of a backward pass, and those of tables that were left in `rows`.
+    pub fn of<M: Module>(module: &M, gradients: BurnGradients, rows: &RowGradients) -> Self {
+        let mut visit = Visit { gradients, rows, taker: Taker::default() };
         by_path::visit(module, &mut visit);
         visit.taker.finish()
     }
@@ -31,7 +60,7 @@ impl Gradients {
         let mut sum = BTreeMap::new();
         for (path, gradient) in other.by_path {
             let gradient = match self.by_path.remove(&path) {
-                Some(mine) => mine + gradient,
+                Some(mine) => mine.plus(gradient),
                 None => gradient,
             };
             sum.insert(path, gradient);
@@ -43,17 +72,26 @@ impl Gradients {
     /// The same ones on another device.
     #[must_use]
     pub(crate) fn on(self, device: &Device) -> Self {
-        let by_path = self.by_path.into_iter().map(|(path, gradient)| (path, gradient.to_device(device))).collect();
+        let to_device = |gradient| match gradient {
+            Gradient::Dense(dense) => Gradient::Dense(dense.to_device(device)),
+            rows @ Gradient::Rows { .. } => rows,
+        };
+        let by_path = self.by_path.into_iter().map(|(path, gradient)| (path, to_device(gradient))).collect();
         Self { by_path, ..self }
     }
 
     /// All of them, unclipped, by path.
-    pub(crate) fn into_paths(self) -> BTreeMap<String, Tensor<1>> {
+    pub(crate) fn into_paths(self) -> BTreeMap<String, Gradient> {
         self.by_path
     }
 
+    #[cfg(test)]
+    pub(crate) fn paths(&self) -> impl Iterator<Item = (&String, &Gradient)> {
+        self.by_path.iter()
+    }
+
     /// Gradients with their norm.
-    pub(crate) fn measured(by_path: BTreeMap<String, Tensor<1>>) -> Self {
+    pub(crate) fn measured(by_path: BTreeMap<String, Gradient>) -> Self {
         let mut measured = Taker::default();
         by_path.into_iter().for_each(|(path, gradient)| measured.add(path, gradient));
         measured.finish()
@@ -71,7 +109,7 @@ impl Gradients {
     }
 
     /// Takes the gradient of a path, and what it is to be multiplied with.
-    pub(crate) fn remove(&mut self, path: &str) -> Option<(Tensor<1>, f64)> {
+    pub(crate) fn remove(&mut self, path: &str) -> Option<(Gradient, f64)> {
         self.by_path.remove(path).map(|gradient| (gradient, self.scale))
     }
 }
@@ -84,7 +122,7 @@ pub(crate) fn on_host(device: &Device) -> bool {
 /// Collects gradients and measures them.
 #[derive(Default)]
 struct Taker {
-    by_path: BTreeMap<String, Tensor<1>>,
+    by_path: BTreeMap<String, Gradient>,
     /// Sum of squares of the gradients that lie in this process's memory.
     on_host: f64,
     /// Sums of squares of the others.
@@ -92,11 +130,11 @@ struct Taker {
 }
 
 impl Taker {
-    fn add(&mut self, path: String, gradient: Tensor<1>) {
-        if on_host(&gradient.device()) {
-            self.on_host += fused::sum_of_squares(gradient.clone());
-        } else {
-            self.elsewhere.push((gradient.clone() * gradient.clone()).sum());
+    fn add(&mut self, path: String, gradient: Gradient) {
+        match &gradient {
+            Gradient::Rows { rows, .. } => self.on_host += rows.sum_of_squares(),
+            Gradient::Dense(dense) if on_host(&dense.device()) => self.on_host += fused::sum_of_squares(dense.clone()),
+            Gradient::Dense(dense) => self.elsewhere.push((dense.clone() * dense.clone()).sum()),
         }
         self.by_path.insert(path, gradient);
     }
@@ -111,17 +149,26 @@ impl Taker {
     }
 }
 
-struct Visit {
+struct Visit<'a> {
     gradients: BurnGradients,
+    rows: &'a RowGradients,
     taker: Taker,
 }
 
-impl Look for Visit {
+impl Look for Visit<'_> {
     fn look<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
         if !param.is_require_grad() {
             return;
         }
-        let Some(gradient) = param.val().grad_remove(&mut self.gradients) else { return };
-        self.taker.add(path.to_owned(), gradient.flatten(0, D - 1));
+        let value = param.val();
+        let dense = value.grad_remove(&mut self.gradients).map(|dense| Gradient::Dense(dense.flatten(0, D - 1)));
+        let rows = self.rows.remove(&value).map(|rows| Gradient::Rows { rows, width: value.dims()[D - 1] });
+        let gradient = match (dense, rows) {
+            (Some(dense), Some(rows)) => Some(dense.plus(rows)),
+            (dense, rows) => dense.or(rows),
+        };
+        if let Some(gradient) = gradient {
+            self.taker.add(path.to_owned(), gradient);
+        }
     }
 }

@@ -13,6 +13,7 @@ use burn::tensor::{Tensor, TensorData};
 use firebrand_pipeline::{Error, Result};
 
 use crate::by_path::{self, Change, Look};
+use crate::gradients::Gradient;
 use crate::reinit::normal;
 use crate::{AdamW, Gradients};
 
@@ -88,12 +89,13 @@ impl Lora {
     pub(crate) fn project(&self, mut gradients: Gradients) -> Gradients {
         let mut projected = BTreeMap::new();
         for (path, Adapter { base, a, b }) in &self.adapters {
-            let Some((gradient, _)) = gradients.remove(path) else { continue };
+            // Weights of layers are not looked up by rows.
+            let Some((Gradient::Dense(gradient), _)) = gradients.remove(path) else { continue };
             let gradient: Tensor<2> = gradient.reshape(base.dims());
             let for_a = gradient.clone().matmul(b.clone().transpose()).mul_scalar(self.scale);
             let for_b = a.clone().transpose().matmul(gradient).mul_scalar(self.scale);
-            projected.insert(a_path(path), for_a.flatten(0, 1));
-            projected.insert(b_path(path), for_b.flatten(0, 1));
+            projected.insert(a_path(path), Gradient::Dense(for_a.flatten(0, 1)));
+            projected.insert(b_path(path), Gradient::Dense(for_b.flatten(0, 1)));
         }
         projected.extend(gradients.into_paths());
         Gradients::measured(projected)
@@ -220,11 +222,12 @@ mod tests {
         let mut lora = Lora::new(&module(), 2, 6.0, &["query".to_owned()], 1).unwrap();
         lora.adapters.get_mut(path).unwrap().b = tensor([2, 3], 0.9);
         let gradient = tensor([4, 3], 0.4);
-        let mut found = lora.project(Gradients::measured([(path.to_owned(), gradient.clone().flatten(0, 1))].into()));
+        let of_sum = Gradient::Dense(gradient.clone().flatten(0, 1));
+        let mut found = lora.project(Gradients::measured([(path.to_owned(), of_sum)].into()));
         assert!(found.remove(path).is_none());
         let loss = |lora: &Lora| number(lora.sum(path).unwrap() * gradient.clone());
         for (part, shape) in [(a_path(path), [4, 2]), (b_path(path), [2, 3])] {
-            let (found, _) = found.remove(&part).unwrap();
+            let Some((Gradient::Dense(found), _)) = found.remove(&part) else { panic!("{part}") };
             let found: Vec<f64> = found.into_data().iter::<f64>().collect();
             for (place, found) in found.into_iter().enumerate() {
                 let moved = |by: f32| {

@@ -4,6 +4,7 @@ use std::panic::resume_unwind;
 
 use burn::module::Module;
 use firebrand_kernels::Precision;
+use firebrand_kernels::fused::RowGradients;
 use firebrand_model::{DropoutRng, Network};
 use firebrand_pipeline::{Error, Result};
 
@@ -70,7 +71,9 @@ impl Passes<'_> {
         // Masks are those of the shard, so that no two of them share any, whichever device has it.
         let mut dropout = self.dropout.clone();
         dropout.begin_batch(shard.number);
-        let mut logits = || self.precision.within(|| network.forward(&shard.batch, Some(&mut dropout)));
+        let rows = RowGradients::default();
+        let mut logits =
+            || rows.within(|| self.precision.within(|| network.forward(&shard.batch, Some(&mut dropout))));
         let loss = if self.objective.r_drop > 0.0 {
             let (logits, again) = (logits(), logits());
             self.objective.loss_of_two(logits, again, &shard.targets)
@@ -82,7 +85,7 @@ impl Passes<'_> {
         if !found.is_finite() {
             return Err(Error::other(format!("the loss is {found}")));
         }
-        Ok((found, Gradients::of(network, loss.backward())))
+        Ok((found, Gradients::of(network, loss.backward(), &rows)))
     }
 }
 

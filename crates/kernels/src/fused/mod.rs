@@ -6,6 +6,7 @@
 
 mod attention;
 mod compose;
+mod embedding;
 mod gelu;
 mod linear;
 mod norm;
@@ -16,9 +17,10 @@ mod padding;
 mod softmax;
 
 pub use attention::{AttentionOptions, attention};
+pub use embedding::{RowGradients, embedding};
 pub use gelu::bias_gelu;
 pub use linear::linear;
 pub use norm::{dropout, dropout_residual_norm, norm};
-pub use optimiser::{adamw, adamw_rows, embedding_gradient, sum_of_squares};
+pub use optimiser::{adamw, adamw_rows, add_rows, sum_of_squares};
 pub use padding::{packs, pad, unpad};
 pub use softmax::softmax_dropout;

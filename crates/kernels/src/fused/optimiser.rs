@@ -50,33 +50,21 @@ pub fn adamw_rows(
     for &row in &gradient.rows {
         touched[row as usize] = true;
     }
-    let (device, [_, width]) = (table.device(), table.dims());
-    let dense = Tensor::zeros(table.dims(), (&device, table.dtype()));
+    let dense = Tensor::zeros(table.dims(), (&table.device(), table.dtype()));
+    adamw(settings, table, moments, add_rows(dense, gradient))
+}
+
+/// A table `[rows, width]` with the gradient of some rows added.
+pub fn add_rows(table: Tensor<2>, gradient: &SparseRows) -> Tensor<2> {
     if gradient.rows.is_empty() {
-        return adamw(settings, table, moments, dense);
+        return table;
     }
-    let count = gradient.rows.len();
+    let (device, [_, width], count) = (table.device(), table.dims(), gradient.rows.len());
     let rows: Vec<i64> = gradient.rows.iter().map(|&row| i64::from(row)).collect();
     let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [count]), &device);
     let values = TensorData::new(gradient.values.clone(), [count, width]);
     let values = Tensor::from_data(values, (&device, table.dtype()));
-    adamw(settings, table, moments, dense.select_assign(0, rows, values, IndexingUpdateOp::Add))
-}
-
-/// The gradient of an embedding table from that of the rows looked up: `[rows, length, width]` for as many ids as
-/// `rows * length`.
-///
-/// So a table need not be in the autodiff graph, which would make its whole gradient, mostly zeros: look the rows up
-/// outside it, let them require a gradient, and hand that here.
-pub fn embedding_gradient(ids: &[u32], gradient: Tensor<3>) -> SparseRows {
-    let width = gradient.dims()[2];
-    #[cfg(feature = "flex")]
-    if flex::fits(&gradient) {
-        let gradient = flex::read(gradient);
-        return crate::embedding::gradient(crate::Arch::new(), ids, super::operation::slice(&gradient), width);
-    }
-    let values: Vec<f32> = gradient.into_data().iter().collect();
-    crate::embedding::gradient(crate::Arch::new(), ids, &values, width)
+    table.select_assign(0, rows, values, IndexingUpdateOp::Add)
 }
 
 /// The sum of squares, for the norm of all gradients.

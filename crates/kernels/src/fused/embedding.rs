@@ -1,0 +1,137 @@
+//! Rows looked up in a table, whose gradient stays one of rows.
+
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use burn::tensor::{Int, Tensor, module};
+
+use crate::embedding::SparseRows;
+
+/// Where the gradients of tables go, row by row, instead of a dense gradient into Burn's container: for a vocabulary that
+/// would be tens of millions of zeros to write and read in each step.
+#[derive(Debug, Clone, Default)]
+pub struct RowGradients {
+    /// By the table's node in the autodiff graph.
+    found: Arc<Mutex<Vec<(u64, SparseRows)>>>,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<RowGradients>> = const { RefCell::new(None) };
+}
+
+impl RowGradients {
+    /// Runs a forward pass, in which the tables that [`embedding`] reads will leave their gradients here.
+    pub fn within<T>(&self, run: impl FnOnce() -> T) -> T {
+        /// Sets back what was before, also when `run` panics.
+        struct Before(Option<RowGradients>);
+        impl Drop for Before {
+            fn drop(&mut self) {
+                CURRENT.set(self.0.take());
+            }
+        }
+        let _before = Before(CURRENT.replace(Some(self.clone())));
+        run()
+    }
+
+    /// Takes a table's gradient after the backward pass: the sum over all places where it was looked up. A table may have
+    /// one in Burn's container as well, from other uses, or because this device keeps it there.
+    pub fn remove<const D: usize>(&self, table: &Tensor<D>) -> Option<SparseRows> {
+        let node = node(table)?;
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.extract_if(.., |(table, _)| *table == node).map(|(_, rows)| rows).reduce(SparseRows::plus)
+    }
+
+    #[cfg(feature = "flex")]
+    fn add(&self, node: u64, rows: SparseRows) {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).push((node, rows));
+    }
+}
+
+/// Looks up rows of a table.
+///
+/// Within [`RowGradients::within`], on `flex`, the gradient of a table that requires one goes there.
+///
+/// # Shapes
+/// - `table`: `[rows, width]`
+/// - `ids`: `[texts, length]`, each below `rows`
+/// - output: `[texts, length, width]`
+pub fn embedding(table: Tensor<2>, ids: Tensor<2, Int>) -> Tensor<3> {
+    #[cfg(feature = "flex")]
+    if table.is_require_grad()
+        && let (Some(gradients), Some(node)) = (CURRENT.with_borrow(Clone::clone), node(&table))
+    {
+        return flex::embedding(table, ids, node, gradients);
+    }
+    module::embedding(table, ids)
+}
+
+/// The node of a tensor that [fits](super::operation::fits).
+#[cfg(feature = "flex")]
+fn node<const D: usize>(tensor: &Tensor<D>) -> Option<u64> {
+    use burn::backend::{BackendTensor, DispatchTensorKind};
+    if !super::operation::fits(tensor) {
+        return None;
+    }
+    match tensor.clone().into_dispatch().kind {
+        DispatchTensorKind::Autodiff(inner) => match *inner {
+            DispatchTensorKind::Flex(BackendTensor::Autodiff(tensor)) => Some(tensor.id().value),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+#[cfg(not(feature = "flex"))]
+fn node<const D: usize>(_: &Tensor<D>) -> Option<u64> {
+    None
+}
+
+#[cfg(feature = "flex")]
+mod flex {
+    use std::sync::Arc;
+
+    use burn::backend::TensorMetadata;
+    use burn::backend::flex::FlexTensor;
+    use burn::tensor::{Int, Tensor};
+
+    use super::RowGradients;
+    use crate::fused::operation::{Fused, in_order, output, run, slice, tensor};
+    use crate::{Arch, embedding};
+
+    pub(super) fn embedding(table: Tensor<2>, ids: Tensor<2, Int>, node: u64, gradients: RowGradients) -> Tensor<3> {
+        let size = ids.dims();
+        let ids = ids.into_data().iter::<u32>().collect();
+        run(Lookup { ids, size, node, gradients }, [table.into_dispatch()])
+    }
+
+    /// Of the table.
+    #[derive(Debug, Clone)]
+    struct Lookup {
+        ids: Arc<[u32]>,
+        size: [usize; 2],
+        node: u64,
+        gradients: RowGradients,
+    }
+
+    impl Fused<1> for Lookup {
+        type Saved = ();
+
+        fn forward(&self, [table]: [FlexTensor; 1]) -> (FlexTensor, ()) {
+            let table = in_order(table);
+            let [_, width] = table.shape().dims();
+            let (rows, ()) =
+                output(self.ids.len() * width, |rows| embedding::look_up(&self.ids, slice(&table), width, rows));
+            let [texts, length] = self.size;
+            (tensor(rows, [texts, length, width]), ())
+        }
+
+        fn backward(&self, (): (), gradient: FlexTensor, [wanted]: [bool; 1]) -> [Option<FlexTensor>; 1] {
+            if wanted {
+                let gradient = in_order(gradient);
+                let [_, _, width] = gradient.shape().dims();
+                self.gradients.add(self.node, embedding::gradient(Arch::new(), &self.ids, slice(&gradient), width));
+            }
+            [None]
+        }
+    }
+}
