@@ -6,6 +6,8 @@ By default it times the training step at fixed lengths, with random weights, dro
 AdamW and schedule. With --whole it times a whole fine-tuning of a configuration instead: the stages tokenize, train and
 evaluate here, and train_reference.py, which is Trainer, with the same rows, weights and recipe.
 
+This project's sides (--precisions): products in single precision, and in bfloat16.
+
 The baselines (--modes), none of them hidden: torch in fp32 as installed; the same with glibc's allocator told to keep its
 pages, as this project's programs do; bf16 autocast; and bf16 with that allocator.
 
@@ -14,6 +16,7 @@ Let nothing else run beside it. Needs the packages of requirements.txt. Nothing 
 """
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -35,7 +38,8 @@ KEEP_FREED_MEMORY = {
     "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
     "MALLOC_TOP_PAD_": str(64 << 20),
 }
-OURS = "firebrand"
+# By name: the precision of products.
+OURS = {"firebrand": "fp32", "firebrand-bf16": "bf16"}
 # By name: torch's flags, and its environment.
 MODES = {
     "fp32": ([], {}),
@@ -60,7 +64,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--modes", nargs="*", choices=MODES, default=["fp32", "fp32-tuned", "bf16"], help="baselines; none: this project alone (default: fp32 fp32-tuned bf16)")
-    add("--threads", type=int, default=2, help="of each side (default: %(default)s)")
+    add("--precisions", nargs="+", choices=OURS.values(), default=list(OURS.values()), help="of this project's products (default: both)")
+    add("--threads", type=int, nargs="+", default=[2], metavar="N", help="of each side (default: 2)")
     add("--json", action="store_true", help="print one JSON object")
     step = parser.add_argument_group("the training step")
     add = step.add_argument
@@ -77,8 +82,11 @@ def arguments() -> argparse.Namespace:
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="over the configuration; run.name is always " + RUN)
     add("--seeds", type=int, nargs="+", default=[42, 43, 44], help="a round each (default: 42 43 44)")
     options = parser.parse_args()
-    if min(options.threads, options.rounds, options.steps, *options.rows, *options.lengths) < 1 or options.warmup < 0:
+    if min(*options.threads, options.rounds, options.steps, *options.rows, *options.lengths) < 1 or options.warmup < 0:
         parser.error("counts must be at least 1")
+    if options.whole and len(options.threads) > 1:
+        parser.error("--whole takes one number of threads")
+    options.ours = {name: precision for name, precision in OURS.items() if precision in options.precisions}
     if max(options.lengths) > 512:
         parser.error("the models have 512 positions")
     return options
@@ -119,11 +127,11 @@ def spread(values: list[float]) -> dict:
     return {"median": statistics.median(values), "range": [min(values), max(values)], "rounds": values}
 
 
-def steps_program(threads: int) -> str:
+def steps_program() -> str:
     """Builds crates/train/examples/steps.rs in the profile that the stages run in."""
     # Of the whole workspace, so that cargo unites the same features as for the stages, and compiles nothing twice.
     command = ["cargo", "build", "--workspace", "--example", "steps", "--message-format=json"]
-    for line in run(command, threads)[0].splitlines():
+    for line in run(command, os.cpu_count())[0].splitlines():
         message = json.loads(line)
         if message.get("executable") and message["target"]["name"] == "steps":
             return message["executable"]
@@ -131,29 +139,29 @@ def steps_program(threads: int) -> str:
 
 
 def compare_steps(options: argparse.Namespace) -> list[dict]:
-    program = steps_program(options.threads)
+    program = steps_program()
     results = []
     with tempfile.TemporaryDirectory() as directory:
         for shape in options.shapes:
             (Path(directory) / "config.json").write_text(json.dumps(SHAPES[shape]))
-            for rows in options.rows:
-                for length in options.lengths:
-                    results.append(compare_step(options, program, directory, shape, rows, length))
+            for rows, length, threads in itertools.product(options.rows, options.lengths, options.threads):
+                results.append(compare_step(options, program, directory, shape, rows, length, threads))
     return results
 
 
-def compare_step(options: argparse.Namespace, program: str, directory: str, shape: str, rows: int, length: int) -> dict:
+def compare_step(options: argparse.Namespace, program: str, directory: str, shape: str, rows: int, length: int, threads: int) -> dict:
     sizes = [directory, rows, length, options.warmup, options.steps]
-    torch = [sys.executable, SCRIPTS / "torch_steps.py", *sizes, "--threads", options.threads]
-    commands = {OURS: ([program, *sizes, "fp32"], {})} | {mode: (torch + MODES[mode][0], MODES[mode][1]) for mode in options.modes}
+    torch = [sys.executable, SCRIPTS / "torch_steps.py", *sizes, "--threads", threads]
+    commands = {name: ([program, *sizes, precision], {}) for name, precision in options.ours.items()}
+    commands |= {mode: (torch + MODES[mode][0], MODES[mode][1]) for mode in options.modes}
     milliseconds, memory, answers = {}, {}, {}
     for number in range(options.rounds):
         for name, (command, environment) in commands.items():
-            output, _, peak = run(command, options.threads, environment)
+            output, _, peak = run(command, threads, environment)
             answers[name] = json.loads(output)
             milliseconds.setdefault(name, []).append(statistics.median(answers[name]["milliseconds"]))
             memory.setdefault(name, []).append(peak)
-            say(f"{shape} {rows} x {length}, round {number + 1} of {options.rounds}: {name} {milliseconds[name][-1]:.0f} ms")
+            say(f"{shape} {rows} x {length}, {threads} threads, round {number + 1} of {options.rounds}: {name} {milliseconds[name][-1]:.0f} ms")
     if len({answer["parameters"] for answer in answers.values()}) != 1:
         raise RuntimeError("the sides trained models of other sizes")
     sides = {
@@ -170,20 +178,24 @@ def compare_step(options: argparse.Namespace, program: str, directory: str, shap
         "shape": shape,
         "rows": rows,
         "length": length,
-        "parameters": answers[OURS]["parameters"],
+        "threads": threads,
+        "parameters": next(iter(answers.values()))["parameters"],
         "sides": sides,
         "ratios": ratios(sides, {"speed": "milliseconds"}),
     }
 
 
 def ratios(sides: dict, speeds: dict[str, str]) -> dict:
-    """Of medians, by baseline: how many times faster this project is, and which share of the memory it takes."""
-    ours = sides[OURS]
+    """Of medians, by side of this project and by baseline: how many times faster it is, and which share of the memory it takes."""
+    baselines = {name: side for name, side in sides.items() if name not in OURS}
     return {
-        name: {key: theirs[figure]["median"] / ours[figure]["median"] for key, figure in speeds.items()}
-        | {"memory": ours["peak_rss_mib"]["median"] / theirs["peak_rss_mib"]["median"]}
-        for name, theirs in sides.items()
-        if name != OURS
+        mine: {
+            name: {key: theirs[figure]["median"] / ours[figure]["median"] for key, figure in speeds.items()}
+            | {"memory": ours["peak_rss_mib"]["median"] / theirs["peak_rss_mib"]["median"]}
+            for name, theirs in baselines.items()
+        }
+        for mine, ours in sides.items()
+        if mine in OURS
     }
 
 
@@ -191,10 +203,10 @@ class Firebrand:
     """The stages of the configuration, in a run of this script's own."""
 
     def __init__(self, options: argparse.Namespace):
-        self.threads = options.threads
+        [self.threads] = options.threads
         config = options.config.resolve()
         # The baselines of evaluate have no counterpart in Trainer.
-        settings = [*options.set, f"run.name={RUN}", "evaluate.baselines=false", f"tokenize.threads={options.threads}"]
+        settings = [*options.set, f"run.name={RUN}", "evaluate.baselines=false", f"tokenize.threads={self.threads}"]
         self.which = [config, *(word for setting in settings for word in ("--set", setting))]
 
     def stage(self, name: str, *more: str) -> tuple[float, float]:
@@ -204,8 +216,8 @@ class Firebrand:
     def directory(self) -> Path:
         return ROOT / json.loads(run(["cargo", "xtask", "status", *self.which, "--json"], self.threads)[0])["directory"]
 
-    def fine_tuning(self, seed: int, directory: Path) -> dict:
-        more = ["--force", "--set", f"train.seed={seed}"]
+    def fine_tuning(self, seed: int, precision: str, directory: Path) -> dict:
+        more = ["--force", "--set", f"train.seed={seed}", "--set", f"train.precision={precision}"]
         stages = {name: self.stage(name, *more) for name in ("tokenize", "train", "evaluate")}
         test = json.loads((directory / "evaluate/metrics.json").read_text())["test"]
         return {
@@ -219,9 +231,9 @@ class Firebrand:
 
 def trainer(mode: str, seed: int, directory: Path, recipe: dict, rows: int, options: argparse.Namespace) -> dict:
     flags, environment = MODES[mode]
-    command = [sys.executable, SCRIPTS / "train_reference.py", "--data", directory, "--seeds", seed, "--threads", options.threads, *flags]
+    command = [sys.executable, SCRIPTS / "train_reference.py", "--data", directory, "--seeds", seed, "--threads", *options.threads, *flags]
     command += [word for key, value in recipe.items() for word in (f"--{key.replace('_', '-')}", value)]
-    output, seconds, peak = run(command, options.threads, environment)
+    output, seconds, peak = run(command, options.threads[0], environment)
     training = json.loads(output)["trainings"][0]
     if training["rows"]["train"] != rows:
         raise ValueError(f"Trainer saw {training['rows']['train']} training rows, the train stage {rows}")
@@ -243,10 +255,10 @@ def compare_whole(options: argparse.Namespace) -> dict:
     recipe, rows = None, 0
     for number, seed in enumerate(options.seeds):
         # Every round begins with another side, so that none always follows the same one; the first with ours, which tells the recipe.
-        sides = [OURS, *options.modes]
+        sides = [*options.ours, *options.modes]
         turn = number % len(sides)
         for name in sides[turn:] + sides[:turn]:
-            figures = ours.fine_tuning(seed, directory) if name == OURS else trainer(name, seed, directory, recipe, rows, options)
+            figures = ours.fine_tuning(seed, OURS[name], directory) if name in OURS else trainer(name, seed, directory, recipe, rows, options)
             if recipe is None:
                 recipe, rows = recipe_of(directory)
             found.setdefault(name, []).append(figures)
@@ -265,7 +277,6 @@ def compare_whole(options: argparse.Namespace) -> dict:
         "seeds": options.seeds,
         "sides": sides,
         "ratios": ratios(sides, speeds),
-        "accuracy_differences": {name: sides[OURS]["accuracy"]["median"] - side["accuracy"]["median"] for name, side in sides.items() if name != OURS},
     }
 
 
@@ -276,7 +287,7 @@ def recipe_of(directory: Path) -> tuple[dict, int]:
     if summary["stopped_early"]:
         raise ValueError("training stopped early, which Trainer is not told to: set train.early_stopping_patience=0")
     alike = {
-        "precision": "fp32",
+        "gradient_checkpointing": False,
         "accumulation_steps": 1, "schedule": "linear", "warmup_steps": 0, "layer_decay": 1.0, "max_grad_norm": 1.0, "adam_beta1": 0.9,
         "adam_beta2": 0.999, "adam_epsilon": 1e-8, "lora_rank": 0, "freeze": [], "restore_best": True, "eval_steps": 0, "eval_batch_size": 64,
         "ema_decay": 0.0, "r_drop": 0.0, "label_smoothing": 0.0, "focal_gamma": 0.0,
@@ -306,28 +317,31 @@ def machine() -> dict:
 
 
 def print_table(result: dict) -> None:
-    print(", ".join(f"{key} {value}" for key, value in result["machine"].items()) + f", {result['threads']} threads each")
+    print(", ".join(f"{key} {value}" for key, value in result["machine"].items()) + f", threads {' '.join(map(str, result['threads']))}")
     for part in result.get("steps", []):
-        print(f"\n{part['shape']}, {part['rows']} x {part['length']}, {part['parameters'] / 1e6:.1f} M parameters")
-        print(f"{'':12}{'ms a step':>10}{'range':>18}{'samples/s':>11}{'peak MiB':>10}{'speed':>9}{'memory':>9}")
+        print(f"\n{part['shape']}, {part['rows']} x {part['length']}, {part['threads']} threads, {part['parameters'] / 1e6:.1f} M parameters")
+        print(f"{'':16}{'ms a step':>10}{'range':>18}{'samples/s':>11}{'peak MiB':>10}")
         for name, side in part["sides"].items():
             low, high = side["milliseconds"]["range"]
-            row = f"{name:12}{side['milliseconds']['median']:10.1f}{f'{low:.1f}-{high:.1f}':>18}{side['samples_per_second']:11.1f}{side['peak_rss_mib']['median']:10.0f}"
-            print(row + shares(part["ratios"].get(name)))
+            print(f"{name:16}{side['milliseconds']['median']:10.1f}{f'{low:.1f}-{high:.1f}':>18}{side['samples_per_second']:11.1f}{side['peak_rss_mib']['median']:10.0f}")
+        print_ratios(part["ratios"])
     if "whole" in result:
         whole = result["whole"]
         print(f"\n{whole['config']}, seeds {' '.join(map(str, whole['seeds']))}")
-        print(f"{'':12}{'training s':>11}{'end to end s':>14}{'samples/s':>11}{'accuracy':>10}{'range':>16}{'peak MiB':>10}{'training':>9}{'whole':>9}{'memory':>9}")
+        print(f"{'':16}{'training s':>11}{'end to end s':>14}{'samples/s':>11}{'accuracy':>10}{'range':>16}{'peak MiB':>10}")
         for name, side in whole["sides"].items():
             low, high = side["accuracy"]["range"]
-            row = f"{name:12}{side['training_seconds']['median']:11.1f}{side['end_to_end_seconds']['median']:14.1f}{side['samples_per_second']:11.1f}"
+            row = f"{name:16}{side['training_seconds']['median']:11.1f}{side['end_to_end_seconds']['median']:14.1f}{side['samples_per_second']:11.1f}"
             row += f"{side['accuracy']['median']:10.4f}{f'{low:.4f}-{high:.4f}':>16}{side['peak_rss_mib']['median']:10.0f}"
-            print(row + shares(whole["ratios"].get(name)))
-    print(f"\nThe last columns: how many times faster than this baseline {OURS} is, and which share of its memory it takes.")
+            print(row)
+        print_ratios(whole["ratios"])
 
 
-def shares(values: dict | None) -> str:
-    return "".join(f"{value:8.2f}x" for value in values.values()) if values else ""
+def print_ratios(found: dict) -> None:
+    for ours, baselines in found.items():
+        for name, values in baselines.items():
+            told = [f"{value:.2f} times its speed" + (f" ({key})" if key != "speed" else "") for key, value in values.items() if key != "memory"]
+            print(f"{ours} against {name}: {', '.join(told)}, {values['memory']:.2f} of its memory")
 
 
 def main() -> int:
