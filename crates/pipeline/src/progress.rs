@@ -4,15 +4,53 @@ use std::io::{IsTerminal, Write};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// How often a plain line is printed where there is no terminal.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
+/// The lines that wait, while something else has the terminal.
+static WAITING: Mutex<Option<Vec<String>>> = Mutex::new(None);
+
+/// While this lives, bars are not drawn, and lines wait until it is dropped.
+#[derive(Debug)]
+pub struct Hushed(());
+
+/// Leaves the terminal to somebody else for a while. Where stderr is no terminal nothing changes.
+#[must_use]
+pub fn hush() -> Hushed {
+    if std::io::stderr().is_terminal() {
+        hold_back();
+    }
+    Hushed(())
+}
+
+fn hold_back() {
+    BARS.set_draw_target(ProgressDrawTarget::hidden());
+    waiting().get_or_insert_with(Vec::new);
+}
+
+fn waiting() -> MutexGuard<'static, Option<Vec<String>>> {
+    WAITING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Drop for Hushed {
+    fn drop(&mut self) {
+        let lines = waiting().take();
+        if let Some(lines) = lines {
+            BARS.set_draw_target(ProgressDrawTarget::stderr());
+            lines.iter().for_each(|line| log(line));
+        }
+    }
+}
+
 /// Prints a line on stderr without tearing a bar apart.
 pub fn log(line: &str) {
+    if let Some(lines) = waiting().as_mut() {
+        return lines.push(line.to_owned());
+    }
     BARS.suspend(|| {
         // Nowhere is left to report to when stderr is closed.
         let _ = writeln!(std::io::stderr(), "{line}");
@@ -177,6 +215,20 @@ impl Drop for Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_wait_while_another_has_the_terminal() {
+        hold_back();
+        let hushed = Hushed(());
+        log("first");
+        log("second");
+        // Tests beside may say something too.
+        let lines = waiting().clone().unwrap();
+        let places = ["first", "second"].map(|line| lines.iter().position(|other| other == line).unwrap());
+        assert!(places[0] < places[1]);
+        drop(hushed);
+        assert!(waiting().is_none());
+    }
 
     #[test]
     fn a_plain_line_tells_the_share_the_speed_and_the_time_left() {

@@ -3,7 +3,7 @@
 use firebrand_pipeline::{Error, Result};
 
 use crate::freeze::{self, Part};
-use crate::{Config, devices};
+use crate::{Config, dashboard, devices};
 
 impl Config {
     /// Refuses what cannot work.
@@ -16,6 +16,7 @@ impl Config {
         }
         devices::others(self)?;
         self.check_deterministic()?;
+        dashboard::check(self)?;
         self.precision.check(&self.device)?;
         if self.epochs == 0 {
             return refuse("epochs", &self.epochs, "at least 1");

@@ -115,6 +115,8 @@ pub struct Config {
     pub log_steps: u64,
     /// Whether to write TensorBoard's event file.
     pub tensorboard: bool,
+    /// Whether Burn's terminal dashboard takes the place of bars and lines, where stdout is a terminal.
+    pub dashboard: bool,
     /// Decides the head's first weights, the order of rows and dropout.
     pub seed: u64,
 }

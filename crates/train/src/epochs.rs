@@ -31,11 +31,15 @@ impl Epochs {
         (epoch as u32, step - self.start(epoch))
     }
 
+    /// Steps of the epoch.
+    pub(crate) fn steps_of(&self, epoch: u32) -> u64 {
+        self.ends.get(epoch as usize).map_or(0, |end| end - self.start(epoch as usize))
+    }
+
     /// Epochs done after so many steps, with the share of the current one.
     pub(crate) fn seen(&self, step: u64) -> f64 {
         let (epoch, done) = self.place(step);
-        let steps = self.ends.get(epoch as usize).map_or(1, |end| end - self.start(epoch as usize));
-        f64::from(epoch) + done as f64 / steps as f64
+        f64::from(epoch) + done as f64 / self.steps_of(epoch).max(1) as f64
     }
 
     /// Whether an epoch ends with this many steps done.

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use firebrand_pipeline::progress;
 
+use crate::dashboard;
+
 static ASKED: AtomicBool = AtomicBool::new(false);
 static INSTALLED: OnceLock<()> = OnceLock::new();
 
@@ -13,6 +15,7 @@ pub(crate) fn install() {
     INSTALLED.get_or_init(|| {
         let installed = ctrlc::set_handler(|| {
             if ASKED.swap(true, Ordering::SeqCst) {
+                dashboard::abandon();
                 std::process::exit(130);
             }
             progress::log("   train stopping after this step; press Ctrl-C again to stop at once");

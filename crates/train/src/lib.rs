@@ -19,6 +19,7 @@ mod check;
 mod checkpoint;
 mod config;
 mod curve;
+mod dashboard;
 mod data;
 mod depth;
 mod devices;

@@ -7,6 +7,7 @@ use firebrand_pipeline::progress::Progress;
 use firebrand_pipeline::{Error, ErrorKind, Result, StageIo};
 
 use crate::checkpoint::{Checkpoints, Snapshot};
+use crate::dashboard::{self, Dashboard};
 use crate::epochs::Epochs;
 use crate::feed::{Prepared, ahead};
 use crate::gradients::on_host;
@@ -35,6 +36,8 @@ pub struct Trainer<'a> {
     feed_ahead: bool,
     ema: Option<Ema>,
     state: State,
+    /// While training runs, where it is wanted.
+    dashboard: Option<Dashboard>,
 }
 
 impl<'a> Trainer<'a> {
@@ -92,6 +95,7 @@ impl<'a> Trainer<'a> {
             state,
         })
     }
+            dashboard: None,
 
     /// Asks after each step, given the number of steps done, whether to stop there.
     #[must_use]
@@ -118,9 +122,11 @@ impl<'a> Trainer<'a> {
         let mut speed = Speed::start();
         while !self.is_done() {
             self = self.epoch(&mut speed, &bar)?;
+        self.dashboard = dashboard::open(self.config, self.epochs.place(self.state.step).0);
         }
         bar.finish();
         self.finish()
+        self.dashboard = None;
     }
 
     /// Trains to the end of the epoch, or of training.
@@ -129,6 +135,9 @@ impl<'a> Trainer<'a> {
         let batches = self.sampler.epoch(epoch);
         let steps = (self.state.step..).zip(batches.chunks(self.config.accumulation_steps).skip(done_before as usize));
         let (feed, train) = (self.learner.feed.clone(), self.train);
+        if let Some(dashboard) = &mut self.dashboard {
+            dashboard.epoch(epoch, self.epochs.steps_of(epoch));
+        }
         let prepare = move |(step, batches): (u64, &[Vec<usize>])| {
             let micro: Vec<MicroBatch<'_>> = batches.iter().map(|rows| micro_batch(train, rows)).collect();
             feed.prepare(step, &micro)
@@ -190,14 +199,22 @@ impl<'a> Trainer<'a> {
             steps => step.is_multiple_of(steps) || step == self.schedule.total_steps,
         };
         if epoch_ends || step.is_multiple_of(self.config.log_steps) {
+        if let Some(dashboard) = &mut self.dashboard {
+            // The last step of an epoch is the whole of it, rather than none of the next.
+            dashboard.step(figures, rate, speed.per_second(), self.epochs.place(step).1 + 1);
+        }
             self.log_step(figures, rate)?;
         }
         if validate {
             self.validate(speed)?;
             *speed = Speed::start();
         }
-        let stop = !(validate && self.is_done()) && (self.stop)(step);
+        let stop = !(validate && self.is_done()) && self.asked_to_stop();
         let steps = self.config.checkpoint_steps;
+    fn asked_to_stop(&self) -> bool {
+        (self.stop)(self.state.step) || self.dashboard.as_ref().is_some_and(Dashboard::asks_to_stop)
+    }
+
         let due = epoch_ends || (steps > 0 && step.is_multiple_of(steps));
         if !validate && (due || stop) {
             bar.message("writing a checkpoint");
@@ -274,6 +291,9 @@ impl<'a> Trainer<'a> {
             validation.loss,
             validation.words(),
             if better { ", the best so far" } else { "" },
+        if let Some(dashboard) = &mut self.dashboard {
+            dashboard.validation(&validation);
+        }
             speed.per_second(),
             speed.elapsed().as_secs(),
         ));

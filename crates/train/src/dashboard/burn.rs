@@ -1,0 +1,128 @@
+//! Burn's renderer, told of our own loop.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use burn_train::Interrupter;
+use burn_train::logger::TrainingProgressLogger;
+use burn_train::metric::{
+    MetricAttributes, MetricDefinition, MetricEntry, MetricId, NumericAttributes, NumericEntry, SerializedEntry,
+};
+use burn_train::renderer::tui::TuiMetricsRendererWrapper;
+use burn_train::renderer::{MetricState, MetricsRenderer, MetricsRendererTraining};
+use firebrand_pipeline::progress::{self, Hushed};
+
+use super::screen::{self, Screen};
+use crate::StepFigures;
+use crate::validation::Validation;
+
+const LOSS: &str = "Loss";
+const LEARNING_RATE: &str = "Learning rate";
+const GRADIENTS: &str = "Norm of the gradients";
+const SPEED: &str = "Rows per second";
+const ACCURACY: &str = "Accuracy";
+const MACRO_F1: &str = "Macro F1";
+const MICRO_F1: &str = "Micro F1";
+
+/// The dashboard, while it is on the terminal. Fields are dropped in their order: the picture, the terminal, and then what was
+/// said meanwhile is printed.
+pub(crate) struct Dashboard {
+    renderer: TuiMetricsRendererWrapper,
+    interrupter: Interrupter,
+    _screen: Screen,
+    _hushed: Hushed,
+}
+
+impl Dashboard {
+    /// Takes the terminal; `None` where it cannot be had.
+    pub(crate) fn open(epochs: u32, done: u32) -> Option<Self> {
+        let hushed = progress::hush();
+        let screen = Screen::take()?;
+        let interrupter = Interrupter::new();
+        let renderer = TuiMetricsRendererWrapper::new(interrupter.clone(), Some(done as usize));
+        screen.keep_interrupts();
+        let mut dashboard = Self { renderer, interrupter, _screen: screen, _hushed: hushed };
+        dashboard.tell(|renderer| {
+            for (name, better) in [
+                (LOSS, false),
+                (LEARNING_RATE, false),
+                (GRADIENTS, false),
+                (SPEED, true),
+                (ACCURACY, true),
+                (MACRO_F1, true),
+                (MICRO_F1, true),
+            ] {
+                renderer.register_metric(definition(name, better));
+            }
+            renderer.start(epochs as usize, done as usize + 1, None, Some("Fine-tuning"));
+        });
+        Some(dashboard)
+    }
+
+    /// An epoch, counted from 0, begins, or is gone on with.
+    pub(crate) fn epoch(&mut self, epoch: u32, steps: u64) {
+        self.tell(|renderer| {
+            // Burn counts the one that is under way, and is told of the one before.
+            if let Some(before) = epoch.checked_sub(1) {
+                renderer.update_epoch(before as usize + 1);
+            }
+            renderer.start_split("train", steps as usize);
+        });
+    }
+
+    /// A step is done, so many of its epoch's; `speed` is in rows per second.
+    pub(crate) fn step(&mut self, figures: StepFigures, learning_rate: f64, speed: f64, steps_done: u64) {
+        self.tell(|renderer| {
+            renderer.update_train(number(LOSS, figures.loss));
+            renderer.update_train(number(LEARNING_RATE, learning_rate));
+            renderer.update_train(number(GRADIENTS, figures.grad_norm));
+            renderer.update_train(number(SPEED, speed));
+            renderer.update_split(steps_done as usize);
+        });
+    }
+
+    /// A validation is done.
+    pub(crate) fn validation(&mut self, validation: &Validation) {
+        self.tell(|renderer| {
+            renderer.update_valid(number(LOSS, validation.loss));
+            renderer.update_valid(number(ACCURACY, validation.accuracy));
+            renderer.update_valid(number(MACRO_F1, validation.macro_f1));
+            if let Some(micro_f1) = validation.micro_f1 {
+                renderer.update_valid(number(MICRO_F1, micro_f1));
+            }
+        });
+    }
+
+    /// Whether the user has asked there for an end.
+    pub(crate) fn asks_to_stop(&self) -> bool {
+        self.interrupter.should_stop()
+    }
+
+    /// Tells the renderer. It panics once the user has asked there for an end at once, which is then had as by a second Ctrl-C.
+    fn tell(&mut self, what: impl FnOnce(&mut TuiMetricsRendererWrapper)) {
+        if catch_unwind(AssertUnwindSafe(|| what(&mut self.renderer))).is_err() {
+            screen::give_back();
+            std::process::exit(130);
+        }
+    }
+}
+
+fn id(name: &str) -> MetricId {
+    MetricId::new(Arc::new(name.to_owned()))
+}
+
+fn definition(name: &str, higher_is_better: bool) -> MetricDefinition {
+    MetricDefinition {
+        metric_id: id(name),
+        name: Arc::new(name.to_owned()),
+        description: None,
+        attributes: MetricAttributes::Numeric(NumericAttributes { unit: None, higher_is_better }),
+    }
+}
+
+fn number(name: &str, value: f64) -> MetricState {
+    // Rates are far below what the other figures are shown with.
+    let text = if name == LEARNING_RATE { format!("{value:.3e}") } else { format!("{value:.4}") };
+    let entry = MetricEntry::new(id(name), SerializedEntry::new(text, value.to_string()));
+    MetricState::Numeric(entry, Some(NumericEntry::Value(value)))
+}
