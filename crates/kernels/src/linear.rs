@@ -53,7 +53,7 @@ pub fn backward_input(
     precision: Precision,
     gradient: &[f32],
     weight: &[f32],
-    map @ [inputs, outputs]: [usize; 2],
+    [inputs, outputs]: [usize; 2],
     dx: &mut [f32],
 ) {
     let sizes = [dx.len() / inputs.max(1), inputs, outputs];
