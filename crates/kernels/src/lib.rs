@@ -22,7 +22,6 @@ pub mod embedding;
 pub mod fused;
 pub mod gelu;
 pub mod linear;
-pub mod loss;
 pub mod math;
 pub mod norm;
 pub mod philox;
