@@ -35,6 +35,6 @@ mod texts;
 
 pub use dropout::Mask;
 pub use gelu::Gelu;
-pub use precision::Precision;
+pub use precision::{Half, Precision};
 pub use pulp::Arch;
 pub use texts::Texts;

@@ -22,7 +22,8 @@ fn product(
 ) {
     match precision {
         Precision::Bf16 if inputs.min(outputs) >= ROUNDED => bf16::product(values, add, sizes, left, right),
-        Precision::F32 | Precision::Bf16 => large_product(values, add, sizes, left, right),
+        // Tensors that were cast are multiplied by Burn.
+        Precision::F32 | Precision::Bf16 | Precision::Cast(_) => large_product(values, add, sizes, left, right),
     }
 }
 

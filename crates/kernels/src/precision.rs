@@ -2,14 +2,37 @@
 
 use std::cell::Cell;
 
-/// The numbers that are multiplied; parameters, activations, gradients and all sums stay in single precision.
+use burn::tensor::FloatDType;
+
+/// The numbers that are multiplied. Parameters and their gradients are in single precision in any case.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Precision {
     /// Single precision.
     #[default]
     F32,
-    /// Factors rounded to [bfloat16](crate::bf16).
+    /// On `flex`: factors rounded to [bfloat16](crate::bf16); activations and all sums stay in single precision.
     Bf16,
+    /// On any device: tensors [cast](crate::fused::halved) to half precision, and back where more is needed.
+    Cast(Half),
+}
+
+/// Numbers of 16 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Half {
+    /// As far as single precision reaches, with 8 bits of mantissa.
+    Bf16,
+    /// 11 bits of mantissa, and nothing beyond 65504.
+    F16,
+}
+
+impl Half {
+    /// Burn's name of it.
+    pub fn dtype(self) -> FloatDType {
+        match self {
+            Self::Bf16 => FloatDType::BF16,
+            Self::F16 => FloatDType::F16,
+        }
+    }
 }
 
 thread_local! {

@@ -2,6 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, module::conv1d, ops::ConvOptions};
+use firebrand_kernels::fused::single;
 use serde::{Deserialize, Serialize};
 
 use crate::{Activation, Batch, Dropout, DropoutRng, LayerNorm, ModelError, NormConfig, ParameterSource};
@@ -72,7 +73,7 @@ impl Convolution {
         let answer = conv1d(embedded.swap_dims(1, 2), self.weight.val(), Some(self.bias.val()), options);
         let answer = batch.unpad(answer.swap_dims(1, 2));
         let dropout = Dropout { probability: self.config.dropout };
-        let answer = self.config.activation.forward(dropout.forward(answer, rng));
+        let answer = single(self.config.activation.forward(dropout.forward(answer, rng)));
         self.norm.forward(x + answer)
     }
 }

@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData};
-use firebrand_kernels::fused::embedding;
+use firebrand_kernels::fused::{embedding, single};
 use serde::{Deserialize, Serialize};
 
 use crate::{Batch, Dropout, DropoutRng, LayerNorm, Linear, ModelError, NormConfig, ParameterSource};
@@ -120,7 +120,7 @@ impl Embeddings {
             x = x + embedding(table.val(), positions(batch, config));
         }
         let project = |x: Tensor<3>| match &self.projection {
-            Some(projection) => projection.forward(x),
+            Some(projection) => single(projection.forward(x)),
             None => x,
         };
         let dropout = Dropout { probability: self.config.dropout };

@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use firebrand_kernels::fused::single;
 use serde::{Deserialize, Serialize};
 
 use crate::attention::LayerContext;
@@ -94,7 +95,7 @@ impl EncoderLayer {
                 let x = match &self.attention_norm {
                     Some(norm) => norm.of_sum(x, attended, attention_dropout, rng),
                     // Only where norms stand before can one be missing.
-                    None => x + attention_dropout.forward(attended, rng),
+                    None => x + single(attention_dropout.forward(attended, rng)),
                 };
                 let fed = self.mlp.forward(x.clone(), rng);
                 self.mlp_norm.of_sum(x, fed, mlp_dropout, rng)
@@ -104,9 +105,10 @@ impl EncoderLayer {
                     Some(norm) => norm.forward(x.clone()),
                     None => x.clone(),
                 };
-                let x = x + attention_dropout.forward(self.attention.forward(normed, context, rng), rng);
+                let attended = self.attention.forward(normed, context, rng);
+                let x = x + single(attention_dropout.forward(attended, rng));
                 let fed = self.mlp.forward(self.mlp_norm.forward(x.clone()), rng);
-                x + mlp_dropout.forward(fed, rng)
+                x + single(mlp_dropout.forward(fed, rng))
             }
         }
     }

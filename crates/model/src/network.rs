@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use firebrand_kernels::fused::single;
 use serde::{Deserialize, Serialize};
 
 use crate::{Batch, DropoutRng, Encoder, EncoderConfig, Head, HeadConfig, ModelError, ParameterSource};
@@ -33,12 +34,12 @@ impl Network {
         Ok(Self { encoder: Encoder::new(source, &config.encoder)?, head: Head::new(source, &config.head)? })
     }
 
-    /// Scores before softmax; with dropout when `rng` is given.
+    /// Scores before softmax, in single precision; with dropout when `rng` is given.
     ///
     /// # Shapes
     /// - output: `[rows, labels]`
     pub fn forward(&self, batch: &Batch, mut rng: Option<&mut DropoutRng>) -> Tensor<2> {
         let x = self.encoder.forward(batch, &mut rng);
-        self.head.forward(x, batch, &mut rng)
+        single(self.head.forward(x, batch, &mut rng))
     }
 }

@@ -1,8 +1,9 @@
 //! Attention as a whole.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 
-use super::{pad, softmax_dropout, unpad};
+use super::cast::is_half;
+use super::{halved, matmul, pad, softmax_dropout, unpad};
 use crate::{Mask, Texts};
 
 /// How [`attention`] weighs values.
@@ -30,6 +31,7 @@ pub struct AttentionOptions {
 /// # Shapes
 /// - `query`, `key`, `value` and output: `[rows, length, heads * size]`, or, packed, `[1, tokens, heads * size]`
 pub fn attention(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>, options: AttentionOptions) -> Tensor<3> {
+    let [query, key, value] = [query, key, value].map(halved);
     #[cfg(feature = "flex")]
     if [&query, &key, &value].into_iter().all(super::operation::fits) {
         let [rows, length, _] = query.dims();
@@ -48,12 +50,14 @@ pub fn attention(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>, options: At
     unpad(composed(padded, AttentionOptions { bias: Some(bias), ..options }), &texts)
 }
 
-/// What hides the padding of texts: `[texts, 1, 1, longest]`, on the device and of the kind of numbers of another tensor.
+/// What hides the padding of texts: `[texts, 1, 1, longest]`, on the device of another tensor and of the kind of
+/// numbers of its scores.
 fn padding(texts: &Texts, like: &Tensor<3>) -> Tensor<4> {
     let longest = texts.longest();
     let hidden = |&length: &usize| (0..longest).map(move |key| if key < length { 0.0 } else { f32::NEG_INFINITY });
     let values: Vec<f32> = texts.lengths().iter().flat_map(hidden).collect();
-    Tensor::from_data(TensorData::new(values, [texts.lengths().len(), 1, 1, longest]), (&like.device(), like.dtype()))
+    let kind = if is_half(like.dtype()) { DType::F32 } else { like.dtype() };
+    Tensor::from_data(TensorData::new(values, [texts.lengths().len(), 1, 1, longest]), (&like.device(), kind))
 }
 
 fn composed(inputs: [Tensor<3>; 3], options: AttentionOptions) -> Tensor<3> {
@@ -61,7 +65,7 @@ fn composed(inputs: [Tensor<3>; 3], options: AttentionOptions) -> Tensor<3> {
     let [rows, length, width] = inputs[0].dims();
     let [query, key, value] = inputs.map(|x| x.reshape([rows, length, heads, width / heads]).swap_dims(1, 2));
     let weights = softmax_dropout(query.matmul(key.transpose()), bias, scale, dropout);
-    weights.matmul(value).swap_dims(1, 2).reshape([rows, length, width])
+    matmul(weights, value).swap_dims(1, 2).reshape([rows, length, width])
 }
 
 #[cfg(feature = "flex")]

@@ -2,20 +2,22 @@
 
 use burn::tensor::Tensor;
 
-use super::compose;
+use super::{compose, halved, single};
 use crate::Gelu;
 
-/// `gelu(x + bias)`, in one pass.
+/// `gelu(x + bias)`, in one pass. It is computed in single precision in any case, for half of it would leave little of one plus
+/// an error function close to -1; only the result is [halved].
 ///
 /// # Shapes
 /// - `x` and output: `[rows, length, width]`
 /// - `bias`: `[width]`
 pub fn bias_gelu(x: Tensor<3>, bias: Option<Tensor<1>>, kind: Gelu) -> Tensor<3> {
+    let x = single(x);
     #[cfg(feature = "flex")]
     if super::operation::fits(&x) && bias.as_ref().is_none_or(super::operation::fits) {
-        return flex::bias_gelu(x, bias, kind);
+        return halved(flex::bias_gelu(x, bias, kind));
     }
-    compose::bias_gelu(x, bias, kind)
+    halved(compose::bias_gelu(x, bias, kind))
 }
 
 #[cfg(feature = "flex")]

@@ -2,7 +2,9 @@
 
 use burn::tensor::Tensor;
 
-/// `x * weight + bias`, in one pass over the output, on `flex` in the [current precision](crate::Precision::current).
+use super::halved;
+
+/// `x * weight + bias`, in one pass over the output, in the [current precision](crate::Precision::current).
 ///
 /// # Shapes
 /// - `x`: `[rows, length, inputs]`
@@ -10,6 +12,7 @@ use burn::tensor::Tensor;
 /// - `bias`: `[outputs]`
 /// - output: `[rows, length, outputs]`
 pub fn linear(x: Tensor<3>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<3> {
+    let (x, weight, bias) = (halved(x), halved(weight), bias.map(halved));
     #[cfg(feature = "flex")]
     {
         use super::operation::fits;

@@ -5,6 +5,7 @@
 //! with dropout masks made from the same random numbers. Inputs that are given away, not cloned, may be overwritten in place.
 
 mod attention;
+mod cast;
 mod compose;
 mod embedding;
 mod gelu;
@@ -17,6 +18,7 @@ mod padding;
 mod softmax;
 
 pub use attention::{AttentionOptions, attention};
+pub use cast::{halved, matmul, single};
 pub use embedding::{RowGradients, embedding};
 pub use gelu::bias_gelu;
 pub use linear::linear;

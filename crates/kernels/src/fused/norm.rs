@@ -2,10 +2,10 @@
 
 use burn::tensor::Tensor;
 
-use super::compose;
+use super::{compose, single};
 use crate::Mask;
 
-/// `norm(dropout(x) + residual)`, in one pass.
+/// `norm(dropout(x) + residual)`, in one pass, in single precision.
 ///
 /// # Shapes
 /// - `x`, `residual` and output: `[rows, length, width]`
@@ -21,7 +21,7 @@ pub fn dropout_residual_norm(
     any_norm(x, Some(residual), weight, bias, epsilon, dropout)
 }
 
-/// Layer normalisation over the last axis.
+/// Layer normalisation over the last axis, in single precision.
 ///
 /// # Shapes
 /// - `x` and output: `[rows, length, width]`
@@ -38,6 +38,7 @@ fn any_norm(
     epsilon: f64,
     dropout: Option<Mask>,
 ) -> Tensor<3> {
+    let (x, residual) = (single(x), residual.map(single));
     #[cfg(feature = "flex")]
     {
         use super::operation::fits;

@@ -2,10 +2,10 @@
 
 use burn::tensor::Tensor;
 
-use super::compose;
+use super::{compose, single};
 use crate::Mask;
 
-/// `dropout(softmax(scores * scale + bias))` over the keys, in one pass.
+/// `dropout(softmax(scores * scale + bias))` over the keys, in one pass, in single precision.
 ///
 /// A query all of whose keys have a bias of minus infinity sees nothing: its probabilities are 0.
 ///
@@ -13,6 +13,7 @@ use crate::Mask;
 /// - `scores` and output: `[rows, heads, queries, keys]`
 /// - `bias`: the same, with 1 for any of the first three where it is the same for all
 pub fn softmax_dropout(scores: Tensor<4>, bias: Option<Tensor<4>>, scale: f64, dropout: Option<Mask>) -> Tensor<4> {
+    let scores = single(scores);
     #[cfg(feature = "flex")]
     if super::operation::fits(&scores) && bias.as_ref().is_none_or(|bias| flex::fits(bias, scores.dims()[3])) {
         return flex::softmax_dropout(scores, bias, scale, dropout);

@@ -179,7 +179,7 @@ impl Attention {
             (None, None) => query.matmul(key.transpose()),
         };
         let weights = fused::softmax_dropout(scores, context.bias.cloned(), self.scale, self.dropout.mask(rng));
-        let answer = weights.matmul(value).swap_dims(1, 2).reshape([rows, length, hidden]);
+        let answer = fused::matmul(weights, value).swap_dims(1, 2).reshape([rows, length, hidden]);
         self.output.forward(context.batch.unpad(answer))
     }
 }

@@ -1,6 +1,7 @@
 //! Positions as rotations of queries and keys ([arXiv 2104.09864](https://arxiv.org/abs/2104.09864)).
 
 use burn::tensor::{Device, Tensor, TensorData};
+use firebrand_kernels::fused::single;
 
 /// The rotation of each token, for heads of one size.
 #[derive(Debug, Clone)]
@@ -38,7 +39,7 @@ impl Rotation {
     pub(super) fn rotate(&self, x: Tensor<3>, heads: usize) -> Tensor<3> {
         let [rows, length, hidden] = x.dims();
         let size = hidden / heads;
-        let x = x.reshape([rows, length, heads, size]);
+        let x = single(x).reshape([rows, length, heads, size]);
         let half = |range| x.clone().slice([0..rows, 0..length, 0..heads, range]);
         let turned = Tensor::cat(vec![half(size / 2..size).neg(), half(0..size / 2)], 3);
         let rotated = x * self.cosine.clone() + turned * self.sine.clone();

@@ -3,6 +3,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
+use firebrand_kernels::fused::{matmul, single};
 
 use super::{Distances, distances, split_heads};
 use crate::{Linear, ModelError, ParameterSource};
@@ -57,15 +58,16 @@ impl TransformerXl {
         other_segment: Option<&Tensor<4>>,
     ) -> Tensor<4> {
         let [_, heads, _, size] = query.dims();
-        let biased = |bias: &Param<Tensor<2>>| query.clone() + bias.val().reshape([1, heads, 1, size]);
-        let content = biased(&self.content_bias).matmul(key.transpose());
+        let biased = |bias: &Param<Tensor<2>>| single(query.clone()) + bias.val().reshape([1, heads, 1, size]);
+        let content = matmul(biased(&self.content_bias), key.transpose());
         // The waves had their dropout when they were made, once for all layers.
         let waves = split_heads(self.distance.forward(distances.vectors(&mut None)), self.heads);
-        let scores = content + distances::by_key(biased(&self.distance_bias).matmul(waves.transpose()));
+        let scores =
+            single(content) + single(distances::by_key(matmul(biased(&self.distance_bias), waves.transpose())));
         let Some(other_segment) = other_segment else { return scores };
         // `[1, heads, size, 2]`.
         let segments = self.segment.val().permute([1, 2, 0]).unsqueeze::<4>();
-        let by_segment = biased(&self.segment_bias).matmul(segments);
+        let by_segment = single(matmul(biased(&self.segment_bias), segments));
         let [rows, _, length, _] = by_segment.dims();
         let column = |index: usize| by_segment.clone().slice([0..rows, 0..heads, 0..length, index..index + 1]);
         let (same, other) = (column(0), column(1));
