@@ -154,8 +154,10 @@ impl Change for Step<'_> {
         let Some(gradient) = self.gradients.remove(path) else { return param };
         let (id, tensor, mapper) = param.consume();
         let shape = tensor.dims();
+        let strategy = tensor.gradient_checkpointing_strategy();
+        // By value, so that the numbers are changed in place.
         let moved = self.optimizer.update(path, tensor.inner().flatten(0, D - 1), gradient, self.learning_rate);
-        let tensor = Tensor::from_inner(moved.reshape(shape)).require_grad();
+        let tensor = by_path::leaf(moved.reshape(shape), strategy);
         Param::from_mapped_value(id, tensor, mapper)
     }
 }

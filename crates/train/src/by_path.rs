@@ -1,7 +1,7 @@
 //! Walks over a module's parameters that know each one's path (`encoder.layers.0.mlp.up.weight`).
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{GradientCheckpointingStrategy, Tensor};
 
 /// What becomes of a parameter.
 pub(crate) trait Change {
@@ -13,6 +13,16 @@ pub(crate) trait Change {
 pub(crate) trait Look {
     /// Sees the parameter of this path.
     fn look<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>);
+}
+
+/// A parameter's new values, recording gradients as the old ones did. (Burn forgets how where a tensor leaves the graph.)
+pub(crate) fn leaf<const D: usize>(values: Tensor<D>, strategy: Option<GradientCheckpointingStrategy>) -> Tensor<D> {
+    let leaf = Tensor::from_inner(values);
+    let leaf = match strategy {
+        Some(strategy) => leaf.with_gradient_checkpointing_strategy(strategy),
+        None => leaf,
+    };
+    leaf.require_grad()
 }
 
 /// Changes every parameter, in the module's order.

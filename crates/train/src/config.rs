@@ -22,8 +22,10 @@ pub struct Config {
     pub devices: usize,
     /// Whether to refuse what cannot be repeated bit for bit.
     pub deterministic: bool,
-    /// The numbers of forward and backward passes: `fp32` or `bf16`; parameters are single precision in any case.
+    /// The numbers of forward and backward passes: `fp32`, `bf16` or `fp16`; parameters are single precision in any case.
     pub precision: TrainingPrecision,
+    /// Whether results of cheap operations are computed again for the backward pass rather than kept.
+    pub gradient_checkpointing: bool,
     /// What becomes of a head that the model already has: `auto`, `keep` or `new`.
     pub head: StartHead,
     /// Which hidden state is classified: as the family does, or the mean.
@@ -113,10 +115,10 @@ pub struct Config {
     pub checkpoint_steps: u64,
     /// Steps between lines in `metrics.jsonl`.
     pub log_steps: u64,
-    /// Whether to write TensorBoard's event file.
-    pub tensorboard: bool,
     /// Whether Burn's terminal dashboard takes the place of bars and lines, where stdout is a terminal.
     pub dashboard: bool,
+    /// Whether to write TensorBoard's event file.
+    pub tensorboard: bool,
     /// Decides the head's first weights, the order of rows and dropout.
     pub seed: u64,
 }

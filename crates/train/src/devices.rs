@@ -4,7 +4,7 @@ use burn::tensor::Device;
 use firebrand_model::device;
 use firebrand_pipeline::{Error, Result};
 
-use crate::Config;
+use crate::{Config, recording};
 
 /// The devices beside the first, recording gradients: those with the numbers that follow.
 ///
@@ -26,7 +26,7 @@ pub(crate) fn others(config: &Config) -> Result<Vec<Device>> {
             .map(|number| {
                 let name = format!("cuda:{number}");
                 device(&name)
-                    .map(|device| device.autodiff())
+                    .map(|device| recording(config, device))
                     .map_err(|error| refuse(format!("{name} cannot be used: {error}")))
             })
             .collect(),

@@ -1,6 +1,8 @@
 //! A step's rows as tensors on the devices that take them; where a device computes by itself, those of the next step are
 //! made meanwhile.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread::Scope;
 
@@ -18,6 +20,11 @@ pub(crate) struct Feed {
     pub(crate) devices: Vec<Device>,
     /// What the scores are held against.
     pub(crate) objective: Objective,
+    /// How often each batch is cut in two, so that its parts pass one after the other: the same for all clones.
+    halvings: Arc<AtomicU32>,
+    /// Rows of a batch that the memory of a device holds.
+    #[cfg(test)]
+    pub(crate) fits: Option<usize>,
     pad_token_id: u32,
     labels: usize,
     problem: ProblemType,
@@ -27,6 +34,8 @@ pub(crate) struct Feed {
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) shards: Vec<Shard>,
+    /// How often their batches were cut in two.
+    pub(crate) halvings: u32,
 }
 
 /// Rows that pass the network of one device together.
@@ -40,12 +49,22 @@ pub(crate) struct Shard {
     pub(crate) targets: Targets,
 }
 
+impl Prepared {
+    /// Rows of the largest shard.
+    pub(crate) fn largest(&self) -> usize {
+        self.shards.iter().map(|shard| shard.batch.lengths.len()).max().unwrap_or(0)
+    }
+}
+
 impl Feed {
     /// Of the batches of a classifier, on its own device.
     pub(crate) fn new(classifier: &Classifier) -> Self {
         Self {
             devices: vec![classifier.device()],
             objective: Objective::default(),
+            halvings: Arc::default(),
+            #[cfg(test)]
+            fits: None,
             pad_token_id: classifier.pad_token_id(),
             labels: classifier.labels().len(),
             problem: classifier.config().problem,
@@ -58,7 +77,8 @@ impl Feed {
     /// When the rows cannot be batched, or their labels are not such as the classifier gives.
     pub(crate) fn prepare(&self, step: u64, batches: &[MicroBatch<'_>]) -> Result<Prepared> {
         let mut shards = Vec::with_capacity(batches.len() * self.devices.len());
-        for batch in batches {
+        let halvings = self.halvings();
+        for batch in batches.iter().flat_map(|batch| batch.cut(1 << halvings)) {
             for (index, part) in batch.dealt(self.devices.len()).iter().enumerate() {
                 let device = &self.devices[index];
                 let answers = (self.labels, self.problem);
@@ -68,11 +88,34 @@ impl Feed {
                 shards.push(Shard { device: index, number: shards.len() as u32, batch, targets });
             }
         }
-        Ok(Prepared { shards })
+        Ok(Prepared { shards, halvings })
+    }
+
+    /// How often batches are cut in two.
+    pub(crate) fn halvings(&self) -> u32 {
+        self.halvings.load(Ordering::Relaxed)
+    }
+
+    /// Cuts batches in two so many times from now on.
+    pub(crate) fn set_halvings(&self, halvings: u32) {
+        self.halvings.store(halvings, Ordering::Relaxed);
     }
 }
 
 impl MicroBatch<'_> {
+    /// At most so many parts, one after the other, with as many rows each but the last.
+    fn cut(&self, parts: usize) -> Vec<Self> {
+        // A batch without rows stays one, to be refused as such.
+        let rows = self.rows.len().div_ceil(parts).max(1);
+        let starts = (0..self.rows.len().max(1)).step_by(rows);
+        let of = |start: usize| Self {
+            rows: self.rows.iter().skip(start).take(rows).copied().collect(),
+            labels: self.labels.iter().skip(start).take(rows).copied().collect(),
+            weights: self.weights.iter().skip(start).take(rows).copied().collect(),
+        };
+        starts.map(of).collect()
+    }
+
     /// Its rows dealt out like cards, so that each of so many shares has rows of all lengths; shares without any are left out.
     fn dealt(&self, shares: usize) -> Vec<Self> {
         let of = |share: usize| Self {

@@ -8,6 +8,7 @@ use firebrand_kernels::embedding::SparseRows;
 use firebrand_kernels::fused::{self, RowGradients};
 
 use crate::by_path::{self, Look};
+use crate::memory::Failure;
 
 /// The gradient of a parameter.
 #[derive(Debug)]
@@ -44,6 +45,8 @@ pub struct Gradients {
     norm: f64,
     /// What each is to be multiplied with where it is used.
     scale: f64,
+    /// What the device says where they could not be computed; the norm is no number then.
+    failure: Option<String>,
 }
 
 impl Gradients {
@@ -105,7 +108,18 @@ impl Gradients {
     /// Scales all gradients down to the norm `largest`: `clip_grad_norm_` of torch.
     #[must_use]
     pub fn clipped(self, largest: f64) -> Self {
-        Self { scale: (largest / (self.norm + 1e-6)).min(1.0), ..self }
+        Self { scale: self.scale * (largest / (self.norm + 1e-6)).min(1.0), ..self }
+    }
+
+    /// What they are without a scale that the loss had.
+    #[must_use]
+    pub(crate) fn unscaled(self, scale: f64) -> Self {
+        Self { norm: self.norm / scale, scale: self.scale / scale, ..self }
+    }
+
+    /// Whether they could be computed.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        self.failure.as_ref().map_or(Ok(()), |failure| Err(Failure::of(failure)))
     }
 
     /// Takes the gradient of a path, and what it is to be multiplied with.
@@ -140,12 +154,15 @@ impl Taker {
     }
 
     fn finish(self) -> Gradients {
-        let mut squares = self.on_host;
+        let (mut squares, mut failure) = (self.on_host, None);
         if !self.elsewhere.is_empty() {
             // One tensor, so that a device is asked once.
-            squares += Tensor::cat(self.elsewhere, 0).into_data().iter::<f64>().sum::<f64>();
+            match Tensor::cat(self.elsewhere, 0).try_into_data() {
+                Ok(data) => squares += data.iter::<f64>().sum::<f64>(),
+                Err(error) => (squares, failure) = (f64::NAN, Some(error.to_string())),
+            }
         }
-        Gradients { by_path: self.by_path, norm: squares.sqrt(), scale: 1.0 }
+        Gradients { by_path: self.by_path, norm: squares.sqrt(), scale: 1.0, failure }
     }
 }
 

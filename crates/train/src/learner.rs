@@ -6,8 +6,9 @@ use firebrand_model::{Classifier, DropoutRng, Tokens};
 use firebrand_pipeline::{Error, Result};
 
 use crate::feed::{Feed, Prepared};
+use crate::memory::{Failure, too_small};
 use crate::pass::Passes;
-use crate::{AdamW, Lora, Objective};
+use crate::{AdamW, Lora, LossScale, Objective};
 
 /// A classifier with what moves it.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ pub struct Learner {
     /// 0: no clipping.
     max_grad_norm: f64,
     precision: Precision,
+    pub(crate) loss_scale: Option<LossScale>,
 }
 
 /// Rows that pass the network together.
@@ -41,13 +43,15 @@ pub struct StepFigures {
     pub loss: f64,
     /// Norm of all gradients together, before clipping.
     pub grad_norm: f64,
+    /// Whether nothing was updated, because the scaled loss had gradients that are not finite.
+    pub skipped: bool,
 }
 
 impl Learner {
     /// Trains with dropout drawn from `seed`, and gradients clipped to the norm `max_grad_norm` (0: not clipped).
     pub fn new(classifier: Classifier, optimizer: AdamW, max_grad_norm: f64, seed: u64) -> Self {
         let (feed, dropout, precision) = (Feed::new(&classifier), DropoutRng::new(seed), Precision::default());
-        Self { classifier, optimizer, lora: None, feed, dropout, max_grad_norm, precision }
+        Self { classifier, optimizer, lora: None, feed, dropout, max_grad_norm, precision, loss_scale: None }
     }
 
     /// Deals each batch out over the classifier's device and these. The parameters stay on the first and are copied to the others
@@ -58,10 +62,17 @@ impl Learner {
         self
     }
 
-    /// Multiplies in another precision than single. (Parameters and all sums stay single.)
+    /// Computes in another precision than single. (Parameters stay single.)
     #[must_use]
     pub fn with_precision(self, precision: Precision) -> Self {
         Self { precision, ..self }
+    }
+
+    /// Scales the loss while gradients are taken, as half precision needs it. Steps whose gradients are not finite then are
+    /// skipped.
+    #[must_use]
+    pub fn with_loss_scale(self, loss_scale: Option<LossScale>) -> Self {
+        Self { loss_scale, ..self }
     }
 
     /// Makes another loss small than the plain one.
@@ -102,23 +113,59 @@ impl Learner {
     /// then lost, as one more update would have lost them.
     pub fn step_over(self, step: u64, batches: &[MicroBatch<'_>], learning_rate: f64) -> Result<(Self, StepFigures)> {
         let prepared = self.feed.prepare(step, batches)?;
-        self.take(step, prepared, learning_rate)
+        self.take(step, prepared, |feed| feed.prepare(step, batches), learning_rate)
     }
 
-    /// Takes a step over rows that are tensors already.
+    /// Takes a step over rows that are tensors already. `again` makes them anew where a device's memory did not hold their
+    /// batches, which are cut in two from then on: the step stays the same but for the places of dropout.
     ///
     /// # Errors
     /// As those of [`step_over`](Self::step_over).
-    pub(crate) fn take(mut self, step: u64, prepared: Prepared, learning_rate: f64) -> Result<(Self, StepFigures)> {
+    pub(crate) fn take(
+        mut self,
+        step: u64,
+        mut prepared: Prepared,
+        again: impl Fn(&Feed) -> Result<Prepared>,
+        learning_rate: f64,
+    ) -> Result<(Self, StepFigures)> {
         self.dropout.begin_step(step);
-        let passes = Passes { objective: &self.feed.objective, precision: self.precision, dropout: &self.dropout };
-        let (loss, gradients) = passes.all(&self.classifier.network, &self.feed, prepared)?;
+        // What was made ahead, before batches were cut.
+        if prepared.halvings != self.feed.halvings() {
+            prepared = again(&self.feed)?;
+        }
+        let loss_scale = self.loss_scale.map_or(1.0, |loss_scale| loss_scale.scale);
+        let (loss, gradients) = loop {
+            let passes = Passes {
+                objective: &self.feed.objective,
+                precision: self.precision,
+                dropout: &self.dropout,
+                loss_scale,
+            };
+            let largest = prepared.largest();
+            match passes.all(&self.classifier.network, &self.feed, prepared) {
+                Ok(found) => break found,
+                Err(Failure::Other(error)) => return Err(error),
+                Err(Failure::Memory) if largest <= 1 => return Err(too_small()),
+                Err(Failure::Memory) => {
+                    self.feed.devices.iter().for_each(|device| device.clone().inner().memory_cleanup());
+                    self.feed.set_halvings(self.feed.halvings() + 1);
+                    prepared = again(&self.feed)?;
+                }
+            }
+        };
         // Where a weight is moved by a low-rank update, its gradient becomes that of the update.
         let gradients = match &self.lora {
             Some(lora) => lora.project(gradients),
             None => gradients,
         };
+        let gradients = if loss_scale == 1.0 { gradients } else { gradients.unscaled(loss_scale) };
         let grad_norm = gradients.norm();
+        if let Some(loss_scale) = &mut self.loss_scale {
+            loss_scale.add(grad_norm.is_finite())?;
+            if !grad_norm.is_finite() {
+                return Ok((self, StepFigures { loss, grad_norm, skipped: true }));
+            }
+        }
         if !grad_norm.is_finite() {
             return Err(Error::other(format!("the norm of the gradients is {grad_norm}")));
         }
@@ -128,6 +175,6 @@ impl Learner {
             Some(lora) => lora.step(optimizer, network, gradients, learning_rate),
             None => optimizer.step(network, gradients, learning_rate),
         });
-        Ok((self, StepFigures { loss, grad_norm }))
+        Ok((self, StepFigures { loss, grad_norm, skipped: false }))
     }
 }

@@ -34,6 +34,8 @@ mod label_weights;
 mod learner;
 mod log;
 mod lora;
+mod loss_scale;
+mod memory;
 mod metric;
 mod objective;
 mod outcome;
@@ -50,6 +52,7 @@ mod tensorboard;
 mod trainer;
 mod validation;
 
+use burn::tensor::Device;
 use firebrand_dataset::{LabelMap, read_tokens};
 use firebrand_model::{Classifier, ProblemType, StartFrom, device};
 use firebrand_pipeline::{Error, Result, ResultExt, Slot, Stage, StageIo};
@@ -67,6 +70,7 @@ pub use label_weights::ClassWeights;
 pub use learner::{Learner, MicroBatch, StepFigures};
 pub use log::Line;
 pub use lora::Lora;
+pub use loss_scale::LossScale;
 pub use metric::Metric;
 pub use objective::Objective;
 pub use outcome::Outcome;
@@ -122,7 +126,7 @@ pub fn train(config: &Config, io: &StageIo, stop: impl Fn(u64) -> bool) -> Resul
         attention_dropout: config.dropout(config.attention_dropout),
         classifier_dropout: config.dropout(config.classifier_dropout),
     };
-    let (classifier, report) = Classifier::start(&pretrained, &from, &device.clone().autodiff())
+    let (classifier, report) = Classifier::start(&pretrained, &from, &recording(config, device))
         .or_data(|| "cannot load the pretrained model".to_owned())?;
     io.log(format!(
         "{} with {:.1} M parameters: {} tensors loaded, new: {}",
@@ -141,6 +145,12 @@ pub fn train(config: &Config, io: &StageIo, stop: impl Fn(u64) -> bool) -> Resul
     trainer.stop_when(stop).run()?.write(io)
 }
 
+/// The device, recording gradients.
+pub(crate) fn recording(config: &Config, device: Device) -> Device {
+    let device = device.autodiff();
+    if config.gradient_checkpointing { device.gradient_checkpointing() } else { device }
+}
+
 /// Gives as many top layers as the configuration says their first weights.
 fn begin_anew(config: &Config, classifier: Classifier, new_head: bool) -> Result<Classifier> {
     let (count, layers) = (config.reinit_layers, classifier.network.encoder.layers.len());
@@ -153,4 +163,20 @@ fn begin_anew(config: &Config, classifier: Classifier, new_head: bool) -> Result
     let deviation = classifier.config().initializer_range;
     let reinit = Reinit { count, layers, pooler: new_head, deviation, seed: config.seed };
     Ok(classifier.map_network(|network| reinit.apply(network)))
+}
+
+#[cfg(test)]
+mod tests {
+    use firebrand_pipeline::config::default_section;
+
+    use super::*;
+
+    #[test]
+    fn the_device_checkpoints_gradients_when_told_to() {
+        let plain: Config = default_section(Slot::Train).unwrap();
+        let config = Config { gradient_checkpointing: true, ..plain.clone() };
+        let strategy = |config| recording(config, device("flex").unwrap()).gradient_checkpointing_strategy();
+        let [plain, checkpointing] = [&plain, &config].map(strategy);
+        assert!(plain.is_some() && checkpointing.is_some() && plain != checkpointing);
+    }
 }

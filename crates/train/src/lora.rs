@@ -165,7 +165,7 @@ impl Change for Fill<'_> {
     fn change<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(sum) = self.lora.sum(path) else { return param };
         let (id, tensor, mapper) = param.consume();
-        let sum = Tensor::from_inner(sum.reshape(tensor.dims())).require_grad();
+        let sum = by_path::leaf(sum.reshape(tensor.dims()), tensor.gradient_checkpointing_strategy());
         Param::from_mapped_value(id, sum, mapper)
     }
 }

@@ -6,9 +6,10 @@ use burn::module::Module;
 use firebrand_kernels::Precision;
 use firebrand_kernels::fused::RowGradients;
 use firebrand_model::{DropoutRng, Network};
-use firebrand_pipeline::{Error, Result};
+use firebrand_pipeline::Error;
 
 use crate::feed::{Feed, Prepared, Shard};
+use crate::memory::Failure;
 use crate::objective::Targets;
 use crate::{Gradients, Objective};
 
@@ -18,13 +19,17 @@ pub(crate) struct Passes<'a> {
     pub(crate) precision: Precision,
     /// At the beginning of the step.
     pub(crate) dropout: &'a DropoutRng,
+    /// What the loss is multiplied with before its gradients are taken.
+    pub(crate) loss_scale: f64,
 }
+
+type Result<T> = std::result::Result<T, Failure>;
 
 /// The mean loss over a step's rows, and its gradients.
 type Found = (f64, Option<Gradients>);
 
 impl Passes<'_> {
-    /// The mean loss over all rows of a step, and its gradients, on the first device: as if the rows had passed together.
+    /// The mean loss over all rows of a step, and its gradients, times the loss scale, on the first device: as if the rows had passed together.
     ///
     /// Each further device works, on a thread of its own, with a copy of the parameters; sums are taken in the devices' order,
     /// so that who is done first decides nothing.
@@ -36,6 +41,10 @@ impl Passes<'_> {
         let mut of_devices = feed.devices.iter().zip(of_devices).filter(|(_, shards)| !shards.is_empty());
         let nothing = || Error::other("a step needs at least one batch");
         let (home, first) = of_devices.next().ok_or_else(nothing)?;
+        #[cfg(test)]
+        if feed.fits.is_some_and(|fits| first.iter().any(|shard| shard.batch.lengths.len() > fits)) {
+            return Err(Failure::of("out of device memory allocating 1 bytes"));
+        }
         let found: Vec<Result<Found>> = std::thread::scope(|scope| {
             let others: Vec<_> = of_devices
                 .map(|(device, shards)| {
@@ -53,7 +62,9 @@ impl Passes<'_> {
             let gradients = gradients.map(|found| if index == 0 { found } else { found.on(&home.clone().inner()) });
             sum = (sum.0 + loss, plus(sum.1, gradients));
         }
-        sum.1.map(|gradients| (sum.0, gradients)).ok_or_else(nothing)
+        let gradients = sum.1.ok_or_else(nothing)?;
+        gradients.check()?;
+        Ok((sum.0, gradients))
     }
 
     /// Over the shards of one device, one after the other.
@@ -72,8 +83,7 @@ impl Passes<'_> {
         let mut dropout = self.dropout.clone();
         dropout.begin_batch(shard.number);
         let rows = RowGradients::default();
-        let mut logits =
-            || rows.within(|| self.precision.within(|| network.forward(&shard.batch, Some(&mut dropout))));
+        let mut logits = || rows.within(|| self.precision.within(|| network.forward(&shard.batch, Some(&mut dropout))));
         let loss = if self.objective.r_drop > 0.0 {
             let (logits, again) = (logits(), logits());
             self.objective.loss_of_two(logits, again, &shard.targets)
@@ -81,10 +91,11 @@ impl Passes<'_> {
             self.objective.loss(logits(), &shard.targets)
         };
         let loss = if share == 1.0 { loss } else { loss.mul_scalar(share) };
-        let found = loss.clone().into_data().iter::<f64>().sum::<f64>();
+        let found = loss.clone().try_into_data().map_err(Failure::of)?.iter::<f64>().sum::<f64>();
         if !found.is_finite() {
-            return Err(Error::other(format!("the loss is {found}")));
+            return Err(Error::other(format!("the loss is {found}")).into());
         }
+        let loss = if self.loss_scale == 1.0 { loss } else { loss.mul_scalar(self.loss_scale) };
         Ok((found, Gradients::of(network, loss.backward(), &rows)))
     }
 }

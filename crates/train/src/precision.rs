@@ -1,10 +1,10 @@
 //! In which numbers the network computes.
 
-use firebrand_kernels::Precision;
+use firebrand_kernels::{Half, Precision};
 use firebrand_pipeline::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::Config;
+use crate::{Config, LossScale};
 
 /// The numbers of forward and backward passes. Parameters, their moments and all that is saved are single precision in any
 /// case.
@@ -16,6 +16,8 @@ pub enum TrainingPrecision {
     Fp32,
     /// [bfloat16](https://en.wikipedia.org/wiki/Bfloat16_floating-point_format) where torch's autocast has it.
     Bf16,
+    /// Half precision where torch's autocast has it, with the [loss scaled](crate::LossScale); on GPUs.
+    Fp16,
 }
 
 impl TrainingPrecision {
@@ -24,26 +26,38 @@ impl TrainingPrecision {
         match self {
             Self::Fp32 => "fp32",
             Self::Bf16 => "bf16",
+            Self::Fp16 => "fp16",
         }
     }
 
     /// Refuses what the device cannot do.
     pub(crate) fn check(self, device: &str) -> Result<()> {
-        if self == Self::Bf16 && device == "ndarray" {
-            let problem = "is \"bf16\", but the device `ndarray` computes in single precision only";
-            return Err(
-                Error::key("precision", problem).hint("set `train.precision = \"fp32\"`, or `train.device = \"flex\"`")
-            );
+        match (self, device) {
+            (Self::Bf16, "ndarray") => {
+                Err(Error::key("precision", "is \"bf16\", but the device `ndarray` computes in single precision only")
+                    .hint("set `train.precision = \"fp32\"`, or `train.device = \"flex\"`"))
+            }
+            (Self::Fp16, "flex" | "ndarray") => {
+                Err(Error::key("precision", format!("is \"fp16\", which is for GPUs, but the device is `{device}`"))
+                    .hint("set `train.precision = \"fp32\"`, or, on `flex`, \"bf16\""))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
-    /// What the kernels are told.
-    pub(crate) fn of_kernels(self) -> Precision {
+    /// What the kernels are told on a device.
+    pub(crate) fn of_kernels(self, device: &str) -> Precision {
         match self {
             Self::Fp32 => Precision::F32,
-            Self::Bf16 => Precision::Bf16,
+            Self::Bf16 if device == "flex" => Precision::Bf16,
+            Self::Bf16 => Precision::Cast(Half::Bf16),
+            Self::Fp16 => Precision::Cast(Half::F16),
         }
+    }
+
+    /// What the loss is scaled with at first, where it is.
+    pub(crate) fn loss_scale(self) -> Option<LossScale> {
+        (self == Self::Fp16).then(LossScale::default)
     }
 }
 
@@ -54,7 +68,7 @@ pub(crate) fn words(config: &Config, fast: bool) -> String {
         TrainingPrecision::Bf16 if config.device == "flex" && !fast => format!(
             "precision {name}: this processor has no avx512_bf16, so nothing is gained by it here (`train.precision = \"fp32\"` is as fast)"
         ),
-        TrainingPrecision::Fp32 | TrainingPrecision::Bf16 => format!("precision {name}"),
+        _ => format!("precision {name}"),
     }
 }
 
@@ -71,5 +85,12 @@ mod tests {
         assert_eq!(words(&plain, false), "precision fp32");
         assert_eq!(words(&config, true), "precision bf16");
         assert!(words(&config, false).contains("nothing is gained"));
+    }
+
+    #[test]
+    fn a_gpu_has_its_tensors_cast() {
+        assert_eq!(TrainingPrecision::Bf16.of_kernels("flex"), Precision::Bf16);
+        assert_eq!(TrainingPrecision::Bf16.of_kernels("cuda:1"), Precision::Cast(Half::Bf16));
+        assert_eq!(TrainingPrecision::Fp16.of_kernels("cuda"), Precision::Cast(Half::F16));
     }
 }

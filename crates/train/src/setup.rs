@@ -16,7 +16,8 @@ pub(crate) fn learner(config: &Config, classifier: Classifier, rows: &Rows) -> R
     let optimizer = AdamW::new(config.adamw()).with_layer_decay(decay);
     let learner = Learner::new(classifier, optimizer, config.max_grad_norm, config.seed);
     let learner = learner.with_more_devices(devices::others(config)?);
-    Ok(learner.with_objective(config.objective(weights)).with_precision(config.precision.of_kernels()))
+    let learner = learner.with_precision(config.precision.of_kernels(&config.device));
+    Ok(learner.with_loss_scale(config.precision.loss_scale()).with_objective(config.objective(weights)))
 }
 
 /// What stands still.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::anomaly::LossWatch;
 use crate::validation::Validation;
-use crate::{Metric, StepFigures};
+use crate::{LossScale, Metric, StepFigures};
 
 /// What is known after some steps. Equal runs have equal states.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,15 @@ pub(crate) struct State {
     pub(crate) best: Option<usize>,
     /// Validations since the best.
     pub(crate) stale: u32,
+    /// What the loss is scaled with, where it is.
+    #[serde(default)]
+    pub(crate) loss_scale: Option<LossScale>,
+    /// Steps without an update, because their scaled gradients were not finite.
+    #[serde(default)]
+    pub(crate) skipped_steps: u64,
+    /// How often batches are cut in two, for want of memory.
+    #[serde(default)]
+    pub(crate) halvings: u32,
     /// Losses, to tell a breakdown from noise.
     pub(crate) watch: LossWatch,
 }
@@ -77,6 +86,7 @@ impl State {
     /// Counts a step.
     pub(crate) fn add_step(&mut self, figures: StepFigures, rows: usize) {
         self.step += 1;
+        self.skipped_steps += u64::from(figures.skipped);
         self.since_line.add(figures.loss, rows);
         self.since_validation.add(figures.loss, rows);
     }
@@ -129,7 +139,7 @@ mod tests {
     fn after(losses: &[f64], metric: Metric) -> State {
         let mut state = State::default();
         for &loss in losses {
-            state.add_step(StepFigures { loss, grad_norm: 1.0 }, 4);
+            state.add_step(StepFigures { loss, grad_norm: 1.0, skipped: false }, 4);
             let validation = Validation { loss, accuracy: loss / 2.0, macro_f1: loss / 4.0, micro_f1: None };
             state.add_validation(validation, state.step as f64 / 2.0, metric);
         }
@@ -161,8 +171,8 @@ mod tests {
     #[test]
     fn means_weigh_rows() {
         let mut state = State::default();
-        state.add_step(StepFigures { loss: 1.0, grad_norm: 1.0 }, 3);
-        state.add_step(StepFigures { loss: 2.0, grad_norm: 1.0 }, 1);
+        state.add_step(StepFigures { loss: 1.0, grad_norm: 1.0, skipped: false }, 3);
+        state.add_step(StepFigures { loss: 2.0, grad_norm: 1.0, skipped: false }, 1);
         assert_eq!(state.since_validation.get(), Some(1.25));
         assert_eq!(state.since_line.take(), Some(1.25));
         assert_eq!(state.since_line.get(), None);

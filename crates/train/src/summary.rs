@@ -29,6 +29,9 @@ pub struct Summary {
     pub validation_rows: usize,
     /// Steps done.
     pub steps: u64,
+    /// Steps without an update, because the gradients of the scaled loss were not finite.
+    #[serde(default)]
+    pub skipped_steps: u64,
     /// Whether training ended before the configured epochs.
     pub stopped_early: bool,
     /// The figure that tells which validation is best.
@@ -60,6 +63,7 @@ impl Summary {
             training_tokens: train.lengths().iter().sum(),
             validation_rows: validation.len(),
             steps: state.step,
+            skipped_steps: state.skipped_steps,
             stopped_early: state.step < total_steps,
             metric: config.early_stopping_metric,
             best: state.best().copied(),

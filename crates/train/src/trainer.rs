@@ -9,7 +9,7 @@ use firebrand_pipeline::{Error, ErrorKind, Result, StageIo};
 use crate::checkpoint::{Checkpoints, Snapshot};
 use crate::dashboard::{self, Dashboard};
 use crate::epochs::Epochs;
-use crate::feed::{Prepared, ahead};
+use crate::feed::{Feed, Prepared, ahead};
 use crate::gradients::on_host;
 use crate::log::{Line, MetricsLog};
 use crate::outcome::Outcome;
@@ -76,6 +76,8 @@ impl<'a> Trainer<'a> {
         });
         let mut learner = learner(config, classifier, train)?.with_lora(lora);
         learner.optimizer.moments = moments;
+        learner.loss_scale = state.loss_scale.or(learner.loss_scale);
+        learner.feed.set_halvings(state.halvings);
         let events = config.tensorboard.then(|| io.output("tensorboard"));
         Ok(Self {
             config,
@@ -93,9 +95,9 @@ impl<'a> Trainer<'a> {
             learner,
             ema,
             state,
+            dashboard: None,
         })
     }
-            dashboard: None,
 
     /// Asks after each step, given the number of steps done, whether to stop there.
     #[must_use]
@@ -120,31 +122,31 @@ impl<'a> Trainer<'a> {
         let bar = self.io.progress("steps", self.schedule.total_steps);
         bar.start_from(self.state.step);
         let mut speed = Speed::start();
+        self.dashboard = dashboard::open(self.config, self.epochs.place(self.state.step).0);
         while !self.is_done() {
             self = self.epoch(&mut speed, &bar)?;
-        self.dashboard = dashboard::open(self.config, self.epochs.place(self.state.step).0);
         }
+        self.dashboard = None;
         bar.finish();
         self.finish()
-        self.dashboard = None;
     }
 
     /// Trains to the end of the epoch, or of training.
     fn epoch(mut self, speed: &mut Speed, bar: &Progress) -> Result<Self> {
         let (epoch, done_before) = self.epochs.place(self.state.step);
         let batches = self.sampler.epoch(epoch);
-        let steps = (self.state.step..).zip(batches.chunks(self.config.accumulation_steps).skip(done_before as usize));
-        let (feed, train) = (self.learner.feed.clone(), self.train);
         if let Some(dashboard) = &mut self.dashboard {
             dashboard.epoch(epoch, self.epochs.steps_of(epoch));
         }
+        let steps = (self.state.step..).zip(batches.chunks(self.config.accumulation_steps).skip(done_before as usize));
+        let (feed, train) = (self.learner.feed.clone(), self.train);
         let prepare = move |(step, batches): (u64, &[Vec<usize>])| {
             let micro: Vec<MicroBatch<'_>> = batches.iter().map(|rows| micro_batch(train, rows)).collect();
             feed.prepare(step, &micro)
         };
         std::thread::scope(move |scope| {
             for ((_, batches), prepared) in ahead(scope, self.feed_ahead, steps, prepare) {
-                self = self.step(&batches.concat(), prepared?, speed, bar)?;
+                self = self.step(batches, prepared?, speed, bar)?;
                 if self.is_done() {
                     break;
                 }
@@ -153,9 +155,9 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    /// Takes a step over these rows, which are prepared.
-    fn step(mut self, rows: &[usize], prepared: Prepared, speed: &mut Speed, bar: &Progress) -> Result<Self> {
-        let step = self.state.step;
+    /// Takes a step over the rows of these batches, which are prepared.
+    fn step(mut self, batches: &[Vec<usize>], prepared: Prepared, speed: &mut Speed, bar: &Progress) -> Result<Self> {
+        let (step, rows) = (self.state.step, batches.concat());
         let rate = self.schedule.rate(step);
         if self.freeze.changes_at(step) {
             self.learner.classifier = self.learner.classifier.map_network(|network| self.freeze.apply(network, step));
@@ -166,12 +168,27 @@ impl<'a> Trainer<'a> {
             learning_rate: rate,
             rows: rows.iter().map(|&row| self.train.id(row)).collect(),
         };
+        let again = |feed: &Feed| {
+            let micro: Vec<MicroBatch<'_>> = batches.iter().map(|rows| micro_batch(self.train, rows)).collect();
+            feed.prepare(step, &micro)
+        };
         let figures;
-        (self.learner, figures) = self.learner.take(step, prepared, rate).map_err(|error| match error.kind() {
-            ErrorKind::Other => anomaly(error.message().to_owned()).report(self.io),
-            _ => error,
-        })?;
+        (self.learner, figures) =
+            self.learner.take(step, prepared, again, rate).map_err(|error| match error.kind() {
+                ErrorKind::Other => anomaly(error.message().to_owned()).report(self.io),
+                _ => error,
+            })?;
         self.state.add_step(figures, rows.len());
+        self.state.loss_scale = self.learner.loss_scale;
+        let halvings = self.learner.feed.halvings();
+        if halvings > self.state.halvings {
+            self.state.halvings = halvings;
+            self.io.log(format!(
+                "the GPU's memory did not hold a batch: from step {} on each is cut into {}, which pass one after the other; a step has as many rows as before",
+                step + 1,
+                1u64 << halvings,
+            ));
+        }
         let guess = (self.learner.classifier.labels().len() as f64).ln();
         if let Some(problem) = self.state.watch.add(figures.loss, self.config.divergence_factor, guess) {
             return Err(anomaly(problem).report(self.io));
@@ -182,12 +199,20 @@ impl<'a> Trainer<'a> {
         speed.add(rows.len());
         bar.message(format!("loss {:.4}, {:.0} samples/s", figures.loss, speed.per_second()));
         bar.set(self.state.step);
+        if let Some(dashboard) = &mut self.dashboard {
+            // The last step of an epoch is the whole of it, rather than none of the next.
+            dashboard.step(figures, rate, speed.per_second(), self.epochs.place(step).1 + 1);
+        }
         self.after_step(figures, rate, speed, bar)?;
         Ok(self)
     }
 
     fn is_done(&self) -> bool {
         self.state.step >= self.schedule.total_steps || self.state.is_stale(self.config.early_stopping_patience)
+    }
+
+    fn asked_to_stop(&self) -> bool {
+        (self.stop)(self.state.step) || self.dashboard.as_ref().is_some_and(Dashboard::asks_to_stop)
     }
 
     /// What is due after a step: a line, a validation, a checkpoint, or the end that the user asked for.
@@ -199,10 +224,6 @@ impl<'a> Trainer<'a> {
             steps => step.is_multiple_of(steps) || step == self.schedule.total_steps,
         };
         if epoch_ends || step.is_multiple_of(self.config.log_steps) {
-        if let Some(dashboard) = &mut self.dashboard {
-            // The last step of an epoch is the whole of it, rather than none of the next.
-            dashboard.step(figures, rate, speed.per_second(), self.epochs.place(step).1 + 1);
-        }
             self.log_step(figures, rate)?;
         }
         if validate {
@@ -211,10 +232,6 @@ impl<'a> Trainer<'a> {
         }
         let stop = !(validate && self.is_done()) && self.asked_to_stop();
         let steps = self.config.checkpoint_steps;
-    fn asked_to_stop(&self) -> bool {
-        (self.stop)(self.state.step) || self.dashboard.as_ref().is_some_and(Dashboard::asks_to_stop)
-    }
-
         let due = epoch_ends || (steps > 0 && step.is_multiple_of(steps));
         if !validate && (due || stop) {
             bar.message("writing a checkpoint");
@@ -252,7 +269,7 @@ impl<'a> Trainer<'a> {
         let line = Line {
             loss: self.state.since_line.take(),
             learning_rate: Some(rate),
-            grad_norm: Some(figures.grad_norm),
+            grad_norm: (!figures.skipped).then_some(figures.grad_norm),
             ..Line::at(self.state.step, self.epochs_seen())
         };
         self.metrics.write(&line)
@@ -274,6 +291,9 @@ impl<'a> Trainer<'a> {
         let batch_size = self.config.eval_batch_size;
         let validation = validate(&classifier, self.validation, batch_size, &mut |rows| bar.inc(rows))?;
         bar.finish();
+        if let Some(dashboard) = &mut self.dashboard {
+            dashboard.validation(&validation);
+        }
         let training_loss = self.state.since_validation.get().unwrap_or_default();
         let epochs = self.epochs_seen();
         let better = self.state.add_validation(validation, epochs, self.config.early_stopping_metric);
@@ -291,9 +311,6 @@ impl<'a> Trainer<'a> {
             validation.loss,
             validation.words(),
             if better { ", the best so far" } else { "" },
-        if let Some(dashboard) = &mut self.dashboard {
-            dashboard.validation(&validation);
-        }
             speed.per_second(),
             speed.elapsed().as_secs(),
         ));
