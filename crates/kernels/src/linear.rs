@@ -10,20 +10,20 @@ use crate::{Precision, bf16};
 /// depend on the others.
 const ROUNDED: usize = 32;
 
-/// Writes a product in a precision, or adds it.
+/// Writes a product in a precision, and adds the bias to each row.
 fn product(
     precision: Precision,
     [inputs, outputs]: [usize; 2],
     values: &mut [f32],
-    add: bool,
+    bias: Option<&[f32]>,
     sizes: [usize; 3],
     left: Matrix<'_>,
     right: Matrix<'_>,
 ) {
     match precision {
-        Precision::Bf16 if inputs.min(outputs) >= ROUNDED => bf16::product(values, add, sizes, left, right),
+        Precision::Bf16 if inputs.min(outputs) >= ROUNDED => bf16::product(values, bias, sizes, left, right),
         // Tensors that were cast are multiplied by Burn.
-        Precision::F32 | Precision::Bf16 | Precision::Cast(_) => large_product(values, add, sizes, left, right),
+        Precision::F32 | Precision::Bf16 | Precision::Cast(_) => large_product(values, bias, sizes, left, right),
     }
 }
 
@@ -39,11 +39,8 @@ pub fn forward(
     map @ [inputs, outputs]: [usize; 2],
     y: &mut [f32],
 ) {
-    if let Some(bias) = bias {
-        y.chunks_exact_mut(outputs).for_each(|y| y.copy_from_slice(bias));
-    }
     let sizes = [y.len() / outputs.max(1), outputs, inputs];
-    product(precision, map, y, bias.is_some(), sizes, Matrix::dense(x, inputs), Matrix::dense(weight, outputs));
+    product(precision, map, y, bias, sizes, Matrix::dense(x, inputs), Matrix::dense(weight, outputs));
 }
 
 /// The gradient of `x` into `dx`, from that of the output.
@@ -61,7 +58,7 @@ pub fn backward_input(
     match precision {
         Precision::Bf16 if inputs.min(outputs) >= ROUNDED => {
             let weight = Matrix::dense(weight, outputs).transposed();
-            bf16::product(dx, false, sizes, Matrix::dense(gradient, outputs), weight);
+            bf16::product(dx, None, sizes, Matrix::dense(gradient, outputs), weight);
         }
         _ => product_with_transpose(dx, sizes, gradient, weight),
     }
@@ -79,7 +76,7 @@ pub fn backward_weight(
     dw: &mut [f32],
 ) {
     let sizes = [inputs, outputs, x.len() / inputs.max(1)];
-    product(precision, map, dw, false, sizes, Matrix::dense(x, inputs).transposed(), Matrix::dense(gradient, outputs));
+    product(precision, map, dw, None, sizes, Matrix::dense(x, inputs).transposed(), Matrix::dense(gradient, outputs));
 }
 
 /// The gradient of the bias.

@@ -4,6 +4,8 @@ use std::marker::PhantomData;
 
 use rayon::prelude::*;
 
+use crate::simd::rows_per_task;
+
 /// A matrix to read: its elements' distances along rows and columns, from the start of the slice.
 #[derive(Clone, Copy)]
 pub(crate) struct Matrix<'a> {
@@ -118,15 +120,33 @@ impl<'a> Columns<'a> {
 /// Multiply-adds from which a product is worth several threads.
 const MANY: usize = 192 * 192 * 192;
 
-/// Writes `left * right`, `[m, k]` times `[k, n]`, whose rows follow each other, with all threads; or adds it.
-pub(crate) fn large_product(values: &mut [f32], add: bool, sizes: [usize; 3], left: Matrix<'_>, right: Matrix<'_>) {
-    if sizes[2] == 0 && !add {
-        values.fill(0.0);
+/// The bias in each row, of `width`; without one, zeros.
+pub(crate) fn start(values: &mut [f32], bias: Option<&[f32]>, width: usize) {
+    match bias {
+        None => values.fill(0.0),
+        Some(bias) => {
+            let rows = values.par_chunks_mut(width.max(1));
+            rows.with_min_len(rows_per_task(width)).for_each(|row| row.copy_from_slice(bias));
+        }
+    }
+}
+
+/// Writes `left * right`, `[m, k]` times `[k, n]`, whose rows follow each other, with all threads; to each row, the bias is
+/// added.
+pub(crate) fn large_product(
+    values: &mut [f32],
+    bias: Option<&[f32]>,
+    sizes: [usize; 3],
+    left: Matrix<'_>,
+    right: Matrix<'_>,
+) {
+    if sizes[2] == 0 || bias.is_some() {
+        start(values, bias, sizes[1]);
     }
     let many = sizes.iter().product::<usize>() >= MANY;
     let threads = if many { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None };
     // SAFETY: the slice is this function's alone.
-    unsafe { Columns::new(values).product_with(threads, [0, sizes[1]], add, sizes, left, right) };
+    unsafe { Columns::new(values).product_with(threads, [0, sizes[1]], bias.is_some(), sizes, left, right) };
 }
 
 /// Writes `left` times the transpose of `right`, `[m, k]` times `[n, k]`, all with rows that follow each other, with all
@@ -139,11 +159,11 @@ pub(crate) fn product_with_transpose(values: &mut [f32], [m, n, k]: [usize; 3], 
         // The product's transpose, for which the small matrices are transposed and not the large one.
         let mut turned = vec![0.0; n * m];
         let left = transpose(left, k);
-        large_product(&mut turned, false, [n, m, k], Matrix::dense(right, k), Matrix::dense(&left, m));
+        large_product(&mut turned, None, [n, m, k], Matrix::dense(right, k), Matrix::dense(&left, m));
         transpose_into(&turned, m, values);
     } else {
         let right = transpose(right, k);
-        large_product(values, false, [m, n, k], Matrix::dense(left, k), Matrix::dense(&right, n));
+        large_product(values, None, [m, n, k], Matrix::dense(left, k), Matrix::dense(&right, n));
     }
 }
 

@@ -25,7 +25,7 @@ fn run(classifier: &Classifier, fixture: &Fixture, precision: Precision) -> Foun
     dropout.begin_step(0);
     let scores = precision.within(|| classifier.network.forward(&batch, Some(&mut dropout)));
     // As a loss has it: the scores do not weigh the same.
-    let loss = (scores.clone() * scores.clone()).sum() + scores.clone().slice([0..1]).sum();
+    let loss = (scores.clone() * scores.clone()).sum() + scores.clone().narrow(0, 0, 1).sum();
     struct Collect {
         gradients: Gradients,
         found: Vec<Vec<f32>>,

@@ -5,6 +5,7 @@
 //! panels of [`PANEL`] columns, pair after pair, which a core's cache holds while the rows of the left factor pass by. Of
 //! every [`RUN`] pairs all panels lie together, so that the factor is read as it lies in memory.
 
+use std::arch::asm;
 use std::arch::x86_64::*;
 use std::cell::Cell;
 use std::sync::LazyLock;
@@ -12,7 +13,7 @@ use std::sync::LazyLock;
 use rayon::prelude::*;
 
 use super::bits;
-use crate::product::Matrix;
+use crate::product::{Matrix, start};
 
 /// Columns of a panel: three vectors.
 const PANEL: usize = 48;
@@ -31,19 +32,37 @@ pub(super) fn available() -> bool {
     *AVAILABLE
 }
 
+/// What a product is added to.
+#[derive(Clone, Copy)]
+enum Addend<'a> {
+    Nothing,
+    /// To each row, the same.
+    Bias(&'a [f32]),
+    /// What is there already.
+    Values,
+}
+
 /// As [`super::product`], where the instructions are [`available`].
-pub(super) fn product(values: &mut [f32], add: bool, [m, n, k]: [usize; 3], left: Matrix<'_>, right: Matrix<'_>) {
+pub(super) fn product(
+    values: &mut [f32],
+    bias: Option<&[f32]>,
+    [m, n, k]: [usize; 3],
+    left: Matrix<'_>,
+    right: Matrix<'_>,
+) {
     assert!(available());
-    assert_eq!(values.len(), m * n);
+    assert!(values.len() == m * n && bias.is_none_or(|bias| bias.len() == n));
+    if k == 0 {
+        return start(values, bias, n);
+    }
     if values.is_empty() {
         return;
     }
-    if k == 0 && !add {
-        values.fill(0.0);
-    }
+    let mut addend = bias.map_or(Addend::Nothing, Addend::Bias);
     for first in (0..k).step_by(2 * PAIRS) {
         let inner = (k - first).min(2 * PAIRS);
-        block(values, add || first > 0, [m, n, inner], left.columns_from(first), right.from(first));
+        block(values, addend, [m, n, inner], left.columns_from(first), right.from(first));
+        addend = Addend::Values;
     }
 }
 
@@ -56,7 +75,7 @@ thread_local! {
 }
 
 /// A part of the inner dimension.
-fn block(values: &mut [f32], add: bool, [m, n, k]: [usize; 3], left: Matrix<'_>, right: Matrix<'_>) {
+fn block(values: &mut [f32], addend: Addend<'_>, [m, n, k]: [usize; 3], left: Matrix<'_>, right: Matrix<'_>) {
     let (pairs, count) = (k.div_ceil(2), n.div_ceil(PANEL));
     let mut memory = PANELS.take();
     let length = pairs.div_ceil(RUN) * count * RUN * PANEL;
@@ -98,14 +117,17 @@ fn block(values: &mut [f32], add: bool, [m, n, k]: [usize; 3], left: Matrix<'_>,
         }
         let strides = if in_rows { [pairs, 1] } else { [1, TILE] };
         for panel in 0..count {
-            for (tile, left) in scratch.chunks_exact(TILE * pairs).take(rows.div_ceil(TILE)).enumerate() {
-                let (row, column) = (tile * TILE, panel * PANEL);
+            for (index, left) in scratch.chunks_exact(TILE * pairs).take(rows.div_ceil(TILE)).enumerate() {
+                let (row, column) = (index * TILE, panel * PANEL);
+                let addend = match addend {
+                    Addend::Bias(bias) => Addend::Bias(&bias[column..]),
+                    addend => addend,
+                };
                 let target = &mut values[row * n + column..];
                 let right = Panel { runs: panels, distance: count * RUN * PANEL, start: panel * RUN * PANEL, pairs };
+                let sizes = [(rows - row).min(TILE), (n - column).min(PANEL), n];
                 // SAFETY: as above.
-                unsafe {
-                    tiles_of((rows - row).min(TILE), target, [n, (n - column).min(PANEL)], add, left, strides, right)
-                };
+                unsafe { tile(target, sizes, addend, left, strides, right) };
             }
         }
         TILES.set(scratch);
@@ -262,77 +284,31 @@ fn weave(even: &[f32], odd: &[f32], laid: &mut [u32]) {
     }
 }
 
-/// A tile of some rows, at most [`TILE`].
+/// [`TILE`] rows of pairs, at distances of `row` and `pair`, times a panel, of which `rows` and `columns` are written, to rows
+/// of `stride`.
 #[target_feature(enable = "avx512f,avx512bf16")]
-fn tiles_of(
-    rows: usize,
+fn tile(
     target: &mut [f32],
-    to: [usize; 2],
-    add: bool,
-    left: &[u32],
-    strides: [usize; 2],
-    right: Panel<'_>,
-) {
-    match rows {
-        8 => tile::<8>(target, to, add, left, strides, right),
-        7 => tile::<7>(target, to, add, left, strides, right),
-        6 => tile::<6>(target, to, add, left, strides, right),
-        5 => tile::<5>(target, to, add, left, strides, right),
-        4 => tile::<4>(target, to, add, left, strides, right),
-        3 => tile::<3>(target, to, add, left, strides, right),
-        2 => tile::<2>(target, to, add, left, strides, right),
-        _ => tile::<1>(target, to, add, left, strides, right),
-    }
-}
-
-/// `sum + x y`, for each pair.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bf16")]
-fn multiply_add(sum: __m512, x: __m512i, y: __m512) -> __m512 {
-    // SAFETY: these types have the same size, and any bits are numbers.
-    unsafe {
-        _mm512_dpbf16_ps(sum, std::mem::transmute::<__m512i, __m512bh>(x), std::mem::transmute::<__m512, __m512bh>(y))
-    }
-}
-
-/// `R` rows of pairs, at distances of `row` and `pair`, times a panel, of which `columns` are written to rows of `stride`.
-#[target_feature(enable = "avx512f,avx512bf16")]
-fn tile<const R: usize>(
-    target: &mut [f32],
-    [stride, columns]: [usize; 2],
-    add: bool,
+    [rows, columns, stride]: [usize; 3],
+    addend: Addend<'_>,
     left: &[u32],
     [row, pair]: [usize; 2],
     right: Panel<'_>,
 ) {
-    assert!(right.pairs > 0 && (R - 1) * row + (right.pairs - 1) * pair < left.len());
-    assert!(0 < columns && columns <= PANEL && (R - 1) * stride + columns <= target.len());
-    let mut sums = [[_mm512_setzero_ps(); 3]; R];
-    let mut start = left.as_ptr();
-    for (run, first) in (0..right.pairs).step_by(RUN).enumerate() {
-        let length = (right.pairs - first).min(RUN) * PANEL;
-        for panel in right.runs[right.start + run * right.distance..][..length].as_chunks::<PANEL>().0 {
-            // SAFETY: the panel is three vectors long, and the left factor's elements were just asserted to be there.
-            unsafe {
-                let panel = panel.as_ptr();
-                let vectors = [0, 16, 32].map(|place| _mm512_loadu_ps(panel.add(place).cast()));
-                // Written out, as only then the sums are sure to stay in registers.
-                macro_rules! add_row {
-                    ($($index:literal)*) => {$(
-                        if $index < R {
-                            let x = _mm512_set1_epi32(*start.wrapping_add(row.wrapping_mul($index)) as i32);
-                            sums[$index % R][0] = multiply_add(sums[$index % R][0], x, vectors[0]);
-                            sums[$index % R][1] = multiply_add(sums[$index % R][1], x, vectors[1]);
-                            sums[$index % R][2] = multiply_add(sums[$index % R][2], x, vectors[2]);
-                        }
-                    )*};
-                }
-                add_row!(0 1 2 3 4 5 6 7);
-            }
-            start = start.wrapping_add(pair);
-        }
+    assert!(right.pairs > 0 && (TILE - 1) * row + (right.pairs - 1) * pair < left.len());
+    assert!(0 < columns && columns <= PANEL && 0 < rows && rows <= TILE);
+    assert!((rows - 1) * stride + columns <= target.len());
+    if let Addend::Bias(bias) = addend {
+        assert!(columns <= bias.len());
     }
-    for (index, sums) in sums.into_iter().enumerate() {
+    let mut sums = [[_mm512_setzero_ps(); 3]; TILE];
+    for (run, first) in (0..right.pairs).step_by(RUN).enumerate() {
+        let pairs = (right.pairs - first).min(RUN);
+        let panel = &right.runs[right.start + run * right.distance..][..pairs * PANEL];
+        // SAFETY: there are so many pairs in the panel, and in the left factor, as was just asserted.
+        unsafe { add_products(&mut sums, left.as_ptr().add(first * pair), [row, pair], panel.as_ptr(), pairs) };
+    }
+    for (index, sums) in sums.into_iter().take(rows).enumerate() {
         for (vector, sum) in sums.into_iter().enumerate() {
             let first = vector * 16;
             if first < columns {
@@ -340,10 +316,84 @@ fn tile<const R: usize>(
                 // SAFETY: the mask keeps to the columns, and the rows were asserted to be there.
                 unsafe {
                     let place = target.as_mut_ptr().add(index * stride + first);
-                    let sum = if add { _mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask, place)) } else { sum };
-                    _mm512_mask_storeu_ps(place, mask, sum);
+                    let before = match addend {
+                        Addend::Nothing => _mm512_setzero_ps(),
+                        Addend::Bias(bias) => _mm512_maskz_loadu_ps(mask, bias.as_ptr().add(first)),
+                        Addend::Values => _mm512_maskz_loadu_ps(mask, place),
+                    };
+                    _mm512_mask_storeu_ps(place, mask, _mm512_add_ps(sum, before));
                 }
             }
         }
     }
+}
+
+/// Adds to each sum the product of its row of the left factor, whose rows and pairs are at distances of `row` and `pair`, and
+/// its columns of a panel.
+///
+/// In assembly, as compilers load the rows' elements long before they are needed, and then have no registers for the sums.
+///
+/// # Safety
+/// There are so many pairs, more than none, of [`TILE`] rows, and of the panel.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bf16")]
+unsafe fn add_products(
+    sums: &mut [[__m512; 3]; TILE],
+    left: *const u32,
+    [row, pair]: [usize; 2],
+    panel: *const u32,
+    pairs: usize,
+) {
+    macro_rules! add_products {
+        ($($index:literal $place:literal: $a:ident $b:ident $c:ident, $x:ident;)*) => {
+            asm!(
+                "2:",
+                "vmovups {y0}, [{panel}]",
+                "vmovups {y1}, [{panel} + 64]",
+                "vmovups {y2}, [{panel} + 128]",
+                $(
+                    concat!("vbroadcastss {", stringify!($x), "}, dword ptr [", $place, "]"),
+                    concat!("vdpbf16ps {", stringify!($a), "}, {y0}, {", stringify!($x), "}"),
+                    concat!("vdpbf16ps {", stringify!($b), "}, {y1}, {", stringify!($x), "}"),
+                    concat!("vdpbf16ps {", stringify!($c), "}, {y2}, {", stringify!($x), "}"),
+                )*
+                "add {left}, {pair}",
+                "add {half}, {pair}",
+                "add {panel}, 192",
+                "dec {pairs}",
+                "jne 2b",
+                left = inout(reg) left => _,
+                half = inout(reg) left.wrapping_add(4 * row) => _,
+                row = in(reg) 4 * row,
+                three = in(reg) 12 * row,
+                pair = in(reg) 4 * pair,
+                panel = inout(reg) panel => _,
+                pairs = inout(reg) pairs => _,
+                y0 = out(zmm_reg) _,
+                y1 = out(zmm_reg) _,
+                y2 = out(zmm_reg) _,
+                x0 = out(zmm_reg) _,
+                x1 = out(zmm_reg) _,
+                $(
+                    $a = inout(zmm_reg) sums[$index][0],
+                    $b = inout(zmm_reg) sums[$index][1],
+                    $c = inout(zmm_reg) sums[$index][2],
+                )*
+                options(readonly, nostack),
+            )
+        };
+    }
+    // SAFETY: it reads only what the caller promises to be there.
+    unsafe {
+        add_products! {
+            0 "{left}": a0 b0 c0, x0;
+            1 "{left} + {row}": a1 b1 c1, x1;
+            2 "{left} + 2*{row}": a2 b2 c2, x0;
+            3 "{left} + {three}": a3 b3 c3, x1;
+            4 "{half}": a4 b4 c4, x0;
+            5 "{half} + {row}": a5 b5 c5, x1;
+            6 "{half} + 2*{row}": a6 b6 c6, x0;
+            7 "{half} + {three}": a7 b7 c7, x1;
+        }
+    };
 }
