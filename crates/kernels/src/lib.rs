@@ -25,6 +25,7 @@ pub mod linear;
 pub mod math;
 pub mod norm;
 pub mod philox;
+mod pool;
 mod precision;
 mod product;
 pub mod reduce;
@@ -35,6 +36,7 @@ mod texts;
 
 pub use dropout::Mask;
 pub use gelu::Gelu;
+pub use pool::within_pool;
 pub use precision::{Half, Precision};
 pub use pulp::Arch;
 pub use texts::Texts;

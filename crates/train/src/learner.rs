@@ -1,11 +1,12 @@
 //! One step: forward, loss, backward, clipping, update.
 
 use burn::tensor::Device;
-use firebrand_kernels::Precision;
+use firebrand_kernels::{Precision, within_pool};
 use firebrand_model::{Classifier, DropoutRng, Tokens};
 use firebrand_pipeline::{Error, Result};
 
 use crate::feed::{Feed, Prepared};
+use crate::gradients::on_host;
 use crate::memory::{Failure, too_small};
 use crate::pass::Passes;
 use crate::{AdamW, Lora, LossScale, Objective};
@@ -122,6 +123,20 @@ impl Learner {
     /// # Errors
     /// As those of [`step_over`](Self::step_over).
     pub(crate) fn take(
+        self,
+        step: u64,
+        prepared: Prepared,
+        again: impl Fn(&Feed) -> Result<Prepared> + Send,
+        learning_rate: f64,
+    ) -> Result<(Self, StepFigures)> {
+        if self.feed.devices.len() == 1 && on_host(&self.classifier.device()) {
+            within_pool(|| self.take_here(step, prepared, again, learning_rate))
+        } else {
+            self.take_here(step, prepared, again, learning_rate)
+        }
+    }
+
+    fn take_here(
         mut self,
         step: u64,
         mut prepared: Prepared,
