@@ -122,13 +122,16 @@ impl Batch {
         }
     }
 
-    /// Place of each row's token among all tokens, row after row, padding included where there is any.
-    pub(crate) fn among_all(&self, place: impl Fn(usize) -> usize) -> Vec<i64> {
+    /// The token at a place of each row.
+    pub(crate) fn choose(&self, place: impl Fn(usize) -> usize) -> Chosen {
         let starts: Vec<usize> = match &self.packed {
             Some(texts) => texts.starts().collect(),
             None => (0..self.lengths.len()).map(|row| row * self.longest()).collect(),
         };
-        starts.iter().enumerate().map(|(row, start)| (start + place(row)) as i64).collect()
+        let within: Vec<i64> = (0..starts.len()).map(|row| place(row) as i64).collect();
+        let among_all = starts.iter().zip(&within).map(|(&start, place)| start as i64 + place).collect();
+        let tensor = |places: Vec<i64>| Tensor::from_data(TensorData::new(places, [starts.len()]), &self.ids.device());
+        Chosen { within: tensor(within), among_all: tensor(among_all), packed: self.packed.is_some() }
     }
 
     /// Added to attention scores: 0 at tokens, a large negative number at padding, `[rows, 1, 1, length]`. `None` when all
@@ -154,6 +157,43 @@ impl Batch {
     }
 }
 
+/// One token of each row.
+#[derive(Debug)]
+pub(crate) struct Chosen {
+    /// Its place in the row.
+    within: Tensor<1, Int>,
+    /// Its place among all tokens, row after row, padding included where there is any.
+    among_all: Tensor<1, Int>,
+    packed: bool,
+}
+
+impl Chosen {
+    /// # Shapes
+    /// - `x`: `[rows, length, width]`, or, packed, `[1, tokens, width]`
+    /// - output: `[rows, 1, width]`, or, packed, `[1, rows, width]`
+    pub(crate) fn of(&self, x: Tensor<3>) -> Tensor<3> {
+        let [first, second, width] = x.dims();
+        let chosen = x.reshape([first * second, width]).select(0, self.among_all.clone());
+        let [rows, _] = chosen.dims();
+        chosen.reshape(if self.packed { [1, rows, width] } else { [rows, 1, width] })
+    }
+
+    /// What is added to the scores of the chosen tokens.
+    ///
+    /// # Shapes
+    /// - `bias`: broadcast to `[rows, heads, length, length]`
+    /// - output: broadcast to `[rows, heads, 1, length]`
+    pub(crate) fn of_bias(&self, bias: Tensor<4>) -> Tensor<4> {
+        let [_, heads, queries, keys] = bias.dims();
+        if queries == 1 {
+            return bias;
+        }
+        let [rows] = self.within.dims();
+        let places = self.within.clone().reshape([rows, 1, 1, 1]).expand([rows, heads, 1, keys]);
+        bias.expand([rows, heads, queries, keys]).gather(2, places)
+    }
+}
+
 /// A row's places, its length at least `length`.
 fn places_without_padding(ids: &[u32], pad: u32, length: usize) -> Vec<i64> {
     let mut next = 0..;
@@ -171,5 +211,27 @@ mod tests {
     fn places_skip_padding_wherever_it_is() {
         assert_eq!(places_without_padding(&[5, 1, 6], 1, 4), [0, -1, 1, -1]);
         assert_eq!(places_without_padding(&[7, 8, 9, 1], 1, 0), [0, 1, 2, -1]);
+    }
+
+    #[test]
+    fn chosen_tokens_are_those_of_the_whole() {
+        let ids: [&[u32]; 3] = [&[5, 6, 7], &[5], &[6, 7]];
+        let rows = ids.map(|ids| Tokens { ids, type_ids: &[0; 3][..ids.len()] });
+        let last = [2, 0, 1];
+        for device in [Device::flex(), crate::device("ndarray").unwrap()] {
+            let batch = Batch::new(&rows, 0, &device).unwrap();
+            let [first, second] = batch.ids.dims();
+            let x = batch.ids.clone().float().reshape([first, second, 1]);
+            let chosen = batch.choose(|row| last[row]);
+            assert_eq!(chosen.of(x).into_data().try_to_vec::<f32>().unwrap(), [7.0, 5.0, 7.0]);
+
+            // The number of a query and a key: ten times the one, and the other.
+            let bias = |query: usize| (0..3).map(move |key| (10 * query + key) as f32);
+            let all = Tensor::from_data(TensorData::new((0..3).flat_map(bias).collect(), [1, 1, 3, 3]), &device);
+            let found = chosen.of_bias(all);
+            assert_eq!(found.dims(), [3, 1, 1, 3]);
+            let expected: Vec<f32> = last.into_iter().flat_map(bias).collect();
+            assert_eq!(found.into_data().try_to_vec::<f32>().unwrap(), expected);
+        }
     }
 }

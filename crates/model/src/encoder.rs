@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::attention::Context;
+use crate::batch::Chosen;
 use crate::layer::{EncoderLayer, LayerConfig};
 use crate::{
     AttentionConfig, Batch, Convolution, ConvolutionConfig, DisentangledConfig, Dropout, DropoutRng, Embeddings,
@@ -111,35 +112,56 @@ impl Encoder {
     /// - each: `[rows, length, hidden]`
     pub fn hidden_states(&self, batch: &Batch) -> Vec<Tensor<3>> {
         let mut states = Vec::new();
-        let last = batch.pad(self.run(batch, &mut None, |state| states.push(batch.pad(state.clone()))));
+        let last = batch.pad(self.run(batch, None, &mut None, |state| states.push(batch.pad(state.clone()))));
         states.pop();
         states.push(last);
         states
     }
 
-    /// The hidden states after the last layer; with dropout when `rng` is given.
+    /// The hidden states after the last layer, of all tokens or of the chosen ones alone; with dropout when `rng` is given.
     ///
     /// # Shapes
-    /// - output: `[rows, length, hidden]`, or, packed, `[1, tokens, hidden]`
-    pub fn forward(&self, batch: &Batch, rng: &mut Option<&mut DropoutRng>) -> Tensor<3> {
-        self.run(batch, rng, |_| ())
+    /// - output: `[rows, length, hidden]`, or, packed, `[1, tokens, hidden]`; of chosen tokens `[rows, 1, hidden]`, or,
+    ///   packed, `[1, rows, hidden]`
+    pub(crate) fn forward(
+        &self,
+        batch: &Batch,
+        chosen: Option<&Chosen>,
+        rng: &mut Option<&mut DropoutRng>,
+    ) -> Tensor<3> {
+        self.run(batch, chosen, rng, |_| ())
     }
 
-    fn run(&self, batch: &Batch, rng: &mut Option<&mut DropoutRng>, mut see: impl FnMut(&Tensor<3>)) -> Tensor<3> {
+    fn run(
+        &self,
+        batch: &Batch,
+        chosen: Option<&Chosen>,
+        rng: &mut Option<&mut DropoutRng>,
+        mut see: impl FnMut(&Tensor<3>),
+    ) -> Tensor<3> {
         let EncoderConfig { layers, distinct_layers, layer: LayerConfig { ref attention, .. }, .. } = self.config;
         let table = self.distances.as_ref().map(DistanceTable::rows);
         let table = table.or_else(|| self.distance_bias.as_ref().map(Param::val));
         let mut x = self.embeddings.forward(batch, rng);
         see(&x);
         let context = Context::new(attention, self.config.hidden, table, batch, rng);
+        let mut narrowed = false;
         for index in 0..layers {
-            let below = x.clone();
+            let convolution = self.convolution.as_ref().filter(|_| index == 0);
+            // Of the last layer's answers, no other is read; its keys and values are those of all tokens.
+            let only = chosen.filter(|_| index + 1 == layers && convolution.is_none());
+            let below = convolution.map(|convolution| (convolution, x.clone()));
             // Neighbours share parameters where there are fewer of them than layers.
-            x = self.layers[index * distinct_layers / layers].forward(x, &context.layer(attention, index), rng);
-            if let Some(convolution) = self.convolution.as_ref().filter(|_| index == 0) {
+            let layer = &self.layers[index * distinct_layers / layers];
+            x = layer.forward(x, &context.layer(attention, index).only(only), rng);
+            narrowed |= only.is_some();
+            if let Some((convolution, below)) = below {
                 x = convolution.forward(below, x, batch, rng);
             }
             see(&x);
+        }
+        if let Some(chosen) = chosen.filter(|_| !narrowed) {
+            x = chosen.of(x);
         }
         if let Some(norm) = &self.final_norm {
             x = norm.forward(x);

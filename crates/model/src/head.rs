@@ -1,9 +1,10 @@
 //! From hidden states to one score per label.
 
 use burn::module::Module;
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use crate::batch::Chosen;
 use crate::{Activation, Batch, Dropout, DropoutRng, LayerNorm, Linear, ModelError, NormConfig, ParameterSource};
 
 /// Which hidden state stands for the whole row.
@@ -84,11 +85,23 @@ impl Head {
         Ok(Self { dense, norm, output, config: config.clone() })
     }
 
+    /// The tokens whose hidden states it reads; `None` for all.
+    pub(crate) fn reads(&self, batch: &Batch) -> Option<Chosen> {
+        match self.config.pooling {
+            Pooling::First => Some(batch.choose(|_| 0)),
+            Pooling::Last => Some(batch.choose(|row| batch.last[row])),
+            Pooling::Mean => None,
+        }
+    }
+
     /// # Shapes
-    /// - `x`: `[rows, length, hidden]`, or, packed, `[1, tokens, hidden]`
+    /// - `x`: of the tokens that it [reads](Self::reads)
     /// - output: `[rows, labels]`
-    pub fn forward(&self, x: Tensor<3>, batch: &Batch, rng: &mut Option<&mut DropoutRng>) -> Tensor<2> {
-        let mut pooled = self.config.pooling.forward(x, batch);
+    pub(crate) fn forward(&self, x: Tensor<3>, batch: &Batch, rng: &mut Option<&mut DropoutRng>) -> Tensor<2> {
+        let mut pooled = match self.config.pooling {
+            Pooling::First | Pooling::Last => x.reshape([batch.lengths.len(), self.config.hidden]),
+            Pooling::Mean => mean(x, batch),
+        };
         if let (Some(dense), Some(config)) = (&self.dense, &self.config.dense) {
             let dropout = Dropout { probability: config.dropout };
             pooled = dropout.forward(pooled, rng);
@@ -105,32 +118,18 @@ impl Head {
     }
 }
 
-impl Pooling {
-    /// # Shapes
-    /// - `x`: `[rows, length, hidden]`, or, packed, `[1, tokens, hidden]`
-    /// - output: `[rows, hidden]`
-    fn forward(self, x: Tensor<3>, batch: &Batch) -> Tensor<2> {
-        match self {
-            Self::First => at(x, batch.among_all(|_| 0)),
-            Self::Last => at(x, batch.among_all(|row| batch.last[row])),
-            Self::Mean => {
-                let x = batch.pad(x);
-                let [rows, length, hidden] = x.dims();
-                let mut shares = vec![0.0f32; rows * length];
-                for (row, &tokens) in shares.chunks_mut(length).zip(&batch.lengths) {
-                    row[..tokens].fill(1.0 / tokens as f32);
-                }
-                let shares = Tensor::<3>::from_data(TensorData::new(shares, [rows, 1, length]), &x.device());
-                shares.matmul(x).reshape([rows, hidden])
-            }
-        }
+/// The mean over each row's tokens.
+///
+/// # Shapes
+/// - `x`: `[rows, length, hidden]`, or, packed, `[1, tokens, hidden]`
+/// - output: `[rows, hidden]`
+fn mean(x: Tensor<3>, batch: &Batch) -> Tensor<2> {
+    let x = batch.pad(x);
+    let [rows, length, hidden] = x.dims();
+    let mut shares = vec![0.0f32; rows * length];
+    for (row, &tokens) in shares.chunks_mut(length).zip(&batch.lengths) {
+        row[..tokens].fill(1.0 / tokens as f32);
     }
-}
-
-/// The hidden states at some places among all tokens: `[places, hidden]`.
-fn at(x: Tensor<3>, places: Vec<i64>) -> Tensor<2> {
-    let [first, second, hidden] = x.dims();
-    let count = places.len();
-    let places = Tensor::<1, Int>::from_data(TensorData::new(places, [count]), &x.device());
-    x.reshape([first * second, hidden]).select(0, places)
+    let shares = Tensor::<3>::from_data(TensorData::new(shares, [rows, 1, length]), &x.device());
+    shares.matmul(x).reshape([rows, hidden])
 }

@@ -82,6 +82,7 @@ impl EncoderLayer {
         })
     }
 
+    /// The hidden states that the context wants, of all tokens or of one of each row.
     pub(crate) fn forward(
         &self,
         x: Tensor<3>,
@@ -92,6 +93,7 @@ impl EncoderLayer {
         match self.placement {
             NormPlacement::After => {
                 let attended = self.attention.forward(x.clone(), context, rng);
+                let x = context.chosen(x);
                 let x = match &self.attention_norm {
                     Some(norm) => norm.of_sum(x, attended, attention_dropout, rng),
                     // Only where norms stand before can one be missing.
@@ -106,7 +108,7 @@ impl EncoderLayer {
                     None => x.clone(),
                 };
                 let attended = self.attention.forward(normed, context, rng);
-                let x = x + single(attention_dropout.forward(attended, rng));
+                let x = context.chosen(x) + single(attention_dropout.forward(attended, rng));
                 let fed = self.mlp.forward(self.mlp_norm.forward(x.clone()), rng);
                 x + single(mlp_dropout.forward(fed, rng))
             }

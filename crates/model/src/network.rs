@@ -39,7 +39,7 @@ impl Network {
     /// # Shapes
     /// - output: `[rows, labels]`
     pub fn forward(&self, batch: &Batch, mut rng: Option<&mut DropoutRng>) -> Tensor<2> {
-        let x = self.encoder.forward(batch, &mut rng);
+        let x = self.encoder.forward(batch, self.head.reads(batch).as_ref(), &mut rng);
         single(self.head.forward(x, batch, &mut rng))
     }
 }

@@ -29,9 +29,17 @@ pub struct AttentionOptions {
 /// goes the way of [`softmax_dropout`], with two products around it.
 ///
 /// # Shapes
-/// - `query`, `key`, `value` and output: `[rows, length, heads * size]`, or, packed, `[1, tokens, heads * size]`
+/// - `key` and `value`: `[rows, length, heads * size]`, or, packed, `[1, tokens, heads * size]`
+/// - `query` and output: the same; or of one token of each text only, `[rows, 1, heads * size]`, or, packed,
+///   `[1, rows, heads * size]`
 pub fn attention(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>, options: AttentionOptions) -> Tensor<3> {
     let [query, key, value] = [query, key, value].map(halved);
+    let shape = query.dims();
+    if shape != key.dims() {
+        let [first, second, width] = shape;
+        // Of so few scores, no matrix is large.
+        return padded([query.reshape([first * second, 1, width]), key, value], options).reshape(shape);
+    }
     #[cfg(feature = "flex")]
     if [&query, &key, &value].into_iter().all(super::operation::fits) {
         let [rows, length, _] = query.dims();
@@ -41,13 +49,19 @@ pub fn attention(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>, options: At
         }
     }
     let Some(texts) = options.texts.clone() else { return composed([query, key, value], options) };
-    let padding = padding(&texts, &query);
-    let bias = match options.bias {
-        Some(bias) => bias + padding,
+    unpad(padded([pad(query, &texts), key, value], options), &texts)
+}
+
+/// Of queries that are padded, where texts are packed.
+fn padded([query, key, value]: [Tensor<3>; 3], options: AttentionOptions) -> Tensor<3> {
+    let Some(texts) = &options.texts else { return composed([query, key, value], options) };
+    let [key, value] = [key, value].map(|x| pad(x, texts));
+    let padding = padding(texts, &query);
+    let bias = match &options.bias {
+        Some(bias) => bias.clone() + padding,
         None => padding,
     };
-    let padded = [query, key, value].map(|x| pad(x, &texts));
-    unpad(composed(padded, AttentionOptions { bias: Some(bias), ..options }), &texts)
+    composed([query, key, value], AttentionOptions { bias: Some(bias), ..options })
 }
 
 /// What hides the padding of texts: `[texts, 1, 1, longest]`, on the device of another tensor and of the kind of
@@ -62,10 +76,13 @@ fn padding(texts: &Texts, like: &Tensor<3>) -> Tensor<4> {
 
 fn composed(inputs: [Tensor<3>; 3], options: AttentionOptions) -> Tensor<3> {
     let AttentionOptions { heads, scale, bias, dropout, .. } = options;
-    let [rows, length, width] = inputs[0].dims();
-    let [query, key, value] = inputs.map(|x| x.reshape([rows, length, heads, width / heads]).swap_dims(1, 2));
+    let [rows, queries, width] = inputs[0].dims();
+    let [query, key, value] = inputs.map(|x| {
+        let [rows, length, _] = x.dims();
+        x.reshape([rows, length, heads, width / heads]).swap_dims(1, 2)
+    });
     let weights = softmax_dropout(query.matmul(key.transpose()), bias, scale, dropout);
-    matmul(weights, value).swap_dims(1, 2).reshape([rows, length, width])
+    matmul(weights, value).swap_dims(1, 2).reshape([rows, queries, width])
 }
 
 #[cfg(feature = "flex")]

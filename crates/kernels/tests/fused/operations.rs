@@ -1,7 +1,7 @@
 //! Fused operations against the same functions written with Burn's own: values and gradients, on every CPU device.
 
 use crate::support::{check, close, devices, masked, numbers};
-use burn::tensor::{Device, Tensor, TensorData, activation};
+use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use firebrand_kernels::fused::{
     AttentionOptions, attention, bias_gelu, dropout, dropout_residual_norm, linear, norm, pad, softmax_dropout, unpad,
 };
@@ -285,6 +285,31 @@ fn packed_texts_do_not_see_each_other() {
             [numbers([1, 21, 12], 1, &device), numbers([3, 9, 9], 2, &device)],
             |[x, bias]| attention(x.clone(), x.clone(), x, packed_with(bias, &texts)),
             |[x, bias]| plain_attention_of_texts(&[x.clone(), x.clone(), x], &texts, &packed_with(bias, &texts)),
+        );
+    }
+}
+
+#[test]
+fn one_query_of_each_text() {
+    for device in devices() {
+        for bias in [None, Some([2, 1, 1, 21]), Some([1, 3, 1, 21])] {
+            let bias = bias.map(|shape| numbers(shape, 4, &device));
+            let options = || AttentionOptions { heads: 3, scale: 0.4, bias: bias.clone(), dropout: None, texts: None };
+            // The other queries' answers do not count.
+            let first = |x: Tensor<3>| x.narrow(1, 0, 1);
+            check(
+                [1, 2, 3].map(|seed| numbers([2, 21, 12], seed, &device)),
+                |[q, k, v]| attention(first(q), k, v, options()),
+                |x| first(plain_attention(x, options())),
+            );
+        }
+        let texts = Texts::new([5, 1, 9, 6]);
+        let last = Tensor::<1, Int>::from_data([4, 5, 14, 20], &device);
+        let options = AttentionOptions { heads: 3, scale: 0.4, bias: None, dropout: None, texts: Some(texts.clone()) };
+        check(
+            [1, 2, 3].map(|seed| numbers([1, 21, 12], seed, &device)),
+            |[q, k, v]| attention(q.select(1, last.clone()), k, v, options.clone()),
+            |x| plain_attention_of_texts(&x, &texts, &options).select(1, last.clone()),
         );
     }
 }

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::rotary::Rotation;
 use super::{AttentionConfig, Distances, Relative, distances};
-use crate::batch::MASKED;
+use crate::batch::{Chosen, MASKED};
 use crate::{Batch, Dropout, DropoutRng};
 
 /// What the layers of one forward pass share.
@@ -28,6 +28,8 @@ struct View {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LayerContext<'a> {
     pub(super) batch: &'a Batch,
+    /// The tokens whose answers are wanted; those of all without.
+    chosen: Option<&'a Chosen>,
     /// Added to the scores: broadcast to `[rows, heads, length, length]`.
     pub(super) bias: Option<&'a Tensor<4>>,
     pub(super) rotation: Option<&'a Rotation>,
@@ -103,11 +105,36 @@ impl<'a> Context<'a> {
         let view = self.nearby.as_ref().filter(|_| local).unwrap_or(&self.everywhere);
         LayerContext {
             batch: self.batch,
+            chosen: None,
             bias: view.bias.as_ref(),
             rotation: view.rotation.as_ref(),
             distances: self.distances.as_ref(),
             other_segment: self.other_segment.as_ref(),
         }
+    }
+}
+
+impl<'a> LayerContext<'a> {
+    /// Where only these tokens' answers are wanted.
+    pub(crate) fn only(self, chosen: Option<&'a Chosen>) -> Self {
+        Self { chosen, ..self }
+    }
+
+    /// The tokens whose answers are wanted, of all.
+    pub(crate) fn chosen(&self, x: Tensor<3>) -> Tensor<3> {
+        match self.chosen {
+            Some(chosen) => chosen.of(x),
+            None => x,
+        }
+    }
+
+    /// What is added to their scores.
+    pub(super) fn chosen_bias(&self) -> Option<Tensor<4>> {
+        let bias = self.bias.cloned()?;
+        Some(match self.chosen {
+            Some(chosen) => chosen.of_bias(bias),
+            None => bias,
+        })
     }
 }
 

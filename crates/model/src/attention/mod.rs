@@ -137,32 +137,38 @@ impl Attention {
         })
     }
 
+    /// The answers that the context wants, of all tokens or of one of each row.
+    ///
     /// # Shapes
-    /// - `x` and output: `[rows, length, hidden]`, or, packed, `[1, tokens, hidden]`
+    /// - `x`: `[rows, length, hidden]`, or, packed, `[1, tokens, hidden]`
+    /// - output: the same, or `[rows, 1, hidden]`, or, packed, `[1, rows, hidden]`
     pub(crate) fn forward(
         &self,
         x: Tensor<3>,
         context: &LayerContext<'_>,
         rng: &mut Option<&mut DropoutRng>,
     ) -> Tensor<3> {
-        let query = self.query.forward(x.clone());
         let key = self.key.forward(x.clone());
-        let value = self.value.forward(x);
+        let value = self.value.forward(x.clone());
         let Some(distances) = context.distances else {
             let (query, key) = match context.rotation {
-                Some(rotation) => (rotation.rotate(query, self.heads), rotation.rotate(key, self.heads)),
-                None => (query, key),
+                Some(rotation) => {
+                    let query = rotation.rotate(self.query.forward(x), self.heads);
+                    (context.chosen(query), rotation.rotate(key, self.heads))
+                }
+                None => (self.query.forward(context.chosen(x)), key),
             };
             let options = AttentionOptions {
                 heads: self.heads,
                 scale: self.scale,
-                bias: context.bias.cloned(),
+                bias: context.chosen_bias(),
                 dropout: self.dropout.mask(rng),
                 texts: context.batch.packed().cloned(),
             };
             return self.output.forward(fused::attention(query, key, value, options));
         };
         // These compare all pairs of a rectangle.
+        let query = self.query.forward(x);
         let [query, key, value] = [query, key, value].map(|x| context.batch.pad(x));
         let [rows, length, hidden] = query.dims();
         let [query, key, value] = [query, key, value].map(|x| split_heads(x, self.heads));
@@ -180,7 +186,7 @@ impl Attention {
         };
         let weights = fused::softmax_dropout(scores, context.bias.cloned(), self.scale, self.dropout.mask(rng));
         let answer = fused::matmul(weights, value).swap_dims(1, 2).reshape([rows, length, hidden]);
-        self.output.forward(context.batch.unpad(answer))
+        self.output.forward(context.chosen(context.batch.unpad(answer)))
     }
 }
 
