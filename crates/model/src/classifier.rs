@@ -4,6 +4,7 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::Device;
+use firebrand_kernels::within_pool;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -271,7 +272,7 @@ impl Classifier {
         for chunk in order.chunks(batch_size.max(1)) {
             let tokens: Vec<Tokens<'_>> = chunk.iter().map(|&row| rows[row]).collect();
             let batch = Batch::new(&tokens, self.pad_token_id(), &device)?;
-            let logits = network.forward(&batch, None).into_data().convert::<f32>();
+            let logits = within_pool(|| network.forward(&batch, None).into_data()).convert::<f32>();
             // The line above makes it float32.
             let values = logits.as_slice::<f32>().unwrap_or_default();
             for (&row, logits) in chunk.iter().zip(values.chunks(self.labels().len())) {

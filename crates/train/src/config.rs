@@ -22,7 +22,7 @@ pub struct Config {
     pub devices: usize,
     /// Whether to refuse what cannot be repeated bit for bit.
     pub deterministic: bool,
-    /// The numbers of forward and backward passes: `fp32`, `bf16` or `fp16`; parameters are single precision in any case.
+    /// The numbers of forward and backward passes: `auto`, `fp32`, `bf16` or `fp16`; parameters are single precision in any case.
     pub precision: TrainingPrecision,
     /// Whether results of cheap operations are computed again for the backward pass rather than kept.
     pub gradient_checkpointing: bool,

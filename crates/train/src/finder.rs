@@ -75,7 +75,8 @@ pub(crate) fn chosen(config: &Config, io: &StageIo, classifier: &Classifier, row
 fn test(config: &Config, io: &StageIo, classifier: &Classifier, rows: &Rows) -> Result<RangeTest> {
     let (freeze, lora) = (freeze(config, classifier)?, lora(config, classifier)?);
     let classifier = if freeze.is_none() { classifier.clone() } else { freeze.begin(classifier.clone(), 0)? };
-    let mut learner = learner(config, classifier, rows)?.with_lora(lora);
+    let precision = config.precision.on(&config.device, &classifier.device());
+    let mut learner = learner(config, precision, classifier, rows)?.with_lora(lora);
     let sampler = sampler(config, &learner.classifier, rows)?;
     let batches = (0..).flat_map(|epoch| {
         let batches = sampler.epoch(epoch);

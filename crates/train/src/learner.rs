@@ -22,7 +22,7 @@ pub struct Learner {
     dropout: DropoutRng,
     /// 0: no clipping.
     max_grad_norm: f64,
-    precision: Precision,
+    pub(crate) precision: Precision,
     pub(crate) loss_scale: Option<LossScale>,
 }
 

@@ -135,7 +135,6 @@ pub fn train(config: &Config, io: &StageIo, stop: impl Fn(u64) -> bool) -> Resul
         report.loaded,
         if report.new.is_empty() { "none, the head is kept".to_owned() } else { report.new.join(", ") },
     ));
-    io.log(precision::words(config, firebrand_kernels::bf16::is_fast()));
     let classifier = begin_anew(config, classifier, !report.new.is_empty())?;
     train.check_fits(&classifier)?;
     validation.check_fits(&classifier)?;

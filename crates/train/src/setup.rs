@@ -5,10 +5,17 @@ use firebrand_pipeline::{Error, Result};
 
 use crate::devices;
 use crate::label_weights::label_weights;
-use crate::{AdamW, BatchSize, Config, Freeze, LayerDecay, Learner, Lora, MicroBatch, Rows, Sampler, Sampling};
+use crate::{
+    AdamW, BatchSize, Config, Freeze, LayerDecay, Learner, Lora, MicroBatch, Rows, Sampler, Sampling, TrainingPrecision,
+};
 
 /// The classifier with what moves it: an optimiser that remembers nothing yet, and the loss.
-pub(crate) fn learner(config: &Config, classifier: Classifier, rows: &Rows) -> Result<Learner> {
+pub(crate) fn learner(
+    config: &Config,
+    precision: TrainingPrecision,
+    classifier: Classifier,
+    rows: &Rows,
+) -> Result<Learner> {
     let several = classifier.config().problem == ProblemType::MultiLabelClassification;
     let weights = label_weights(config.class_weights, &config.label_weights, classifier.labels(), several, rows)?;
     let layers = classifier.network.encoder.layers.len();
@@ -16,8 +23,8 @@ pub(crate) fn learner(config: &Config, classifier: Classifier, rows: &Rows) -> R
     let optimizer = AdamW::new(config.adamw()).with_layer_decay(decay);
     let learner = Learner::new(classifier, optimizer, config.max_grad_norm, config.seed);
     let learner = learner.with_more_devices(devices::others(config)?);
-    let learner = learner.with_precision(config.precision.of_kernels(&config.device));
-    Ok(learner.with_loss_scale(config.precision.loss_scale()).with_objective(config.objective(weights)))
+    let learner = learner.with_precision(precision.of_kernels(&config.device));
+    Ok(learner.with_loss_scale(precision.loss_scale()).with_objective(config.objective(weights)))
 }
 
 /// What stands still.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::anomaly::LossWatch;
 use crate::validation::Validation;
-use crate::{LossScale, Metric, StepFigures};
+use crate::{LossScale, Metric, StepFigures, TrainingPrecision};
 
 /// What is known after some steps. Equal runs have equal states.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,9 @@ pub(crate) struct State {
     pub(crate) best: Option<usize>,
     /// Validations since the best.
     pub(crate) stale: u32,
+    /// In which numbers training began.
+    #[serde(default)]
+    pub(crate) precision: TrainingPrecision,
     /// What the loss is scaled with, where it is.
     #[serde(default)]
     pub(crate) loss_scale: Option<LossScale>,

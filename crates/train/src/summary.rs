@@ -58,7 +58,7 @@ impl Summary {
             parameters: classifier.parameters(),
             labels: classifier.labels().to_vec(),
             device: config.device.clone(),
-            precision: config.precision,
+            precision: state.precision,
             training_rows: train.len(),
             training_tokens: train.lengths().iter().sum(),
             validation_rows: validation.len(),

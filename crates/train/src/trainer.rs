@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use firebrand_kernels::bf16;
 use firebrand_model::{Classifier, Network};
 use firebrand_pipeline::progress::Progress;
 use firebrand_pipeline::{Error, ErrorKind, Result, StageIo};
@@ -17,7 +18,10 @@ use crate::setup::{freeze, learner, lora, micro_batch, sampler};
 use crate::speed::Speed;
 use crate::state::State;
 use crate::validation::validate;
-use crate::{Anomaly, Config, Ema, Freeze, Learner, MicroBatch, Rows, Sampler, Schedule, StepFigures, Summary};
+use crate::{
+    Anomaly, Config, Ema, Freeze, Learner, MicroBatch, Rows, Sampler, Schedule, StepFigures, Summary,
+    TrainingPrecision, precision,
+};
 
 /// A training run over the rows of one stage.
 pub struct Trainer<'a> {
@@ -61,7 +65,7 @@ impl<'a> Trainer<'a> {
         Anomaly::forget(io)?;
         let checkpoints = Checkpoints::new(io.output("checkpoints"));
         let found = if io.resuming() { checkpoints.latest(&classifier)? } else { None };
-        let (classifier, state, average, moments, lora) = match found {
+        let (classifier, mut state, average, moments, lora) = match found {
             Some(found) => {
                 io.log(format!("going on after step {} of {}", found.state.step, schedule.total_steps));
                 let lora = lora.map(|lora| lora.with_values(found.lora)).transpose()?;
@@ -74,7 +78,14 @@ impl<'a> Trainer<'a> {
             Some(values) => Ema::from_values(config.ema_decay, values),
             None => Ema::new(config.ema_decay, &classifier.network),
         });
-        let mut learner = learner(config, classifier, train)?.with_lora(lora);
+        // A run that is gone on with elsewhere computes as it began.
+        let precision = match config.precision {
+            TrainingPrecision::Auto => state.precision,
+            chosen => chosen,
+        };
+        state.precision = precision.on(&config.device, &classifier.device());
+        io.log(precision::words(state.precision, &config.device, bf16::is_fast()));
+        let mut learner = learner(config, state.precision, classifier, train)?.with_lora(lora);
         learner.optimizer.moments = moments;
         learner.loss_scale = state.loss_scale.or(learner.loss_scale);
         learner.feed.set_halvings(state.halvings);
@@ -289,7 +300,10 @@ impl<'a> Trainer<'a> {
         let classifier = self.judged();
         let bar = self.io.progress("validation rows", self.validation.len() as u64);
         let batch_size = self.config.eval_batch_size;
-        let validation = validate(&classifier, self.validation, batch_size, &mut |rows| bar.inc(rows))?;
+        let validation = self
+            .learner
+            .precision
+            .within(|| validate(&classifier, self.validation, batch_size, &mut |rows| bar.inc(rows)))?;
         bar.finish();
         if let Some(dashboard) = &mut self.dashboard {
             dashboard.validation(&validation);

@@ -20,7 +20,7 @@ fn summary(world: &World, run: &str) -> Summary {
 #[test]
 fn a_stage_in_bfloat16_learns_as_in_single_precision_with_other_rounding() {
     let world = World::new();
-    let single = config();
+    let single = Config { precision: TrainingPrecision::Fp32, ..config() };
     let half = Config { precision: TrainingPrecision::Bf16, ..config() };
     train(&single, &world.io("single", &single, false), |_| false).unwrap();
     train(&half, &world.io("half", &half, false), |_| false).unwrap();
