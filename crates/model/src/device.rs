@@ -71,18 +71,20 @@ fn cuda(_index: usize) -> Result<Device, ModelError> {
 /// Makes the C allocator keep memory that was freed instead of handing it back to the system.
 ///
 /// Every operation on a CPU tensor allocates its result. By default glibc maps results of over 128 KiB afresh and unmaps
-/// them when freed, so the kernel clears each page again in every step: about a fifth of a training step's time. Call it
-/// once at the start of a program; elsewhere than on glibc it does nothing.
+/// them when freed, so the kernel clears each page again in every step: about a fifth of a training step's time. And it
+/// keeps memory apart by thread, so that what one has freed is not there for another. Call it once at the start of a
+/// program; elsewhere than on glibc it does nothing.
 pub fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
         const KEEP: libc::c_int = 1 << 30;
-        // SAFETY: mallopt only changes parameters of the allocator; any value is allowed for these two.
+        // SAFETY: mallopt only changes parameters of the allocator; any value is allowed for these.
         #[expect(unsafe_code, reason = "mallopt has no safe wrapper")]
         unsafe {
             libc::mallopt(libc::M_MMAP_THRESHOLD, KEEP);
             libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX);
             libc::mallopt(libc::M_TOP_PAD, 64 << 20);
+            libc::mallopt(libc::M_ARENA_MAX, 1);
         }
     }
 }

@@ -54,6 +54,7 @@ mod validation;
 
 use burn::tensor::Device;
 use firebrand_dataset::{LabelMap, read_tokens};
+use firebrand_kernels::within_pool;
 use firebrand_model::{Classifier, ProblemType, StartFrom, device};
 use firebrand_pipeline::{Error, Result, ResultExt, Slot, Stage, StageIo};
 
@@ -105,7 +106,7 @@ impl Stage for Train {
 /// # Errors
 /// An error of kind `Interrupted`, after a checkpoint, when asked to stop; others when the inputs are not usable, training
 /// breaks down, or the system refuses.
-pub fn train(config: &Config, io: &StageIo, stop: impl Fn(u64) -> bool) -> Result<()> {
+pub fn train(config: &Config, io: &StageIo, stop: impl Fn(u64) -> bool + Send) -> Result<()> {
     let labels = LabelMap::read(&io.input(Slot::Clean, "labels.json")?)?;
     let train = Rows::new(read_tokens(&io.input(Slot::Tokenize, "train.parquet")?)?, &labels, "train")?;
     let validation = Rows::new(read_tokens(&io.input(Slot::Tokenize, "validation.parquet")?)?, &labels, "validation")?;
@@ -140,8 +141,11 @@ pub fn train(config: &Config, io: &StageIo, stop: impl Fn(u64) -> bool) -> Resul
     validation.check_fits(&classifier)?;
 
     let config = &finder::chosen(config, io, &classifier, &train)?;
-    let trainer = Trainer::new(config, io, classifier, &train, &validation)?;
-    trainer.stop_when(stop).run()?.write(io)
+    let on_host = gradients::on_host(&classifier.device());
+    let trainer = Trainer::new(config, io, classifier, &train, &validation)?.stop_when(stop);
+    // On one thread from the first step to the last, so that it finds the memory again that it set free.
+    let outcome = if on_host { within_pool(|| trainer.run()) } else { trainer.run() };
+    outcome?.write(io)
 }
 
 /// The device, recording gradients.

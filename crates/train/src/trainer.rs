@@ -33,7 +33,7 @@ pub struct Trainer<'a> {
     epochs: Epochs,
     schedule: Schedule,
     freeze: Freeze,
-    stop: Box<dyn Fn(u64) -> bool + 'a>,
+    stop: Box<dyn Fn(u64) -> bool + Send + 'a>,
     checkpoints: Checkpoints,
     metrics: MetricsLog,
     learner: Learner,
@@ -112,7 +112,7 @@ impl<'a> Trainer<'a> {
 
     /// Asks after each step, given the number of steps done, whether to stop there.
     #[must_use]
-    pub fn stop_when(mut self, stop: impl Fn(u64) -> bool + 'a) -> Self {
+    pub fn stop_when(mut self, stop: impl Fn(u64) -> bool + Send + 'a) -> Self {
         self.stop = Box::new(stop);
         self
     }

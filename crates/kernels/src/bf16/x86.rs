@@ -67,20 +67,38 @@ pub(super) fn product(
 }
 
 thread_local! {
-    /// Where the right factor is laid. Memory that is used again and again need not be cleared: what is left in it from the
-    /// last time is not read.
-    static PANELS: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
+    /// Where the right factor is laid.
+    static PANELS: Cell<Laid> = const { Cell::new(Laid(Vec::new())) };
     /// Where a task lays rows of the left factor.
-    static TILES: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
+    static TILES: Cell<Laid> = const { Cell::new(Laid(Vec::new())) };
+}
+
+/// Memory for pairs. As it is used again and again, it is not cleared: what is left in it from the last time is not read.
+#[derive(Default)]
+struct Laid(Vec<Line>);
+
+/// As much as a cache takes at once, where it takes it: a vector that lies across two lines is read and written twice.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+#[expect(dead_code, reason = "they are reached through a pointer to the first")]
+struct Line([u32; 16]);
+
+impl Laid {
+    /// Room for so many pairs.
+    fn pairs(&mut self, count: usize) -> &mut [u32] {
+        let lines = count.div_ceil(16).max(self.0.len());
+        self.0.resize(lines, Line([0; 16]));
+        // SAFETY: a line is 16 pairs and nothing else.
+        let all = unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast::<u32>(), 16 * lines) };
+        &mut all[..count]
+    }
 }
 
 /// A part of the inner dimension.
 fn block(values: &mut [f32], addend: Addend<'_>, [m, n, k]: [usize; 3], left: Matrix<'_>, right: Matrix<'_>) {
     let (pairs, count) = (k.div_ceil(2), n.div_ceil(PANEL));
     let mut memory = PANELS.take();
-    let length = pairs.div_ceil(RUN) * count * RUN * PANEL;
-    memory.resize(memory.len().max(length), 0);
-    let panels = &mut memory[..length];
+    let panels = memory.pairs(pairs.div_ceil(RUN) * count * RUN * PANEL);
     panels.par_chunks_exact_mut(count * RUN * PANEL).enumerate().for_each(|(run, panels)| {
         let inner = run * 2 * RUN;
         let (right, inner) = (right.from(inner).transposed(), (k - inner).min(2 * RUN));
@@ -102,17 +120,17 @@ fn block(values: &mut [f32], addend: Addend<'_>, [m, n, k]: [usize; 3], left: Ma
     let fair = m.div_ceil(4 * rayon::current_num_threads());
     let rows = fair.min(TASK / pairs).next_multiple_of(TILE);
     values.par_chunks_mut(rows * n).enumerate().for_each(|(index, values)| {
-        let mut scratch = TILES.take();
+        let mut memory = TILES.take();
         let first = index * rows;
         let rows = values.len() / n;
         let (left, in_rows) = (left.from(first), left.strides[1] == 1);
-        scratch.resize(scratch.len().max(rows.next_multiple_of(TILE) * pairs), 0);
+        let scratch = memory.pairs(rows.next_multiple_of(TILE) * pairs);
         // SAFETY: as above.
         unsafe {
             if in_rows {
-                lay_rows(&mut scratch, pairs, left, [rows, k]);
+                lay_rows(scratch, pairs, left, [rows, k]);
             } else {
-                lay_woven(&mut scratch, [TILE, TILE * pairs], left, [rows, k]);
+                lay_woven(scratch, [TILE, TILE * pairs], left, [rows, k]);
             }
         }
         let strides = if in_rows { [pairs, 1] } else { [1, TILE] };
@@ -130,7 +148,7 @@ fn block(values: &mut [f32], addend: Addend<'_>, [m, n, k]: [usize; 3], left: Ma
                 unsafe { tile(target, sizes, addend, left, strides, right) };
             }
         }
-        TILES.set(scratch);
+        TILES.set(memory);
     });
     PANELS.set(memory);
 }
