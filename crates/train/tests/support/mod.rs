@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use firebrand_dataset::{LabelMap, TokenRow, write_tokens};
 use firebrand_pipeline::{Request, Slot, StageIo, config::default_section};
-use firebrand_train::Config;
+use firebrand_train::{Config, TrainingPrecision};
 
 /// The finished stages before `train`, in a temporary directory.
 pub(crate) struct World {
@@ -97,6 +97,8 @@ pub(crate) fn config() -> Config {
         sort_window: 3,
         eval_batch_size: 10,
         log_steps: 3,
+        // So that what is saved answers as what was validated, on every processor.
+        precision: TrainingPrecision::Fp32,
         ..default_section(Slot::Train).unwrap()
     }
 }
