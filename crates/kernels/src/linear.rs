@@ -10,20 +10,25 @@ use crate::{Precision, bf16};
 /// depend on the others.
 const ROUNDED: usize = 32;
 
+/// Whether a map's factors are rounded in a precision. (Tensors that were cast are multiplied by Burn.)
+fn is_rounded(precision: Precision, [inputs, outputs]: [usize; 2]) -> bool {
+    precision == Precision::Bf16 && inputs.min(outputs) >= ROUNDED
+}
+
 /// Writes a product in a precision, and adds the bias to each row.
 fn product(
     precision: Precision,
-    [inputs, outputs]: [usize; 2],
+    map: [usize; 2],
     values: &mut [f32],
     bias: Option<&[f32]>,
     sizes: [usize; 3],
     left: Matrix<'_>,
     right: Matrix<'_>,
 ) {
-    match precision {
-        Precision::Bf16 if inputs.min(outputs) >= ROUNDED => bf16::product(values, bias, sizes, left, right),
-        // Tensors that were cast are multiplied by Burn.
-        Precision::F32 | Precision::Bf16 | Precision::Cast(_) => large_product(values, bias, sizes, left, right),
+    if is_rounded(precision, map) {
+        bf16::product(values, bias, sizes, left, right);
+    } else {
+        large_product(values, bias, sizes, left, right);
     }
 }
 
@@ -51,16 +56,15 @@ pub fn backward_input(
     precision: Precision,
     gradient: &[f32],
     weight: &[f32],
-    [inputs, outputs]: [usize; 2],
+    map @ [inputs, outputs]: [usize; 2],
     dx: &mut [f32],
 ) {
     let sizes = [dx.len() / inputs.max(1), inputs, outputs];
-    match precision {
-        Precision::Bf16 if inputs.min(outputs) >= ROUNDED => {
-            let weight = Matrix::dense(weight, outputs).transposed();
-            bf16::product(dx, None, sizes, Matrix::dense(gradient, outputs), weight);
-        }
-        _ => product_with_transpose(dx, sizes, gradient, weight),
+    if is_rounded(precision, map) {
+        let weight = Matrix::dense(weight, outputs).transposed();
+        bf16::product(dx, None, sizes, Matrix::dense(gradient, outputs), weight);
+    } else {
+        product_with_transpose(dx, sizes, gradient, weight);
     }
 }
 

@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn values_that_cannot_work_are_refused_by_key() {
         type Change = fn(&mut Config);
-        let changes: [(&str, Change); 1 + 24] = [
+        let changes: [(&str, Change); 25] = [
             ("precision", |config| config.precision = TrainingPrecision::Fp16),
             ("precision", |config| {
                 (config.device, config.precision) = ("ndarray".to_owned(), TrainingPrecision::Bf16);

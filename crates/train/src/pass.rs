@@ -29,7 +29,8 @@ type Result<T> = std::result::Result<T, Failure>;
 type Found = (f64, Option<Gradients>);
 
 impl Passes<'_> {
-    /// The mean loss over all rows of a step, and its gradients, times the loss scale, on the first device: as if the rows had passed together.
+    /// The mean loss over all rows of a step, and its gradients, times the loss scale, on the first device: as if the rows had
+    /// passed together.
     ///
     /// Each further device works, on a thread of its own, with a copy of the parameters; sums are taken in the devices' order,
     /// so that who is done first decides nothing.
