@@ -210,23 +210,24 @@ class Firebrand:
         settings = [*options.set, f"run.name={RUN}", "evaluate.baselines=false", f"tokenize.threads={self.threads}"]
         self.which = [config, *(word for setting in settings for word in ("--set", setting))]
 
-    def stage(self, name: str, *more: str) -> tuple[float, float]:
-        """Seconds and peak memory of a stage's command, cargo's look at what is built included."""
-        return run(["cargo", "xtask", "stage", name, *self.which, *more], self.threads)[1:]
+    def prepare(self) -> None:
+        """Makes what both sides begin with."""
+        run(["cargo", "xtask", "pipeline", *self.which, "--to", "tokenize"], self.threads)
 
     def directory(self) -> Path:
         return ROOT / json.loads(run(["cargo", "xtask", "status", *self.which, "--json"], self.threads)[0])["directory"]
 
     def fine_tuning(self, seed: int, precision: str, directory: Path) -> dict:
-        more = ["--force", "--set", f"train.seed={seed}", "--set", f"train.precision={precision}"]
-        stages = {name: self.stage(name, *more) for name in ("tokenize", "train", "evaluate")}
-        test = json.loads((directory / "evaluate/metrics.json").read_text())["test"]
+        command = ["cargo", "xtask", "pipeline", *self.which, "--from", "tokenize", "--to", "evaluate", "--force"]
+        command += ["--set", f"train.seed={seed}", "--set", f"train.precision={precision}"]
+        _, seconds, peak = run(command, self.threads)
         return {
-            # The stage's process from its start to its end: loading, validation, checkpoints and writing included.
-            "training_seconds": stages["train"][0],
-            "end_to_end_seconds": sum(seconds for seconds, _ in stages.values()),
-            "peak_rss_mib": max(peak for _, peak in stages.values()),
-            "accuracy": test["accuracy"],
+            # The stage from its start to its end: loading, validation, checkpoints and writing included.
+            "training_seconds": json.loads((directory / "train/manifest.json").read_text())["seconds"],
+            # The command, cargo's look at what is built included.
+            "end_to_end_seconds": seconds,
+            "peak_rss_mib": peak,
+            "accuracy": json.loads((directory / "evaluate/metrics.json").read_text())["test"]["accuracy"],
         }
 
 
@@ -249,8 +250,7 @@ def trainer(mode: str, seed: int, directory: Path, recipe: dict, rows: int, opti
 
 def compare_whole(options: argparse.Namespace) -> dict:
     ours = Firebrand(options)
-    for name in ("fetch", "clean", "split", "augment", "tokenize"):
-        ours.stage(name)
+    ours.prepare()
     directory = ours.directory()
     found: dict[str, list[dict]] = {}
     recipe, rows = None, 0

@@ -79,6 +79,9 @@ pub(crate) struct Pipeline {
     /// Starts at this stage; those before it are used as they are.
     #[arg(long, value_name = "STAGE", conflicts_with = "only")]
     pub(crate) from: Option<String>,
+    /// Ends after this stage.
+    #[arg(long, value_name = "STAGE", conflicts_with = "only")]
+    pub(crate) to: Option<String>,
     /// Runs only this stage, on what the stages before it have left.
     #[arg(long, value_name = "STAGE")]
     pub(crate) only: Option<String>,

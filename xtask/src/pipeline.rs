@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use firebrand_pipeline::{Result, Slot, progress};
+use firebrand_pipeline::{Error, Result, Slot, progress};
 
 use crate::cli::{How, Pipeline, Programs, Run, Stage, Status};
 use crate::config::Config;
@@ -17,17 +17,18 @@ use crate::{clean_run, interrupt, status, summary};
 /// # Errors
 /// Whatever went wrong, ready to be shown.
 pub(crate) fn pipeline(arguments: &Pipeline, workspace: &Workspace) -> Result<()> {
-    let slots = match (&arguments.from, &arguments.only) {
-        (Some(from), _) => Slot::ALL
-            .into_iter()
-            .filter({
-                let from: Slot = from.parse()?;
-                move |slot| *slot >= from
-            })
-            .collect(),
-        (None, Some(only)) => BTreeSet::from([only.parse()?]),
-        (None, None) => BTreeSet::from(Slot::ALL),
+    let [from, to, only] = [&arguments.from, &arguments.to, &arguments.only]
+        .map(|name| name.as_deref().map(str::parse::<Slot>).transpose());
+    let [from, to] = match only? {
+        Some(only) => [Some(only); 2],
+        None => [from?, to?],
     };
+    let wanted = |slot: &Slot| from.is_none_or(|from| *slot >= from) && to.is_none_or(|to| *slot <= to);
+    let slots: BTreeSet<Slot> = Slot::ALL.into_iter().filter(wanted).collect();
+    if slots.is_empty() {
+        return Err(Error::usage("--to names a stage that comes before that of --from")
+            .hint(format!("the stages' order: {}", Slot::ALL.map(|slot| slot.to_string()).join(", "))));
+    }
     run(slots, &arguments.run, &arguments.how, workspace)
 }
 

@@ -4,7 +4,7 @@
 //! checkpoints/best-40.safetensors           the parameters of one of the best validations, that after step 40
 //! checkpoints/step-60/state.json            how far training has come
 //! checkpoints/step-60/model.safetensors     the parameters, by path
-//! checkpoints/step-60/moments.safetensors   what AdamW remembers
+//! checkpoints/step-60/moments.safetensors   what AdamW remembers, but after the last step
 //! checkpoints/step-60/average.safetensors   the moving average of the parameters, where there is one
 //! checkpoints/step-60/lora.safetensors      the low-rank updates, where there are such
 //! ```
@@ -57,6 +57,8 @@ pub(crate) struct Snapshot<'a> {
     pub(crate) kept: &'a [u64],
     /// The parameters that were validated after this very step.
     pub(crate) validated: Option<&'a Network>,
+    /// Whether this was the last step, after which nobody asks what AdamW remembers.
+    pub(crate) last: bool,
 }
 
 /// `state.json`.
@@ -82,16 +84,20 @@ impl Checkpoints {
 
     /// Writes a checkpoint, and then removes what it replaces.
     pub(crate) fn write(&self, snapshot: &Snapshot<'_>) -> Result<()> {
-        let Snapshot { state, network, optimizer, average, lora, kept, validated } = *snapshot;
+        let Snapshot { state, network, optimizer, average, lora, kept, validated, last } = *snapshot;
         let name = format!("step-{}", state.step);
         let temporary = self.directory.join(format!("{name}.tmp"));
         remove_dir(&temporary)?;
         fs::create_dir_all(&temporary).map_err(|error| Error::io("create", &temporary, &error))?;
 
+        let model = temporary.join("model.safetensors");
+        write_tensors(&model, &named_parameters(network))?;
         if let Some(validated) = validated.filter(|_| kept.contains(&state.step)) {
             let path = self.directory.join(best_file(state.step));
+            // Without an average it is the same parameters: a second name for the file, where the system gives it one.
+            let linked = average.is_none() && fs::hard_link(&model, &path).is_ok();
             // Appears under this name only when it is whole, and one step has one set of parameters.
-            if !path.exists() {
+            if !linked && !path.exists() {
                 write_tensors(&path, &named_parameters(validated))?;
             }
         }
@@ -102,19 +108,21 @@ impl Checkpoints {
         if let Some(lora) = lora {
             write_tensors(&temporary.join("lora.safetensors"), &lora.values().into_iter().collect::<Vec<_>>())?;
         }
-        write_tensors(&temporary.join("model.safetensors"), &named_parameters(network))?;
+        let remembered = || optimizer.moments.iter().filter(|_| !last);
         let mut moments = Vec::with_capacity(2 * optimizer.moments.len());
-        for (path, Moments { mean, square, .. }) in &optimizer.moments {
+        for (path, Moments { mean, square, .. }) in remembered() {
             moments.push((format!("mean.{path}"), mean.to_data()));
             moments.push((format!("square.{path}"), square.to_data()));
         }
-        write_tensors(&temporary.join("moments.safetensors"), &moments)?;
+        if !moments.is_empty() {
+            write_tensors(&temporary.join("moments.safetensors"), &moments)?;
+        }
         let file = StateFile {
             state: state.clone(),
             kept: kept.to_vec(),
             average: average.is_some(),
             lora: lora.is_some(),
-            gradient_steps: optimizer.moments.iter().map(|(path, moments)| (path.clone(), moments.steps)).collect(),
+            gradient_steps: remembered().map(|(path, moments)| (path.clone(), moments.steps)).collect(),
         };
         let text = serde_json::to_string_pretty(&file).or_other(|| "cannot write the training state".to_owned())?;
         let path = temporary.join("state.json");
@@ -156,19 +164,7 @@ impl Checkpoints {
         }
         let average = file.average.then(|| read_values(&directory.join("average.safetensors"))).transpose()?;
         let lora = file.lora.then(|| read_values(&directory.join("lora.safetensors"))).transpose()?.unwrap_or_default();
-        let tensors = open(&directory.join("moments.safetensors"))?;
-        let device = classifier.device().inner();
-        let mut moments = BTreeMap::new();
-        for (path, steps) in file.gradient_steps {
-            let moment = |kind: &str| -> Result<Tensor<1>> {
-                let data = tensors
-                    .floats(&format!("{kind}.{path}"))
-                    .or_data(|| "what AdamW remembers is not whole".to_owned())?;
-                Ok(Tensor::from_data(data, &device))
-            };
-            let (mean, square) = (moment("mean")?, moment("square")?);
-            moments.insert(path, Moments { steps, mean, square, touched: Vec::new() });
-        }
+        let moments = read_moments(&directory.join("moments.safetensors"), file.gradient_steps, &classifier.device())?;
         Ok(Checkpoint { state: file.state, network, moments, average, lora })
     }
 
@@ -258,6 +254,23 @@ fn read_values(path: &Path) -> Result<BTreeMap<String, TensorData>> {
         Ok((name, values))
     };
     file.shapes().into_keys().map(values).collect()
+}
+
+/// What AdamW remembers of parameters that had a gradient in so many steps.
+fn read_moments(path: &Path, steps: BTreeMap<String, u64>, device: &Device) -> Result<BTreeMap<String, Moments>> {
+    if steps.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let (tensors, device) = (open(path)?, device.clone().inner());
+    let moment = |kind: &str, path: &str| -> Result<Tensor<1>> {
+        let data = tensors.floats(&format!("{kind}.{path}"));
+        Ok(Tensor::from_data(data.or_data(|| "what AdamW remembers is not whole".to_owned())?, &device))
+    };
+    let of_each = |(path, steps): (String, u64)| {
+        let (mean, square) = (moment("mean", &path)?, moment("square", &path)?);
+        Ok((path, Moments { steps, mean, square, touched: Vec::new() }))
+    };
+    steps.into_iter().map(of_each).collect()
 }
 
 /// A network of the classifier's shape with the parameters of a file, by path.

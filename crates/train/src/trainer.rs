@@ -263,6 +263,7 @@ impl<'a> Trainer<'a> {
             lora: self.learner.lora.as_ref(),
             kept: &self.state.best_steps(self.config.best_kept(), self.config.early_stopping_metric),
             validated,
+            last: self.is_done(),
         })
     }
 

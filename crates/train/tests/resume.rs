@@ -169,3 +169,23 @@ fn half_written_checkpoints_are_ignored_and_removed() {
     train(&config, &world.io("torn", &config, true), |_| false).unwrap();
     world.assert_equal("straight", "torn");
 }
+
+/// Training that ended, whose model could not be written: nothing is trained again.
+#[test]
+fn a_model_that_could_not_be_saved_is_saved_by_the_next_run() {
+    let world = World::new();
+    for restore_best in [false, true] {
+        let config = Config { restore_best, ..config() };
+        let [straight, blocked] = ["straight", "blocked"].map(|name| format!("{name}-{restore_best}"));
+        train(&config, &world.io(&straight, &config, false), |_| false).unwrap();
+        fs::create_dir_all(world.path(&blocked)).unwrap();
+        fs::write(world.path(&blocked).join("model"), "in the way").unwrap();
+        train(&config, &world.io(&blocked, &config, false), |_| false).unwrap_err();
+        fs::remove_file(world.path(&blocked).join("model")).unwrap();
+        // What AdamW remembers is not needed any more, and not kept.
+        let checkpoint = world.path(&blocked).join("checkpoints/step-16");
+        assert!(checkpoint.join("model.safetensors").exists() && !checkpoint.join("moments.safetensors").exists());
+        train(&config, &world.io(&blocked, &config, true), |step| panic!("step {step} was taken again")).unwrap();
+        world.assert_equal(&straight, &blocked);
+    }
+}
