@@ -2,8 +2,9 @@
 //!
 //! One of them takes two neighbouring elements of a row of the left factor and of a column of the right one. So both factors
 //! are rounded into pairs: a `u32` holds the elements `2p` and `2p + 1` of the inner dimension. The right factor is laid into
-//! panels of [`PANEL`] columns, pair after pair, which a core's cache holds while the rows of the left factor pass by. Of
-//! every [`RUN`] pairs all panels lie together, so that the factor is read as it lies in memory.
+//! panels of [`PANEL`] columns, pair after pair, which a core's cache holds while the rows of the left factor pass by. A panel
+//! lies in one piece, or of every [`RUN`] pairs all panels lie together: so that the factor is read as it lies in memory, which
+//! is most of the work.
 
 use std::arch::asm;
 use std::arch::x86_64::*;
@@ -21,6 +22,8 @@ const PANEL: usize = 48;
 const TILE: usize = 8;
 /// Pairs of a panel that follow each other.
 const RUN: usize = 32;
+/// Rows after which a matrix that is read row by row is asked for ahead.
+const AHEAD: usize = 8;
 /// Pairs of the inner dimension that are summed in registers.
 const PAIRS: usize = 1024;
 /// Pairs of the left factor that a task lays out, about: they stay in a core's own cache beside a panel.
@@ -96,56 +99,44 @@ impl Laid {
 
 /// A part of the inner dimension.
 fn block(values: &mut [f32], addend: Addend<'_>, [m, n, k]: [usize; 3], left: Matrix<'_>, right: Matrix<'_>) {
-    let (pairs, count) = (k.div_ceil(2), n.div_ceil(PANEL));
     let mut memory = PANELS.take();
-    let panels = memory.pairs(pairs.div_ceil(RUN) * count * RUN * PANEL);
-    panels.par_chunks_exact_mut(count * RUN * PANEL).enumerate().for_each(|(run, panels)| {
-        let inner = run * 2 * RUN;
-        let (right, inner) = (right.from(inner).transposed(), (k - inner).min(2 * RUN));
-        // SAFETY: the instructions are available, as `product` asserts.
-        unsafe {
-            if right.strides[0] == 1 {
-                lay_woven(panels, [PANEL, RUN * PANEL], right, [n, inner]);
-            } else {
-                for (index, panel) in panels.chunks_exact_mut(RUN * PANEL).enumerate() {
-                    let first = index * PANEL;
-                    lay_turned(panel, right.from(first), [(n - first).min(PANEL), inner]);
-                }
-            }
-        }
-    });
-    let panels = &*panels;
+    let panels = lay_panels(&mut memory, right.transposed(), [n, k]);
+    let pairs = panels.pairs;
 
     // However the rows are shared out, an element is summed in the same order.
     let fair = m.div_ceil(4 * rayon::current_num_threads());
     let rows = fair.min(TASK / pairs).next_multiple_of(TILE);
     values.par_chunks_mut(rows * n).enumerate().for_each(|(index, values)| {
         let mut memory = TILES.take();
-        let first = index * rows;
-        let rows = values.len() / n;
-        let (left, in_rows) = (left.from(first), left.strides[1] == 1);
-        let scratch = memory.pairs(rows.next_multiple_of(TILE) * pairs);
-        // SAFETY: as above.
+        let (left, rows) = (left.from(index * rows), values.len() / n);
+        let scratch = memory.pairs(rows.next_multiple_of(2 * TILE) * pairs);
+        let in_rows = left.strides[1] == 1;
+        // SAFETY: the instructions are available, as `product` asserts.
         unsafe {
             if in_rows {
                 lay_rows(scratch, pairs, left, [rows, k]);
             } else {
-                lay_woven(scratch, [TILE, TILE * pairs], left, [rows, k]);
+                lay_woven::<1>(scratch, 2 * TILE * pairs, left, [rows, k]);
             }
         }
-        let strides = if in_rows { [pairs, 1] } else { [1, TILE] };
-        for panel in 0..count {
-            for (index, left) in scratch.chunks_exact(TILE * pairs).take(rows.div_ceil(TILE)).enumerate() {
-                let (row, column) = (index * TILE, panel * PANEL);
+        for panel in 0..n.div_ceil(PANEL) {
+            for row in (0..rows).step_by(TILE) {
+                let column = panel * PANEL;
                 let addend = match addend {
                     Addend::Bias(bias) => Addend::Bias(&bias[column..]),
                     addend => addend,
                 };
+                let (start, strides) = if in_rows {
+                    (row * pairs, [pairs, 1])
+                } else {
+                    // Two tiles share a vector.
+                    let half = row % (2 * TILE);
+                    ((row - half) * pairs + half, [1, 2 * TILE])
+                };
                 let target = &mut values[row * n + column..];
-                let right = Panel { runs: panels, distance: count * RUN * PANEL, start: panel * RUN * PANEL, pairs };
                 let sizes = [(rows - row).min(TILE), (n - column).min(PANEL), n];
                 // SAFETY: as above.
-                unsafe { tile(target, sizes, addend, left, strides, right) };
+                unsafe { tile(target, sizes, addend, &scratch[start..], strides, panels.from(panel)) };
             }
         }
         TILES.set(memory);
@@ -153,16 +144,42 @@ fn block(values: &mut [f32], addend: Addend<'_>, [m, n, k]: [usize; 3], left: Ma
     PANELS.set(memory);
 }
 
-/// A panel of the right factor.
+/// The right factor's panels, or those from one on.
 #[derive(Clone, Copy)]
-struct Panel<'a> {
-    /// All panels.
-    runs: &'a [u32],
-    /// From one run to the next.
-    distance: usize,
-    /// Of its first run.
-    start: usize,
+struct Panels<'a> {
+    laid: &'a [u32],
+    /// From one panel to the next, and from one run of a panel to the next.
+    distances: [usize; 2],
+    /// Pairs of a panel.
     pairs: usize,
+}
+
+impl Panels<'_> {
+    fn from(self, panel: usize) -> Self {
+        Self { laid: &self.laid[panel * self.distances[0]..], ..self }
+    }
+}
+
+/// Rounds the columns of the right factor, which are the rows of the matrix, into panels.
+fn lay_panels<'a>(memory: &'a mut Laid, matrix: Matrix<'_>, [n, k]: [usize; 2]) -> Panels<'a> {
+    let (pairs, count) = (k.div_ceil(2), n.div_ceil(PANEL));
+    let laid = memory.pairs(pairs.next_multiple_of(RUN) * count * PANEL);
+    let in_rows = matrix.strides[1] == 1;
+    let distances = if in_rows { [pairs * PANEL, RUN * PANEL] } else { [RUN * PANEL, count * RUN * PANEL] };
+    if in_rows {
+        laid.par_chunks_exact_mut(distances[0]).take(count).enumerate().for_each(|(panel, laid)| {
+            let first = panel * PANEL;
+            // SAFETY: the instructions are available, as `product` asserts.
+            unsafe { lay_turned(laid, matrix.from(first), [(n - first).min(PANEL), k]) };
+        });
+    } else {
+        laid.par_chunks_exact_mut(distances[1]).enumerate().for_each(|(run, laid)| {
+            let first = run * 2 * RUN;
+            // SAFETY: as above.
+            unsafe { lay_woven::<3>(laid, distances[0], matrix.columns_from(first), [n, (k - first).min(2 * RUN)]) };
+        });
+    }
+    Panels { laid, distances, pairs }
 }
 
 /// Rounds rows whose elements follow each other into rows of pairs.
@@ -195,22 +212,41 @@ fn pair_of(even: f32, odd: f32) -> u32 {
     u32::from(bits(even)) | u32::from(bits(odd)) << 16
 }
 
-/// Rounds rows whose elements at the same place follow each other: of each `width` rows, pair after pair, the rows' pairs
-/// together; such groups are `distance` apart.
+/// Rounds rows whose elements at the same place follow each other: of each `VECTORS` times 16 rows, pair after pair, the rows'
+/// pairs together; such groups are `distance` apart. In the last one, what there are no rows for is zero.
 #[target_feature(enable = "avx512f,avx512vl,avx512bf16")]
-fn lay_woven(laid: &mut [u32], [width, distance]: [usize; 2], matrix: Matrix<'_>, [rows, k]: [usize; 2]) {
-    assert_eq!(matrix.strides[0], 1);
-    let zeros = [0.0; PANEL];
-    for pair in 0..k.div_ceil(2) {
-        let even = &matrix.values[2 * pair * matrix.strides[1]..][..rows];
-        let odd = (2 * pair + 1 < k).then(|| &matrix.values[(2 * pair + 1) * matrix.strides[1]..][..rows]);
-        for (group, even) in even.chunks(width).enumerate() {
-            let odd = odd.map_or(&zeros[..even.len()], |odd| &odd[group * width..][..even.len()]);
-            weave(even, odd, &mut laid[group * distance + pair * width..][..even.len()]);
+fn lay_woven<const VECTORS: usize>(laid: &mut [u32], distance: usize, matrix: Matrix<'_>, [rows, k]: [usize; 2]) {
+    let [row, stride] = matrix.strides;
+    let (width, pairs) = (16 * VECTORS, k.div_ceil(2));
+    assert!(row == 1 && rows > 0 && k > 0 && (k - 1) * stride + rows <= matrix.values.len());
+    assert!((rows.div_ceil(width) - 1) * distance + pairs * width <= laid.len());
+    let (values, laid) = (matrix.values.as_ptr(), laid.as_mut_ptr());
+    for pair in 0..pairs {
+        let even = values.wrapping_add(2 * pair * stride);
+        let odd_mask = if 2 * pair + 1 < k { 0xffff } else { 0 };
+        let mut place = laid.wrapping_add(pair * width);
+        for first in (0..rows).step_by(width) {
+            for vector in 0..VECTORS {
+                let first = first + 16 * vector;
+                let mask = (0xffff_u32 >> (16 - rows.saturating_sub(first).min(16))) as u16;
+                let x = even.wrapping_add(first);
+                let far = x.wrapping_add(AHEAD * stride);
+                prefetch(far);
+                prefetch(far.wrapping_add(stride));
+                // SAFETY: the masks keep to the rows and to `k`, and there is room for the pairs, as asserted.
+                unsafe {
+                    let [even, odd] = [(x, mask), (x.wrapping_add(stride), mask & odd_mask)].map(|(x, mask)| {
+                        let rounded = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, x));
+                        _mm512_cvtepu16_epi32(std::mem::transmute::<__m256bh, __m256i>(rounded))
+                    });
+                    let woven = _mm512_or_si512(even, _mm512_slli_epi32::<16>(odd));
+                    _mm512_storeu_si512(place.wrapping_add(16 * vector).cast(), woven);
+                }
+            }
+            place = place.wrapping_add(distance);
         }
     }
 }
-
 /// Rounds the rows of a panel, whose elements follow each other: pair after pair, the rows' pairs together.
 #[target_feature(enable = "avx512f,avx512bf16")]
 fn lay_turned(laid: &mut [u32], matrix: Matrix<'_>, [rows, k]: [usize; 2]) {
@@ -220,7 +256,10 @@ fn lay_turned(laid: &mut [u32], matrix: Matrix<'_>, [rows, k]: [usize; 2]) {
             let first = 32 * block;
             let mut vectors = [_mm512_setzero_si512(); 16];
             for (row, vector) in (start..rows).zip(&mut vectors) {
-                *vector = round_some(&matrix.values[row * matrix.strides[0] + first..][..(k - first).min(32)]);
+                let x = &matrix.values[row * matrix.strides[0] + first..][..(k - first).min(32)];
+                prefetch(x.as_ptr().wrapping_add(16 * matrix.strides[0]));
+                prefetch(x.as_ptr().wrapping_add(16 * matrix.strides[0] + 16));
+                *vector = round_some(x);
             }
             for (vector, laid) in transposed(vectors).into_iter().zip(laid.chunks_exact_mut(PANEL)) {
                 // SAFETY: there are 16 numbers to write to.
@@ -228,6 +267,12 @@ fn lay_turned(laid: &mut [u32], matrix: Matrix<'_>, [rows, k]: [usize; 2]) {
             }
         }
     }
+}
+
+/// Asks for a line that will be read soon, wherever it is: it may lie outside of the matrix.
+#[target_feature(enable = "sse")]
+fn prefetch(place: *const f32) {
+    _mm_prefetch::<_MM_HINT_T0>(place.cast());
 }
 
 /// Rounds up to 32 elements into pairs.
@@ -268,40 +313,6 @@ fn transposed(x: [__m512i; 16]) -> [__m512i; 16] {
     })
 }
 
-/// Rounds two runs of elements into the lower and upper halves of pairs.
-#[target_feature(enable = "avx512f,avx512vl,avx512bf16")]
-fn weave(even: &[f32], odd: &[f32], laid: &mut [u32]) {
-    let ((even, even_rest), (odd, odd_rest)) = (even.as_chunks::<16>(), odd.as_chunks::<16>());
-    let (whole, rest) = laid.split_at_mut(even.len() * 16);
-    for ((even, odd), laid) in even.iter().zip(odd).zip(whole.as_chunks_mut::<16>().0) {
-        // SAFETY: the arrays are as long as what is read and written; the halves have the same size.
-        unsafe {
-            let [even, odd] = [even, odd].map(|x| {
-                let rounded = _mm512_cvtneps_pbh(_mm512_loadu_ps(x.as_ptr()));
-                _mm512_cvtepu16_epi32(std::mem::transmute::<__m256bh, __m256i>(rounded))
-            });
-            let woven = _mm512_or_si512(even, _mm512_slli_epi32::<16>(odd));
-            _mm512_storeu_si512(laid.as_mut_ptr().cast(), woven);
-        }
-    }
-    let ((even, even_rest), (odd, odd_rest)) = (even_rest.as_chunks::<8>(), odd_rest.as_chunks::<8>());
-    let (whole, rest) = rest.split_at_mut(even.len() * 8);
-    for ((even, odd), laid) in even.iter().zip(odd).zip(whole.as_chunks_mut::<8>().0) {
-        // SAFETY: as above.
-        unsafe {
-            let [even, odd] = [even, odd].map(|x| {
-                let rounded = _mm256_cvtneps_pbh(_mm256_loadu_ps(x.as_ptr()));
-                _mm256_cvtepu16_epi32(std::mem::transmute::<__m128bh, __m128i>(rounded))
-            });
-            let woven = _mm256_or_si256(even, _mm256_slli_epi32::<16>(odd));
-            _mm256_storeu_si256(laid.as_mut_ptr().cast(), woven);
-        }
-    }
-    for ((even, odd), laid) in even_rest.iter().zip(odd_rest).zip(rest) {
-        *laid = pair_of(*even, *odd);
-    }
-}
-
 /// [`TILE`] rows of pairs, at distances of `row` and `pair`, times a panel, of which `rows` and `columns` are written, to rows
 /// of `stride`.
 #[target_feature(enable = "avx512f,avx512bf16")]
@@ -311,7 +322,7 @@ fn tile(
     addend: Addend<'_>,
     left: &[u32],
     [row, pair]: [usize; 2],
-    right: Panel<'_>,
+    right: Panels<'_>,
 ) {
     assert!(right.pairs > 0 && (TILE - 1) * row + (right.pairs - 1) * pair < left.len());
     assert!(0 < columns && columns <= PANEL && 0 < rows && rows <= TILE);
@@ -322,7 +333,7 @@ fn tile(
     let mut sums = [[_mm512_setzero_ps(); 3]; TILE];
     for (run, first) in (0..right.pairs).step_by(RUN).enumerate() {
         let pairs = (right.pairs - first).min(RUN);
-        let panel = &right.runs[right.start + run * right.distance..][..pairs * PANEL];
+        let panel = &right.laid[run * right.distances[1]..][..pairs * PANEL];
         // SAFETY: there are so many pairs in the panel, and in the left factor, as was just asserted.
         unsafe { add_products(&mut sums, left.as_ptr().add(first * pair), [row, pair], panel.as_ptr(), pairs) };
     }
