@@ -61,18 +61,25 @@ mod flex {
             let gradient = in_order(gradient);
             let (x, weight) = (&inputs[0], &inputs[1]);
             let (sizes, dy) = (weight.shape().dims(), slice(&gradient));
-            let mut axis = 0..;
-            wanted.map(|wanted| {
-                let input = axis.next().unwrap_or(N);
-                if !wanted {
-                    return None;
-                }
-                let values = match input {
-                    0 => output(slice(x).len(), |dx| linear::backward_input(self.0, dy, slice(weight), sizes, dx)).0,
-                    1 => output(slice(weight).len(), |dw| linear::backward_weight(self.0, slice(x), dy, sizes, dw)).0,
-                    _ => linear::backward_bias(Arch::new(), dy, sizes[1]),
-                };
-                Some(tensor(values, inputs[input].shape()))
+            let of = |input: usize| wanted.get(input).is_some_and(|&wanted| wanted);
+            // One beside the other, so that no thread waits for the last part of the first.
+            let (dx, (dw, db)) = rayon::join(
+                || {
+                    of(0).then(|| {
+                        output(slice(x).len(), |dx| linear::backward_input(self.0, dy, slice(weight), sizes, dx)).0
+                    })
+                },
+                || {
+                    let dw =
+                        || output(slice(weight).len(), |dw| linear::backward_weight(self.0, slice(x), dy, sizes, dw)).0;
+                    (of(1).then(dw), of(2).then(|| linear::backward_bias(Arch::new(), dy, sizes[1])))
+                },
+            );
+            let mut found = [dx, dw, db].into_iter();
+            let mut inputs = inputs.iter();
+            std::array::from_fn(|_| {
+                let (values, input) = (found.next().flatten(), inputs.next());
+                Some(tensor(values?, input?.shape()))
             })
         }
     }
