@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use crate::product::{Matrix, large_product};
+use crate::product::{Addend, Matrix, large_product};
 
 /// Rounds to the nearest bfloat16, to even between two, as a single-precision number.
 pub fn rounded(x: f32) -> f32 {
@@ -32,29 +32,22 @@ pub fn is_fast() -> bool {
     return false;
 }
 
-/// Writes `left * right`, `[m, k]` times `[k, n]`, whose rows follow each other, with all threads; to each row, the bias is
-/// added.
-pub(crate) fn product(
-    values: &mut [f32],
-    bias: Option<&[f32]>,
-    sizes: [usize; 3],
-    left: Matrix<'_>,
-    right: Matrix<'_>,
-) {
+/// Writes `left * right`, `[m, k]` times `[k, n]`, whose rows follow each other, with all threads; the addend is added.
+pub(crate) fn product(values: &mut [f32], addend: Addend<'_>, sizes: [usize; 3], left: Matrix<'_>, right: Matrix<'_>) {
     #[cfg(target_arch = "x86_64")]
     if x86::available() {
-        return x86::product(values, bias, sizes, left, right);
+        return x86::product(values, addend, sizes, left, right);
     }
-    rounded_product(values, bias, sizes, left, right);
+    rounded_product(values, addend, sizes, left, right);
 }
 
 /// The same by other means: rounds, then multiplies in single precision.
-fn rounded_product(values: &mut [f32], bias: Option<&[f32]>, sizes: [usize; 3], left: Matrix<'_>, right: Matrix<'_>) {
+fn rounded_product(values: &mut [f32], addend: Addend<'_>, sizes: [usize; 3], left: Matrix<'_>, right: Matrix<'_>) {
     let [left_values, right_values] =
         [left, right].map(|matrix| matrix.values.par_iter().map(|&x| rounded(x)).collect::<Vec<_>>());
     let left = Matrix { values: &left_values, ..left };
     let right = Matrix { values: &right_values, ..right };
-    large_product(values, bias, sizes, left, right);
+    large_product(values, addend, sizes, left, right);
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -2,7 +2,7 @@
 
 use pulp::Arch;
 
-use crate::product::{Matrix, large_product, product_with_transpose};
+use crate::product::{Addend, Matrix, large_product, product_with_transpose};
 use crate::reduce::column_sums;
 use crate::{Precision, bf16};
 
@@ -15,20 +15,20 @@ fn is_rounded(precision: Precision, [inputs, outputs]: [usize; 2]) -> bool {
     precision == Precision::Bf16 && inputs.min(outputs) >= ROUNDED
 }
 
-/// Writes a product in a precision, and adds the bias to each row.
+/// Writes a product in a precision, with the addend added.
 fn product(
     precision: Precision,
     map: [usize; 2],
     values: &mut [f32],
-    bias: Option<&[f32]>,
+    addend: Addend<'_>,
     sizes: [usize; 3],
     left: Matrix<'_>,
     right: Matrix<'_>,
 ) {
     if is_rounded(precision, map) {
-        bf16::product(values, bias, sizes, left, right);
+        bf16::product(values, addend, sizes, left, right);
     } else {
-        large_product(values, bias, sizes, left, right);
+        large_product(values, addend, sizes, left, right);
     }
 }
 
@@ -45,10 +45,11 @@ pub fn forward(
     y: &mut [f32],
 ) {
     let sizes = [y.len() / outputs.max(1), outputs, inputs];
-    product(precision, map, y, bias, sizes, Matrix::dense(x, inputs), Matrix::dense(weight, outputs));
+    let addend = bias.map_or(Addend::Nothing, Addend::Bias);
+    product(precision, map, y, addend, sizes, Matrix::dense(x, inputs), Matrix::dense(weight, outputs));
 }
 
-/// The gradient of `x` into `dx`, from that of the output.
+/// The gradient of `x` into `dx`, from that of the output; or added to what is there, for an `x` that several maps have.
 ///
 /// # Panics
 /// When a slice's length does not fit the others.
@@ -57,14 +58,16 @@ pub fn backward_input(
     gradient: &[f32],
     weight: &[f32],
     map @ [inputs, outputs]: [usize; 2],
+    add: bool,
     dx: &mut [f32],
 ) {
     let sizes = [dx.len() / inputs.max(1), inputs, outputs];
     if is_rounded(precision, map) {
         let weight = Matrix::dense(weight, outputs).transposed();
-        bf16::product(dx, None, sizes, Matrix::dense(gradient, outputs), weight);
+        let addend = if add { Addend::Values } else { Addend::Nothing };
+        bf16::product(dx, addend, sizes, Matrix::dense(gradient, outputs), weight);
     } else {
-        product_with_transpose(dx, sizes, gradient, weight);
+        product_with_transpose(dx, add, sizes, gradient, weight);
     }
 }
 
@@ -80,7 +83,15 @@ pub fn backward_weight(
     dw: &mut [f32],
 ) {
     let sizes = [inputs, outputs, x.len() / inputs.max(1)];
-    product(precision, map, dw, None, sizes, Matrix::dense(x, inputs).transposed(), Matrix::dense(gradient, outputs));
+    product(
+        precision,
+        map,
+        dw,
+        Addend::Nothing,
+        sizes,
+        Matrix::dense(x, inputs).transposed(),
+        Matrix::dense(gradient, outputs),
+    );
 }
 
 /// The gradient of the bias.
@@ -101,7 +112,7 @@ mod tests {
             with_threads(|| {
                 let (mut y, mut dx, mut dw) = (g.clone(), x.clone(), w.clone());
                 forward(precision, &x, &w, Some(&g[..outputs]), sizes, &mut y);
-                backward_input(precision, &g, &w, sizes, &mut dx);
+                backward_input(precision, &g, &w, sizes, true, &mut dx);
                 backward_weight(precision, &x, &g, sizes, &mut dw);
                 (y, dx, dw, backward_bias(Arch::new(), &g, outputs))
             });

@@ -117,53 +117,71 @@ impl<'a> Columns<'a> {
     }
 }
 
+/// What a product is added to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Addend<'a> {
+    Nothing,
+    /// To each row, the same.
+    Bias(&'a [f32]),
+    /// What is there already.
+    Values,
+}
+
 /// Multiply-adds from which a product is worth several threads.
 const MANY: usize = 192 * 192 * 192;
 
-/// The bias in each row, of `width`; without one, zeros.
-pub(crate) fn start(values: &mut [f32], bias: Option<&[f32]>, width: usize) {
-    match bias {
-        None => values.fill(0.0),
-        Some(bias) => {
+/// What a product of rows of `width` is added to, alone.
+pub(crate) fn start(values: &mut [f32], addend: Addend<'_>, width: usize) {
+    match addend {
+        Addend::Nothing => values.fill(0.0),
+        Addend::Values => (),
+        Addend::Bias(bias) => {
             let rows = values.par_chunks_mut(width.max(1));
             rows.with_min_len(rows_per_task(width)).for_each(|row| row.copy_from_slice(bias));
         }
     }
 }
 
-/// Writes `left * right`, `[m, k]` times `[k, n]`, whose rows follow each other, with all threads; to each row, the bias is
-/// added.
+/// Writes `left * right`, `[m, k]` times `[k, n]`, whose rows follow each other, with all threads; the addend is added.
 pub(crate) fn large_product(
     values: &mut [f32],
-    bias: Option<&[f32]>,
+    addend: Addend<'_>,
     sizes: [usize; 3],
     left: Matrix<'_>,
     right: Matrix<'_>,
 ) {
-    if sizes[2] == 0 || bias.is_some() {
-        start(values, bias, sizes[1]);
+    let adds = !matches!(addend, Addend::Nothing);
+    if sizes[2] == 0 || adds {
+        start(values, addend, sizes[1]);
     }
     let many = sizes.iter().product::<usize>() >= MANY;
     let threads = if many { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None };
     // SAFETY: the slice is this function's alone.
-    unsafe { Columns::new(values).product_with(threads, [0, sizes[1]], bias.is_some(), sizes, left, right) };
+    unsafe { Columns::new(values).product_with(threads, [0, sizes[1]], adds, sizes, left, right) };
 }
 
-/// Writes `left` times the transpose of `right`, `[m, k]` times `[n, k]`, all with rows that follow each other, with all
-/// threads.
+/// Writes or adds `left` times the transpose of `right`, `[m, k]` times `[n, k]`, all with rows that follow each other, with
+/// all threads.
 ///
 /// Of a matrix that is to be read across its rows, `gemm` copies one element after the other, on one thread; where the matrix
 /// is a weight and there are few rows on the left, that takes several times as long as the product.
-pub(crate) fn product_with_transpose(values: &mut [f32], [m, n, k]: [usize; 3], left: &[f32], right: &[f32]) {
+pub(crate) fn product_with_transpose(
+    values: &mut [f32],
+    add: bool,
+    [m, n, k]: [usize; 3],
+    left: &[f32],
+    right: &[f32],
+) {
+    let addend = if add { Addend::Values } else { Addend::Nothing };
     if m * (n + k) < n * k {
         // The product's transpose, for which the small matrices are transposed and not the large one.
-        let mut turned = vec![0.0; n * m];
+        let mut turned = if add { transpose(values, n) } else { vec![0.0; n * m] };
         let left = transpose(left, k);
-        large_product(&mut turned, None, [n, m, k], Matrix::dense(right, k), Matrix::dense(&left, m));
+        large_product(&mut turned, addend, [n, m, k], Matrix::dense(right, k), Matrix::dense(&left, m));
         transpose_into(&turned, m, values);
     } else {
         let right = transpose(right, k);
-        large_product(values, None, [m, n, k], Matrix::dense(left, k), Matrix::dense(&right, n));
+        large_product(values, addend, [m, n, k], Matrix::dense(left, k), Matrix::dense(&right, n));
     }
 }
 
@@ -223,17 +241,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_transpose_is_multiplied_with(m in 0usize..70, n in 1usize..50, k in 1usize..50, seed: u64) {
+        fn a_transpose_is_multiplied_with(m in 0usize..70, n in 1usize..50, k in 1usize..50, add: bool, seed: u64) {
             let (left, right) = (numbers(m * k, seed), numbers(n * k, !seed));
             let mut expected = vec![0.0; m * n];
             for row in 0..m {
                 for column in 0..n {
                     let terms = (0..k).map(|x| f64::from(left[row * k + x]) * f64::from(right[column * k + x]));
-                    expected[row * n + column] = terms.sum();
+                    expected[row * n + column] = terms.sum::<f64>() + if add { 3.0 } else { 0.0 };
                 }
             }
-            let mut found = vec![f32::NAN; m * n];
-            product_with_transpose(&mut found, [m, n, k], &left, &right);
+            let mut found = vec![if add { 3.0 } else { f32::NAN }; m * n];
+            product_with_transpose(&mut found, add, [m, n, k], &left, &right);
             close(&found, &expected, 1e-5)?;
         }
     }

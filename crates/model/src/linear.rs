@@ -50,6 +50,11 @@ impl Linear {
         fused::bias_gelu(as_rows(x), bias, gelu).reshape(shape)
     }
 
+    /// Its parameters, as fused operations take them.
+    pub(crate) fn as_map(&self) -> fused::LinearMap {
+        (self.weight.val(), self.bias.as_ref().map(Param::val))
+    }
+
     fn times_weight<const D: usize>(&self, x: Tensor<D>, bias: Option<Tensor<1>>) -> Tensor<D> {
         let mut shape = x.dims();
         let weight = self.weight.val();

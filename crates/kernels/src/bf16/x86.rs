@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 use rayon::prelude::*;
 
 use super::bits;
-use crate::product::{Matrix, start};
+use crate::product::{Addend, Matrix, start};
 
 /// Columns of a panel: three vectors.
 const PANEL: usize = 48;
@@ -35,33 +35,25 @@ pub(super) fn available() -> bool {
     *AVAILABLE
 }
 
-/// What a product is added to.
-#[derive(Clone, Copy)]
-enum Addend<'a> {
-    Nothing,
-    /// To each row, the same.
-    Bias(&'a [f32]),
-    /// What is there already.
-    Values,
-}
-
 /// As [`super::product`], where the instructions are [`available`].
 pub(super) fn product(
     values: &mut [f32],
-    bias: Option<&[f32]>,
+    mut addend: Addend<'_>,
     [m, n, k]: [usize; 3],
     left: Matrix<'_>,
     right: Matrix<'_>,
 ) {
     assert!(available());
-    assert!(values.len() == m * n && bias.is_none_or(|bias| bias.len() == n));
+    assert_eq!(values.len(), m * n);
+    if let Addend::Bias(bias) = addend {
+        assert_eq!(bias.len(), n);
+    }
     if k == 0 {
-        return start(values, bias, n);
+        return start(values, addend, n);
     }
     if values.is_empty() {
         return;
     }
-    let mut addend = bias.map_or(Addend::Nothing, Addend::Bias);
     for first in (0..k).step_by(2 * PAIRS) {
         let inner = (k - first).min(2 * PAIRS);
         block(values, addend, [m, n, inner], left.columns_from(first), right.from(first));

@@ -3,7 +3,7 @@
 use burn::tensor::{DType, Tensor, TensorData};
 
 use super::cast::is_half;
-use super::{halved, matmul, pad, softmax_dropout, unpad};
+use super::{halved, linear, matmul, pad, softmax_dropout, unpad};
 use crate::{Mask, Texts};
 
 /// How [`attention`] weighs values.
@@ -52,6 +52,33 @@ pub fn attention(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>, options: At
     unpad(padded([pad(query, &texts), key, value], options), &texts)
 }
 
+/// A map's weight, `[inputs, heads * size]`, and bias, `[heads * size]`.
+pub type LinearMap = (Tensor<2>, Option<Tensor<1>>);
+
+/// [`attention`] of queries, keys and values that are [`linear`] maps of the same `x`, each with the attention's width.
+///
+/// On `flex` it is one operation, whose three gradients of `x` are added up where they are computed.
+///
+/// # Shapes
+/// - `x`: `[rows, length, inputs]`, or, packed, `[1, tokens, inputs]`
+/// - output: the same, but `heads * size` wide
+pub fn self_attention(x: Tensor<3>, maps: [LinearMap; 3], options: AttentionOptions) -> Tensor<3> {
+    #[cfg(feature = "flex")]
+    {
+        use super::operation::fits;
+        let x = halved(x.clone());
+        let maps = maps.clone().map(|(weight, bias)| (halved(weight), bias.map(halved)));
+        let [rows, length, _] = x.dims();
+        let texts = options.texts.clone().unwrap_or_else(|| Texts::new(std::iter::repeat_n(length, rows)));
+        let all = fits(&x) && maps.iter().all(|(weight, bias)| fits(weight) && bias.as_ref().is_none_or(fits));
+        if let (true, Some(bias)) = (all, flex::constant(options.bias.as_ref(), texts.longest())) {
+            return flex::self_attention(x, maps, texts, bias, &options);
+        }
+    }
+    let [query, key, value] = maps.map(|(weight, bias)| linear(x.clone(), weight, bias));
+    attention(query, key, value, options)
+}
+
 /// Of queries that are padded, where texts are packed.
 fn padded([query, key, value]: [Tensor<3>; 3], options: AttentionOptions) -> Tensor<3> {
     let Some(texts) = &options.texts else { return composed([query, key, value], options) };
@@ -91,11 +118,11 @@ mod flex {
     use burn::backend::{BackendTensor, DispatchTensorKind, TensorMetadata};
     use burn::tensor::Tensor;
 
-    use super::AttentionOptions;
+    use super::{AttentionOptions, LinearMap};
     use crate::attention;
     use crate::fused::operation::{self, Fused, in_order, output, run, slice, tensor};
     use crate::fused::softmax::{as_bias, rows_in_order};
-    use crate::{Arch, Mask, Texts};
+    use crate::{Arch, Mask, Precision, Texts, linear};
 
     /// A bias without a gradient, or none, as the operation takes it; `None` for any other.
     pub(super) fn constant(bias: Option<&Tensor<4>>, keys: usize) -> Option<Option<FlexTensor>> {
@@ -123,6 +150,23 @@ mod flex {
         &AttentionOptions { heads, scale, dropout, .. }: &AttentionOptions,
     ) -> Tensor<3> {
         run(Attention { texts, heads, scale: scale as f32, bias, dropout }, inputs.map(Tensor::into_dispatch))
+    }
+
+    pub(super) fn self_attention(
+        x: Tensor<3>,
+        maps: [LinearMap; 3],
+        texts: Texts,
+        bias: Option<FlexTensor>,
+        &AttentionOptions { heads, scale, dropout, .. }: &AttentionOptions,
+    ) -> Tensor<3> {
+        let attention = Attention { texts, heads, scale: scale as f32, bias, dropout };
+        let operation = SelfAttention { attention, precision: Precision::current() };
+        let [(wq, bq), (wk, bk), (wv, bv)] = maps;
+        let [x, wq, wk, wv] = [x.into_dispatch(), wq.into_dispatch(), wk.into_dispatch(), wv.into_dispatch()];
+        match [bq, bk, bv].map(|bias| bias.map(Tensor::into_dispatch)) {
+            [Some(bq), Some(bk), Some(bv)] => run(operation, [x, wq, wk, wv, bq, bk, bv]),
+            _ => run(operation, [x, wq, wk, wv]),
+        }
     }
 
     /// Of queries, keys and values.
@@ -176,6 +220,75 @@ mod flex {
                 })
             });
             [dq, dk, dv].map(|values| Some(tensor(values, inputs[0].shape())))
+        }
+    }
+
+    /// Of `x`, the three weights and, if there are such, the three biases.
+    #[derive(Debug, Clone)]
+    struct SelfAttention {
+        attention: Attention,
+        precision: Precision,
+    }
+
+    /// The places of the weights.
+    const MAPS: [usize; 3] = [1, 2, 3];
+
+    impl<const N: usize> Fused<N> for SelfAttention {
+        /// The inputs, and what attention saves.
+        type Saved = ([FlexTensor; N], <Attention as Fused<3>>::Saved);
+
+        fn forward(&self, inputs: [FlexTensor; N]) -> (FlexTensor, Self::Saved) {
+            let inputs = inputs.map(in_order);
+            let x = &inputs[0];
+            let [rows, length, _] = x.shape().dims();
+            let map = |place: usize| {
+                let (weight, bias) = (&inputs[place], inputs.get(place + MAPS.len()).map(slice));
+                let sizes @ [_, outputs] = weight.shape().dims();
+                let write = |y: &mut [f32]| linear::forward(self.precision, slice(x), slice(weight), bias, sizes, y);
+                tensor(output(rows * length * outputs, write).0, [rows, length, outputs])
+            };
+            let [query, key, value] = MAPS;
+            let (query, (key, value)) = rayon::join(|| map(query), || rayon::join(|| map(key), || map(value)));
+            let (answers, saved) = self.attention.forward([query, key, value]);
+            (answers, (inputs, saved))
+        }
+
+        fn backward(
+            &self,
+            (inputs, saved): Self::Saved,
+            gradient: FlexTensor,
+            wanted: [bool; N],
+        ) -> [Option<FlexTensor>; N] {
+            let gradients = self.attention.backward(saved, gradient, [true; 3]);
+            let parts: Vec<&[f32]> = gradients.iter().flatten().map(slice).collect();
+            let (x, of) = (&inputs[0], |input: usize| wanted.get(input).is_some_and(|&wanted| wanted));
+            let size = |place: usize| inputs[place].shape().dims::<2>();
+            let input = || {
+                output(slice(x).len(), |dx| {
+                    for (place, dy) in MAPS.into_iter().zip(&parts) {
+                        let weight = slice(&inputs[place]);
+                        linear::backward_input(self.precision, dy, weight, size(place), place != MAPS[0], dx);
+                    }
+                })
+                .0
+            };
+            let weight = |(place, dy): (usize, &&[f32])| {
+                let write = |dw: &mut [f32]| linear::backward_weight(self.precision, slice(x), dy, size(place), dw);
+                of(place).then(|| output(slice(&inputs[place]).len(), write).0)
+            };
+            let bias = |(place, dy): (usize, &&[f32])| {
+                of(place + MAPS.len()).then(|| linear::backward_bias(Arch::new(), dy, size(place)[1]))
+            };
+            // One beside the other, so that no thread waits for the last part of the first.
+            let (input, maps): (_, Vec<_>) = rayon::join(
+                || of(0).then(input),
+                || MAPS.into_iter().zip(&parts).map(weight).chain(MAPS.into_iter().zip(&parts).map(bias)).collect(),
+            );
+            let mut found = std::iter::once(input).chain(maps).zip(&inputs);
+            std::array::from_fn(|_| {
+                let (values, input) = found.next()?;
+                Some(tensor(values?, input.shape()))
+            })
         }
     }
 }

@@ -66,7 +66,8 @@ mod flex {
             let (dx, (dw, db)) = rayon::join(
                 || {
                     of(0).then(|| {
-                        output(slice(x).len(), |dx| linear::backward_input(self.0, dy, slice(weight), sizes, dx)).0
+                        output(slice(x).len(), |dx| linear::backward_input(self.0, dy, slice(weight), sizes, false, dx))
+                            .0
                     })
                 },
                 || {

@@ -17,7 +17,7 @@ mod optimiser;
 mod padding;
 mod softmax;
 
-pub use attention::{AttentionOptions, attention};
+pub use attention::{AttentionOptions, LinearMap, attention, self_attention};
 pub use cast::{halved, matmul, single};
 pub use embedding::{RowGradients, embedding};
 pub use gelu::bias_gelu;

@@ -3,9 +3,10 @@
 use crate::support::{check, close, devices, masked, numbers};
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use firebrand_kernels::fused::{
-    AttentionOptions, attention, bias_gelu, dropout, dropout_residual_norm, linear, norm, pad, softmax_dropout, unpad,
+    AttentionOptions, attention, bias_gelu, dropout, dropout_residual_norm, linear, norm, pad, self_attention,
+    softmax_dropout, unpad,
 };
-use firebrand_kernels::{Gelu, Mask, Texts};
+use firebrand_kernels::{Gelu, Mask, Precision, Texts};
 
 const MASK: Mask = Mask { seed: 5, step: 9, number: 2, probability: 0.3 };
 
@@ -311,6 +312,75 @@ fn one_query_of_each_text() {
             |[q, k, v]| attention(q.select(1, last.clone()), k, v, options.clone()),
             |x| plain_attention_of_texts(&x, &texts, &options).select(1, last.clone()),
         );
+    }
+}
+
+#[test]
+fn attention_of_three_maps_of_the_same_tensor() {
+    let weights = |device: &Device| [2, 3, 4].map(|seed| numbers([1, 20, 12], seed, device));
+    let biases = |device: &Device| [5, 6, 7].map(|seed| numbers([1, 1, 12], seed, device));
+    let matrix = |weight: Tensor<3>| weight.squeeze_dim::<2>(0);
+    for device in devices() {
+        let x = numbers([2, 21, 20], 1, &device) * 0.3;
+        let options = || AttentionOptions { heads: 3, scale: 0.4, bias: None, dropout: Some(MASK), texts: None };
+        let ([wq, wk, wv], [bq, bk, bv]) = (weights(&device), biases(&device));
+        check(
+            [x.clone(), wq, wk, wv, bq, bk, bv],
+            |[x, wq, wk, wv, bq, bk, bv]| {
+                let map = |weight, bias: Tensor<3>| (matrix(weight), Some(bias.flatten::<1>(0, 2)));
+                self_attention(x, [map(wq, bq), map(wk, bk), map(wv, bv)], options())
+            },
+            |[x, wq, wk, wv, bq, bk, bv]| {
+                let map = |weight, bias| x.clone().matmul(weight) + bias;
+                plain_attention([map(wq, bq), map(wk, bk), map(wv, bv)], options())
+            },
+        );
+        let texts = Texts::new([5, 1, 9, 6]);
+        let [wq, wk, wv] = weights(&device);
+        let packed = AttentionOptions { heads: 3, scale: 0.4, bias: None, dropout: None, texts: Some(texts.clone()) };
+        check(
+            [x.clone().narrow(0, 0, 1), wq, wk, wv],
+            |[x, wq, wk, wv]| self_attention(x, [wq, wk, wv].map(|weight| (matrix(weight), None)), packed.clone()),
+            |[x, wq, wk, wv]| {
+                plain_attention_of_texts(&[wq, wk, wv].map(|weight| x.clone().matmul(weight)), &texts, &packed)
+            },
+        );
+        // Of maps that stand still, only `x` has a gradient.
+        let fixed = weights(&device);
+        check(
+            [x],
+            |[x]| self_attention(x, fixed.clone().map(|weight| (matrix(weight), None)), options()),
+            |[x]| plain_attention(fixed.clone().map(|weight| x.clone().matmul(weight)), options()),
+        );
+    }
+}
+
+/// In either precision, three maps and attention in one operation are what they are one after the other.
+#[test]
+fn attention_of_maps_is_the_same_one_after_the_other() {
+    let device = Device::flex().autodiff();
+    for precision in [Precision::F32, Precision::Bf16] {
+        let run = |whole: bool| {
+            let x = numbers([2, 21, 48], 1, &device).require_grad();
+            let weights = [2, 3, 4].map(|seed| numbers([48, 48], seed, &device).require_grad());
+            let options = AttentionOptions { heads: 3, scale: 0.01, bias: None, dropout: None, texts: None };
+            let y = if whole {
+                self_attention(x.clone(), weights.clone().map(|weight| (weight, None)), options)
+            } else {
+                let [query, key, value] = weights.clone().map(|weight| linear(x.clone(), weight, None));
+                attention(query, key, value, options)
+            };
+            let gradients = y.clone().sum().backward();
+            let of = |weight: &Tensor<2>| weight.grad(&gradients).unwrap().into_data();
+            (y.inner().into_data(), weights.each_ref().map(of), x.grad(&gradients).unwrap())
+        };
+        let [(y, weights, x), (expected_y, expected_weights, expected_x)] =
+            [true, false].map(|whole| precision.within(|| run(whole)));
+        assert_eq!(y, expected_y);
+        assert_eq!(weights, expected_weights);
+        // Three sums, in another order.
+        let furthest = (x - expected_x.clone()).abs().max() / expected_x.abs().max();
+        assert!(furthest.into_scalar::<f32>() < 1e-6);
     }
 }
 

@@ -120,6 +120,11 @@ impl<'a> LayerContext<'a> {
         Self { chosen, ..self }
     }
 
+    /// Whether the answers of all tokens are wanted.
+    pub(super) fn wants_all(&self) -> bool {
+        self.chosen.is_none()
+    }
+
     /// The tokens whose answers are wanted, of all.
     pub(crate) fn chosen(&self, x: Tensor<3>) -> Tensor<3> {
         match self.chosen {

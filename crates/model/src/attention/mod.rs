@@ -148,16 +148,7 @@ impl Attention {
         context: &LayerContext<'_>,
         rng: &mut Option<&mut DropoutRng>,
     ) -> Tensor<3> {
-        let key = self.key.forward(x.clone());
-        let value = self.value.forward(x.clone());
         let Some(distances) = context.distances else {
-            let (query, key) = match context.rotation {
-                Some(rotation) => {
-                    let query = rotation.rotate(self.query.forward(x), self.heads);
-                    (context.chosen(query), rotation.rotate(key, self.heads))
-                }
-                None => (self.query.forward(context.chosen(x)), key),
-            };
             let options = AttentionOptions {
                 heads: self.heads,
                 scale: self.scale,
@@ -165,11 +156,24 @@ impl Attention {
                 dropout: self.dropout.mask(rng),
                 texts: context.batch.packed().cloned(),
             };
-            return self.output.forward(fused::attention(query, key, value, options));
+            let answers = if context.rotation.is_none() && context.wants_all() {
+                fused::self_attention(x, [&self.query, &self.key, &self.value].map(Linear::as_map), options)
+            } else {
+                let (key, value) = (self.key.forward(x.clone()), self.value.forward(x.clone()));
+                let (query, key) = match context.rotation {
+                    Some(rotation) => {
+                        let query = rotation.rotate(self.query.forward(x), self.heads);
+                        (context.chosen(query), rotation.rotate(key, self.heads))
+                    }
+                    None => (self.query.forward(context.chosen(x)), key),
+                };
+                fused::attention(query, key, value, options)
+            };
+            return self.output.forward(answers);
         };
         // These compare all pairs of a rectangle.
-        let query = self.query.forward(x);
-        let [query, key, value] = [query, key, value].map(|x| context.batch.pad(x));
+        let [query, key, value] =
+            [&self.query, &self.key, &self.value].map(|map| context.batch.pad(map.forward(x.clone())));
         let [rows, length, hidden] = query.dims();
         let [query, key, value] = [query, key, value].map(|x| split_heads(x, self.heads));
         let scores = match (&self.transformer_xl, &self.disentangled) {
