@@ -96,11 +96,10 @@ fn block(values: &mut [f32], addend: Addend<'_>, [m, n, k]: [usize; 3], left: Ma
     let pairs = panels.pairs;
 
     // However the rows are shared out, an element is summed in the same order.
-    let fair = m.div_ceil(4 * rayon::current_num_threads());
-    let rows = fair.min(TASK / pairs).next_multiple_of(TILE);
-    values.par_chunks_mut(rows * n).enumerate().for_each(|(index, values)| {
+    let tasks = 4 * rayon::current_num_threads() * (m * pairs).div_ceil(TASK * 4 * rayon::current_num_threads());
+    shares(values, n, tasks).into_par_iter().for_each(|(first, values)| {
         let mut memory = TILES.take();
-        let (left, rows) = (left.from(index * rows), values.len() / n);
+        let (left, rows) = (left.from(first), values.len() / n);
         let scratch = memory.pairs(rows.next_multiple_of(2 * TILE) * pairs);
         let in_rows = left.strides[1] == 1;
         // SAFETY: the instructions are available, as `product` asserts.
@@ -134,6 +133,22 @@ fn block(values: &mut [f32], addend: Addend<'_>, [m, n, k]: [usize; 3], left: Ma
         TILES.set(memory);
     });
     PANELS.set(memory);
+}
+
+/// Rows of `width`, shared out in whole tiles that differ in number by one at most: each share with the number of its first row.
+///
+/// Where a few larger shares leave a small one, whose thread then waits for the others, it is much of a short product's time.
+fn shares(mut values: &mut [f32], width: usize, count: usize) -> Vec<(usize, &mut [f32])> {
+    let rows = values.len() / width;
+    let tiles = rows.div_ceil(TILE);
+    let count = count.min(tiles);
+    let start = |share: usize| (share * tiles / count * TILE).min(rows);
+    (0..count)
+        .map(|share| {
+            let length = (start(share + 1) - start(share)) * width;
+            (start(share), values.split_off_mut(..length).unwrap_or_default())
+        })
+        .collect()
 }
 
 /// The right factor's panels, or those from one on.
@@ -239,6 +254,7 @@ fn lay_woven<const VECTORS: usize>(laid: &mut [u32], distance: usize, matrix: Ma
         }
     }
 }
+
 /// Rounds the rows of a panel, whose elements follow each other: pair after pair, the rows' pairs together.
 #[target_feature(enable = "avx512f,avx512bf16")]
 fn lay_turned(laid: &mut [u32], matrix: Matrix<'_>, [rows, k]: [usize; 2]) {
