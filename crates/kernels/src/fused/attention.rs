@@ -63,11 +63,11 @@ pub type LinearMap = (Tensor<2>, Option<Tensor<1>>);
 /// - `x`: `[rows, length, inputs]`, or, packed, `[1, tokens, inputs]`
 /// - output: the same, but `heads * size` wide
 pub fn self_attention(x: Tensor<3>, maps: [LinearMap; 3], options: AttentionOptions) -> Tensor<3> {
+    let x = halved(x);
+    let maps = maps.map(|(weight, bias)| (halved(weight), bias.map(halved)));
     #[cfg(feature = "flex")]
     {
         use super::operation::fits;
-        let x = halved(x.clone());
-        let maps = maps.clone().map(|(weight, bias)| (halved(weight), bias.map(halved)));
         let [rows, length, _] = x.dims();
         let texts = options.texts.clone().unwrap_or_else(|| Texts::new(std::iter::repeat_n(length, rows)));
         let all = fits(&x) && maps.iter().all(|(weight, bias)| fits(weight) && bias.as_ref().is_none_or(fits));
