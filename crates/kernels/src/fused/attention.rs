@@ -70,7 +70,10 @@ pub fn self_attention(x: Tensor<3>, maps: [LinearMap; 3], options: AttentionOpti
         use super::operation::fits;
         let [rows, length, _] = x.dims();
         let texts = options.texts.clone().unwrap_or_else(|| Texts::new(std::iter::repeat_n(length, rows)));
-        let all = fits(&x) && maps.iter().all(|(weight, bias)| fits(weight) && bias.as_ref().is_none_or(fits));
+        let fit = |(weight, bias): &LinearMap| fits(weight) && bias.as_ref().is_none_or(fits);
+        // All have a bias, or none has.
+        let alike = maps.iter().all(|(_, bias)| bias.is_some() == maps[0].1.is_some());
+        let all = fits(&x) && maps.iter().all(fit) && alike;
         if let (true, Some(bias)) = (all, flex::constant(options.bias.as_ref(), texts.longest())) {
             return flex::self_attention(x, maps, texts, bias, &options);
         }
@@ -120,6 +123,7 @@ mod flex {
 
     use super::{AttentionOptions, LinearMap};
     use crate::attention;
+    use crate::fused::linear::flex::{input_gradient, weight_gradient};
     use crate::fused::operation::{self, Fused, in_order, output, run, slice, tensor};
     use crate::fused::softmax::{as_bias, rows_in_order};
     use crate::{Arch, Mask, Precision, Texts, linear};
@@ -262,28 +266,18 @@ mod flex {
             let gradients = self.attention.backward(saved, gradient, [true; 3]);
             let parts: Vec<&[f32]> = gradients.iter().flatten().map(slice).collect();
             let (x, of) = (&inputs[0], |input: usize| wanted.get(input).is_some_and(|&wanted| wanted));
-            let size = |place: usize| inputs[place].shape().dims::<2>();
-            let input = || {
-                output(slice(x).len(), |dx| {
-                    for (place, dy) in MAPS.into_iter().zip(&parts) {
-                        let weight = slice(&inputs[place]);
-                        linear::backward_input(self.precision, dy, weight, size(place), place != MAPS[0], dx);
-                    }
-                })
-                .0
+            let maps = || MAPS.into_iter().zip(parts.iter().copied());
+            let input = || input_gradient(self.precision, x, maps().map(|(place, dy)| (&inputs[place], dy)));
+            let weight = |(place, dy): (usize, &[f32])| {
+                of(place).then(|| weight_gradient(self.precision, x, &inputs[place], dy))
             };
-            let weight = |(place, dy): (usize, &&[f32])| {
-                let write = |dw: &mut [f32]| linear::backward_weight(self.precision, slice(x), dy, size(place), dw);
-                of(place).then(|| output(slice(&inputs[place]).len(), write).0)
-            };
-            let bias = |(place, dy): (usize, &&[f32])| {
-                of(place + MAPS.len()).then(|| linear::backward_bias(Arch::new(), dy, size(place)[1]))
+            let bias = |(place, dy): (usize, &[f32])| {
+                let [_, outputs] = inputs[place].shape().dims();
+                of(place + MAPS.len()).then(|| linear::backward_bias(Arch::new(), dy, outputs))
             };
             // One beside the other, so that no thread waits for the last part of the first.
-            let (input, maps): (_, Vec<_>) = rayon::join(
-                || of(0).then(input),
-                || MAPS.into_iter().zip(&parts).map(weight).chain(MAPS.into_iter().zip(&parts).map(bias)).collect(),
-            );
+            let (input, maps): (_, Vec<_>) =
+                rayon::join(|| of(0).then(input), || maps().map(weight).chain(maps().map(bias)).collect());
             let mut found = std::iter::once(input).chain(maps).zip(&inputs);
             std::array::from_fn(|_| {
                 let (values, input) = found.next()?;

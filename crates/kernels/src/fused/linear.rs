@@ -24,7 +24,7 @@ pub fn linear(x: Tensor<3>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tenso
 }
 
 #[cfg(feature = "flex")]
-mod flex {
+pub(super) mod flex {
     use burn::backend::TensorMetadata;
     use burn::backend::flex::FlexTensor;
     use burn::tensor::Tensor;
@@ -60,20 +60,14 @@ mod flex {
         fn backward(&self, inputs: Self::Saved, gradient: FlexTensor, wanted: [bool; N]) -> [Option<FlexTensor>; N] {
             let gradient = in_order(gradient);
             let (x, weight) = (&inputs[0], &inputs[1]);
-            let (sizes, dy) = (weight.shape().dims(), slice(&gradient));
+            let (sizes, dy) = (weight.shape().dims::<2>(), slice(&gradient));
             let of = |input: usize| wanted.get(input).is_some_and(|&wanted| wanted);
             // One beside the other, so that no thread waits for the last part of the first.
             let (dx, (dw, db)) = rayon::join(
+                || of(0).then(|| input_gradient(self.0, x, [(weight, dy)])),
                 || {
-                    of(0).then(|| {
-                        output(slice(x).len(), |dx| linear::backward_input(self.0, dy, slice(weight), sizes, false, dx))
-                            .0
-                    })
-                },
-                || {
-                    let dw =
-                        || output(slice(weight).len(), |dw| linear::backward_weight(self.0, slice(x), dy, sizes, dw)).0;
-                    (of(1).then(dw), of(2).then(|| linear::backward_bias(Arch::new(), dy, sizes[1])))
+                    let dw = of(1).then(|| weight_gradient(self.0, x, weight, dy));
+                    (dw, of(2).then(|| linear::backward_bias(Arch::new(), dy, sizes[1])))
                 },
             );
             let mut found = [dx, dw, db].into_iter();
@@ -83,5 +77,30 @@ mod flex {
                 Some(tensor(values?, input?.shape()))
             })
         }
+    }
+
+    /// The gradient of `x`, which several maps may have: their weights, and the gradients of their outputs.
+    pub(in crate::fused) fn input_gradient<'a>(
+        precision: Precision,
+        x: &FlexTensor,
+        maps: impl IntoIterator<Item = (&'a FlexTensor, &'a [f32])>,
+    ) -> Vec<f32> {
+        let write = |dx: &mut [f32]| {
+            for (index, (weight, dy)) in maps.into_iter().enumerate() {
+                linear::backward_input(precision, dy, slice(weight), weight.shape().dims(), index > 0, dx);
+            }
+        };
+        output(slice(x).len(), write).0
+    }
+
+    /// The gradient of a map's weight.
+    pub(in crate::fused) fn weight_gradient(
+        precision: Precision,
+        x: &FlexTensor,
+        weight: &FlexTensor,
+        dy: &[f32],
+    ) -> Vec<f32> {
+        let write = |dw: &mut [f32]| linear::backward_weight(precision, slice(x), dy, weight.shape().dims(), dw);
+        output(slice(weight).len(), write).0
     }
 }

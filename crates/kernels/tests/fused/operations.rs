@@ -345,6 +345,18 @@ fn attention_of_three_maps_of_the_same_tensor() {
                 plain_attention_of_texts(&[wq, wk, wv].map(|weight| x.clone().matmul(weight)), &texts, &packed)
             },
         );
+        // One of them has a bias.
+        let ([wq, wk, wv], [bq, ..]) = (weights(&device), biases(&device));
+        check(
+            [x.clone(), wq, wk, wv, bq],
+            |[x, wq, wk, wv, bq]| {
+                let query = (matrix(wq), Some(bq.flatten::<1>(0, 2)));
+                self_attention(x, [query, (matrix(wk), None), (matrix(wv), None)], options())
+            },
+            |[x, wq, wk, wv, bq]| {
+                plain_attention([x.clone().matmul(wq) + bq, x.clone().matmul(wk), x.matmul(wv)], options())
+            },
+        );
         // Of maps that stand still, only `x` has a gradient.
         let fixed = weights(&device);
         check(
