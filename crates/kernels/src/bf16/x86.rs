@@ -96,8 +96,8 @@ fn block(values: &mut [f32], addend: Addend<'_>, [m, n, k]: [usize; 3], left: Ma
     let pairs = panels.pairs;
 
     // However the rows are shared out, an element is summed in the same order.
-    let tasks = 4 * rayon::current_num_threads() * (m * pairs).div_ceil(TASK * 4 * rayon::current_num_threads());
-    shares(values, n, tasks).into_par_iter().for_each(|(first, values)| {
+    let fair = 4 * rayon::current_num_threads();
+    shares(values, n, fair * (m * pairs).div_ceil(TASK * fair)).into_par_iter().for_each(|(first, values)| {
         let mut memory = TILES.take();
         let (left, rows) = (left.from(first), values.len() / n);
         let scratch = memory.pairs(rows.next_multiple_of(2 * TILE) * pairs);

@@ -23,6 +23,15 @@ pub struct AttentionOptions {
     pub texts: Option<Texts>,
 }
 
+#[cfg(feature = "flex")]
+impl AttentionOptions {
+    /// The texts of `x`, `[rows, length, …]`: those that are packed in it, or its rows.
+    fn texts_of(&self, x: &Tensor<3>) -> Texts {
+        let [rows, length, _] = x.dims();
+        self.texts.clone().unwrap_or_else(|| Texts::new(std::iter::repeat_n(length, rows)))
+    }
+}
+
 /// `dropout(softmax(query * key^T * scale + bias)) * value`, for each head.
 ///
 /// On `flex` no matrix of scores is ever whole in memory. A bias that takes a gradient itself (learned relative positions)
@@ -42,8 +51,7 @@ pub fn attention(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>, options: At
     }
     #[cfg(feature = "flex")]
     if [&query, &key, &value].into_iter().all(super::operation::fits) {
-        let [rows, length, _] = query.dims();
-        let texts = options.texts.clone().unwrap_or_else(|| Texts::new(std::iter::repeat_n(length, rows)));
+        let texts = options.texts_of(&query);
         if let Some(bias) = flex::constant(options.bias.as_ref(), texts.longest()) {
             return flex::attention([query, key, value], texts, bias, &options);
         }
@@ -68,14 +76,14 @@ pub fn self_attention(x: Tensor<3>, maps: [LinearMap; 3], options: AttentionOpti
     #[cfg(feature = "flex")]
     {
         use super::operation::fits;
-        let [rows, length, _] = x.dims();
-        let texts = options.texts.clone().unwrap_or_else(|| Texts::new(std::iter::repeat_n(length, rows)));
         let fit = |(weight, bias): &LinearMap| fits(weight) && bias.as_ref().is_none_or(fits);
         // All have a bias, or none has.
         let alike = maps.iter().all(|(_, bias)| bias.is_some() == maps[0].1.is_some());
-        let all = fits(&x) && maps.iter().all(fit) && alike;
-        if let (true, Some(bias)) = (all, flex::constant(options.bias.as_ref(), texts.longest())) {
-            return flex::self_attention(x, maps, texts, bias, &options);
+        if alike && fits(&x) && maps.iter().all(fit) {
+            let texts = options.texts_of(&x);
+            if let Some(bias) = flex::constant(options.bias.as_ref(), texts.longest()) {
+                return flex::self_attention(x, maps, texts, bias, &options);
+            }
         }
     }
     let [query, key, value] = maps.map(|(weight, bias)| linear(x.clone(), weight, bias));
