@@ -4,6 +4,14 @@ use burn::tensor::Device;
 
 use crate::ModelError;
 
+/// The names of the CPU devices that this build has.
+pub const CPU_DEVICES: &[&str] = match (cfg!(feature = "flex"), cfg!(feature = "ndarray")) {
+    (true, true) => &["flex", "ndarray"],
+    (true, false) => &["flex"],
+    (false, true) => &["ndarray"],
+    (false, false) => &[],
+};
+
 /// The device of a name: `flex` and `ndarray` (CPU), `cuda` or `cuda:1` (NVIDIA).
 ///
 /// # Errors

@@ -45,7 +45,7 @@ pub use checkpoint::{
 pub use classifier::{Classifier, StartFrom, StartHead};
 pub use config::{HubConfig, ModelConfig, ProblemType};
 pub use convolution::{Convolution, ConvolutionConfig};
-pub use device::{device, keep_freed_memory};
+pub use device::{CPU_DEVICES, device, keep_freed_memory};
 pub use dropout::{Dropout, DropoutRng};
 pub use embeddings::{Embeddings, EmbeddingsConfig, EmbeddingsNorm, PositionsConfig, ProjectionConfig};
 pub use encoder::{DistanceTable, Encoder, EncoderConfig};

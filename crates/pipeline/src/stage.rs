@@ -139,6 +139,11 @@ impl StageIo {
     pub fn log(&self, message: impl AsRef<str>) {
         crate::progress::log(&format!("{:>8} {}", self.request.slot, message.as_ref()));
     }
+
+    /// Prints a warning on stderr: something that the user should look at, although the stage goes on.
+    pub fn warn(&self, message: impl AsRef<str>) {
+        self.log(format!("warning: {}", message.as_ref()));
+    }
 }
 
 /// Reads a JSON file.

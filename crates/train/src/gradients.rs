@@ -130,7 +130,7 @@ impl Gradients {
 
 /// Whether a device's tensors lie in this process's memory.
 pub(crate) fn on_host(device: &Device) -> bool {
-    ["flex", "ndarray"].iter().any(|name| firebrand_model::device(name).is_ok_and(|host| host == *device))
+    firebrand_model::CPU_DEVICES.iter().any(|name| firebrand_model::device(name).is_ok_and(|host| host == *device))
 }
 
 /// Collects gradients and measures them.

@@ -24,7 +24,7 @@ fn label_weights() -> Option<Vec<f32>> {
 
 #[track_caller]
 fn check(objective: &Objective, labels: &[&[u32]; 4], weights: &[f32], expected: f64, gradient: [f64; 12]) {
-    for name in ["flex", "ndarray"] {
+    for name in firebrand_model::CPU_DEVICES {
         let device = device(name).unwrap().autodiff();
         let problem = match labels[1].len() > 1 {
             true => ProblemType::MultiLabelClassification,

@@ -110,7 +110,9 @@ mod tests {
         let on = |precision: TrainingPrecision, name| precision.on(name, &device(name).unwrap());
         let fast = if bf16::is_fast() { TrainingPrecision::Bf16 } else { TrainingPrecision::Fp32 };
         assert_eq!(on(TrainingPrecision::Auto, "flex"), fast);
-        assert_eq!(on(TrainingPrecision::Auto, "ndarray"), TrainingPrecision::Fp32);
+        if cfg!(feature = "ndarray") {
+            assert_eq!(on(TrainingPrecision::Auto, "ndarray"), TrainingPrecision::Fp32);
+        }
         for precision in [TrainingPrecision::Fp32, TrainingPrecision::Bf16] {
             assert_eq!(on(precision, "flex"), precision);
         }

@@ -26,15 +26,17 @@ fn the_number_of_threads_changes_no_byte() {
     // Large enough that matrix products and fused operations are shared among threads.
     world.write("train", &rows(256, 1));
     let base = Config { deterministic: true, batch_size: 64, sort_window: 0, epochs: 1, ..config() };
-    let options = [
+    let mut options = vec![
         ("flex", base.clone()),
         ("bf16", Config { precision: TrainingPrecision::Bf16, ..base.clone() }),
         (
             "options",
             Config { sampling: Sampling::Balanced, r_drop: 0.5, focal_gamma: 1.0, ema_decay: 0.9, ..base.clone() },
         ),
-        ("ndarray", Config { device: "ndarray".to_owned(), ..base }),
     ];
+    if cfg!(feature = "ndarray") {
+        options.push(("ndarray", Config { device: "ndarray".to_owned(), ..base }));
+    }
     for (name, config) in &options {
         let run = |threads: usize, round: usize| {
             let name = format!("{name}-{threads}-{round}");

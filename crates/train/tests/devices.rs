@@ -87,7 +87,7 @@ fn assert_close(one: &(Vec<StepFigures>, Parameters), other: &(Vec<StepFigures>,
 fn several_devices_train_as_one_does() {
     let rows = rows(32, 3);
     let weights: Vec<f32> = (0..32).map(|row| 0.5 + (row % 5) as f32 / 2.0).collect();
-    for name in ["flex", "ndarray"] {
+    for name in firebrand_model::CPU_DEVICES {
         let one = steps(learner(name, 1, 0.0), &rows, &[]);
         for devices in [2, 3, 5] {
             let several = steps(learner(name, devices, 0.0), &rows, &[]);

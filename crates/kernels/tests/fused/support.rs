@@ -4,10 +4,22 @@ use burn::tensor::{Device, Tensor, TensorData, Tolerance};
 use firebrand_kernels::Mask;
 use firebrand_kernels::philox::philox4x32;
 
-/// Devices with gradients: `flex` with and without checkpointing, whose operations are fused, and `ndarray`, whose are not.
-#[expect(deprecated, reason = "ndarray stays a choice")]
-pub(crate) fn devices() -> [Device; 3] {
-    [Device::flex().autodiff(), Device::flex().autodiff().gradient_checkpointing(), Device::ndarray().autodiff()]
+/// Devices with gradients: `flex` with and without checkpointing, whose operations are fused, and, if this build has it,
+/// `ndarray`, whose operations are Burn's own.
+pub(crate) fn devices() -> Vec<Device> {
+    let flex = [Device::flex().autodiff(), Device::flex().autodiff().gradient_checkpointing()];
+    flex.into_iter().chain(ndarray()).collect()
+}
+
+#[cfg(feature = "ndarray")]
+#[expect(deprecated, reason = "kept as a choice for as long as Burn has it")]
+fn ndarray() -> Option<Device> {
+    Some(Device::ndarray().autodiff())
+}
+
+#[cfg(not(feature = "ndarray"))]
+fn ndarray() -> Option<Device> {
+    None
 }
 
 /// Numbers between -2 and 2, the same for the same seed.

@@ -8,7 +8,7 @@ use firebrand_model::{Classifier, Tokens, device};
 use serde_json::Value;
 
 /// Every CPU device that this project knows.
-pub(crate) const DEVICES: [&str; 2] = ["flex", "ndarray"];
+pub(crate) use firebrand_model::CPU_DEVICES as DEVICES;
 
 /// A model with what the reference says about it.
 pub(crate) struct Fixture {
