@@ -1,12 +1,12 @@
 //! The protocol between the runner and a stage's process.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, ErrorKind, Result, Slot, Stage, StageIo, progress};
+use crate::{Error, ErrorKind, Result, Slot, Stage, StageIo, progress, suggest};
 
 /// What the runner asks of a stage's process: the JSON document behind `EXE check FILE` and `EXE run FILE`.
 ///
@@ -38,6 +38,34 @@ pub struct Request {
 impl Request {
     /// The version of the protocol that this crate speaks.
     pub const PROTOCOL: u32 = 1;
+
+    /// A request whose directories all lie in `home`, in the layout of a run: the slot's inputs and its output under their
+    /// slots' names, the cache in `cache/`. Relative paths start from `home`.
+    ///
+    /// It is the starting point for running a stage without the runner, as tests do. Nothing is created; the configuration
+    /// is `null`, because [`Stage::run`] takes it as a value:
+    ///
+    /// ```
+    /// # use firebrand_pipeline::{Request, Slot, StageIo};
+    /// # let home = std::path::Path::new("/tmp/test");
+    /// let io = StageIo::new(Request { output: home.join("out"), ..Request::in_dir(home, Slot::Split) });
+    /// assert_eq!(io.output("train.parquet"), home.join("out/train.parquet"));
+    /// assert!(io.optional_input(Slot::Clean, "text.json").is_ok_and(|found| found.is_none()));
+    /// ```
+    pub fn in_dir(home: &Path, slot: Slot) -> Self {
+        Self {
+            protocol: Self::PROTOCOL,
+            slot,
+            run: "test".to_owned(),
+            config: serde_json::Value::Null,
+            origins: BTreeMap::new(),
+            inputs: slot.inputs().iter().map(|&input| (input, home.join(input.name()))).collect(),
+            output: home.join(slot.name()),
+            cache: home.join("cache"),
+            workspace: home.to_owned(),
+            resume: false,
+        }
+    }
 }
 
 /// The whole `main` of a stage in Rust.
@@ -106,9 +134,8 @@ fn not_understood(problem: &str, section: &str, origins: &BTreeMap<String, Strin
         None => (String::new(), unknown.as_str()),
     };
     let error = Error::config(format!("{place}there is no key `{section}.{key}`"));
-    let nearest = known.iter().max_by(|a, b| strsim::jaro(a, &unknown).total_cmp(&strsim::jaro(b, &unknown)));
-    match nearest.filter(|nearest| strsim::jaro(nearest, &unknown) > 0.7) {
-        Some(nearest) => error.hint(format!("did you mean `{nearest}`?")),
+    match suggest(&unknown, known.iter().map(String::as_str)) {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
         None => error.hint(format!("the keys there are: {}", known.join(", "))),
     }
 }
