@@ -209,7 +209,7 @@ impl Means<'_> {
         if source.sha256.is_empty() {
             let hashes: Vec<_> = records.iter().map(|record| format!("\"{}\"", record.sha256)).collect();
             let value = if let [one] = hashes.as_slice() { one.clone() } else { format!("[{}]", hashes.join(", ")) };
-            self.io.log(format!("warning: `{key}` is not pinned; to pin what was found, add: sha256 = {value}"));
+            self.io.warn(format!("`{key}` is not pinned; to pin what was found, add: sha256 = {value}"));
         }
     }
 }

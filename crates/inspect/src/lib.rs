@@ -16,7 +16,7 @@ use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
-use firebrand_pipeline::{Error, Result, progress, to_json};
+use firebrand_pipeline::{Error, Result, log, progress, to_json};
 
 pub use inspection::Inspection;
 pub use licence::Licence;
@@ -24,6 +24,7 @@ pub use tokenizer::{SpecialToken, Tokenizer};
 
 /// The whole `main` of the program.
 pub fn main() -> ExitCode {
+    log::init(None);
     match run(&cli::Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

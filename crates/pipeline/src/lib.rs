@@ -13,9 +13,12 @@
 
 pub mod config;
 mod error;
+mod escape;
 mod glob;
 pub mod hash;
+mod interrupt;
 mod json;
+pub mod log;
 mod process;
 pub mod progress;
 mod runner;
@@ -26,7 +29,9 @@ mod thousands;
 mod walk;
 
 pub use error::{Error, ErrorKind, Result, ResultExt};
+pub use escape::escape;
 pub use glob::Glob;
+pub use interrupt::on_interrupt;
 pub use json::{read_json, to_json, write_json};
 pub use process::{Request, main};
 pub use runner::RUNNER_PIPE;

@@ -134,11 +134,11 @@ impl StageIo {
 
     /// Logs a line for the user.
     pub fn log(&self, message: impl AsRef<str>) {
-        crate::progress::log(&format!("{:>8} {}", self.request.slot, message.as_ref()));
+        tracing::info!(stage = self.request.slot.name(), "{}", message.as_ref());
     }
 
     /// Logs a warning: something that the user should look at, although the stage goes on.
     pub fn warn(&self, message: impl AsRef<str>) {
-        self.log(format!("warning: {}", message.as_ref()));
+        tracing::warn!(stage = self.request.slot.name(), "{}", message.as_ref());
     }
 }
