@@ -1,16 +1,18 @@
 //! Globs over relative paths whose components are separated by `/`.
 
-use globset::{GlobBuilder, GlobMatcher};
+use glob::{MatchOptions, Pattern};
 
-/// A glob: `*` and `?` match within a path component, `**` matches any number of components, `{a,b}` either of the two.
-/// `?` stands for one byte, so for a letter of ASCII only.
+const OPTIONS: MatchOptions =
+    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
+
+/// A glob: `*` and `?` match within a path component, `**` matches any number of components.
 ///
 /// A glob without a slash matches file names in any directory. Names may hold brackets, so a path that is literally the
 /// glob matches too.
 #[derive(Debug, Clone)]
 pub struct Glob {
     text: String,
-    matcher: GlobMatcher,
+    pattern: Pattern,
 }
 
 impl Glob {
@@ -23,17 +25,15 @@ impl Glob {
         if trimmed.is_empty() {
             return Err(format!("= \"{text}\" names nothing"));
         }
-        let glob = GlobBuilder::new(trimmed)
-            .literal_separator(true)
-            .build()
-            .map_err(|error| format!("= \"{text}\" is not a valid glob: {}", error.kind()))?;
-        Ok(Self { text: trimmed.to_owned(), matcher: glob.compile_matcher() })
+        let pattern =
+            Pattern::new(trimmed).map_err(|error| format!("= \"{text}\" is not a valid glob: {}", error.msg))?;
+        Ok(Self { text: trimmed.to_owned(), pattern })
     }
 
     /// Whether the path matches.
     pub fn matches(&self, path: &str) -> bool {
         let subject = if self.text.contains('/') { path } else { path.rsplit('/').next().unwrap_or(path) };
-        self.is_literally(path) || self.matcher.is_match(subject)
+        self.is_literally(path) || self.pattern.matches_with(subject, OPTIONS)
     }
 
     /// Whether the path is, character by character, the text of the glob.
@@ -74,12 +74,11 @@ mod tests {
             ("./a/", "a", true),
             ("part-[0-9].zip", "x/part-3.zip", true),
             ("part-[!0-9].zip", "x/part-3.zip", false),
-            ("*.{csv,tsv}", "a.tsv", true),
             ("a[1].csv", "a[1].csv", true),
             ("a[1].csv", "a1.csv", true),
             ("?.txt", "a.txt", true),
             ("?.txt", "ab.txt", false),
-            ("*.txt", "é.txt", true),
+            ("?.txt", "é.txt", true),
         ] {
             assert_eq!(Glob::new(glob).unwrap().matches(path), expected, "{glob} {path}");
         }

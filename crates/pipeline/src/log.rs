@@ -5,15 +5,12 @@
 //! a warning `   train warning: …`. Lines go above progress bars, and what comes from outside cannot act on the terminal
 //! (see [`escape`]). Without [`init`], as in tests, nothing is printed.
 
-use std::fmt::{self, Debug, Write};
-use std::io;
+use std::fmt::{Debug, Write};
 
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
-use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
-use tracing_subscriber::registry::LookupSpan;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::{Slot, escape, progress};
 
@@ -26,62 +23,47 @@ pub const LEVEL: &str = "FIREBRAND_LOG";
 /// A subscriber that the process already has is kept.
 pub fn init(stage: Option<Slot>) {
     let wanted = std::env::var(LEVEL).unwrap_or_default();
-    let level = if wanted.is_empty() { Some(LevelFilter::INFO) } else { wanted.parse().ok() };
-    let subscriber = subscriber(stage, level.unwrap_or(LevelFilter::INFO), || AboveBars);
-    if tracing::subscriber::set_global_default(subscriber).is_ok() && level.is_none() {
+    let known = if wanted.is_empty() { Some(LevelFilter::INFO) } else { wanted.parse().ok() };
+    let logger = Logger { stage, level: known.unwrap_or(LevelFilter::INFO), print: progress::log };
+    if tracing::subscriber::set_global_default(logger).is_ok() && known.is_none() {
         tracing::warn!("{LEVEL} is `{wanted}`, which is none of off, error, warn, info, debug and trace");
     }
 }
 
-fn subscriber<W>(stage: Option<Slot>, level: LevelFilter, writer: W) -> impl Subscriber + Send + Sync
-where
-    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
-{
-    tracing_subscriber::fmt().with_max_level(level).event_format(Line { stage }).with_writer(writer).finish()
-}
-
-/// Writes each log line above the progress bars.
+/// Prints events as lines. Spans mean nothing to it.
 #[derive(Debug)]
-struct AboveBars;
-
-impl io::Write for AboveBars {
-    /// The subscriber writes whole lines.
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        progress::log(String::from_utf8_lossy(line).trim_end_matches('\n'));
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// How an event becomes a line.
-#[derive(Debug)]
-struct Line {
+struct Logger {
     stage: Option<Slot>,
+    level: LevelFilter,
+    print: fn(&str),
 }
 
-impl<S, N> FormatEvent<S, N> for Line
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut line: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+impl Subscriber for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= self.level
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.level)
+    }
+
+    fn event(&self, event: &Event<'_>) {
         let mut fields = Fields { stage: self.stage.map(|stage| stage.name().to_owned()), ..Fields::default() };
         event.record(&mut fields);
-        if let Some(stage) = &fields.stage {
-            write!(line, "{stage:>8} ")?;
-        }
-        line.write_str(match *event.metadata().level() {
-            Level::ERROR => "error: ",
-            Level::WARN => "warning: ",
-            Level::INFO => "",
-            Level::DEBUG => "debug: ",
-            Level::TRACE => "trace: ",
-        })?;
-        writeln!(line, "{}{}", escape(&fields.message), escape(&fields.others))
+        (self.print)(&fields.line(event.metadata().level()));
     }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
 }
 
 /// What an event says.
@@ -91,6 +73,20 @@ struct Fields {
     message: String,
     /// Fields of other crates' events: ` name=value`.
     others: String,
+}
+
+impl Fields {
+    fn line(&self, level: &Level) -> String {
+        let stage = self.stage.as_ref().map(|stage| format!("{stage:>8} ")).unwrap_or_default();
+        let level = match *level {
+            Level::ERROR => "error: ",
+            Level::WARN => "warning: ",
+            Level::INFO => "",
+            Level::DEBUG => "debug: ",
+            Level::TRACE => "trace: ",
+        };
+        format!("{stage}{level}{}{}", escape(&self.message), escape(&self.others))
+    }
 }
 
 impl Visit for Fields {
@@ -113,30 +109,27 @@ impl Visit for Fields {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::cell::RefCell;
+    use std::sync::Once;
 
     use super::*;
     use crate::{Request, StageIo};
 
-    #[derive(Clone, Default)]
-    struct Captured(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Captured {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
+    thread_local! {
+        static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
     }
 
-    fn logged(stage: Option<Slot>, level: LevelFilter, events: impl FnOnce()) -> String {
-        let captured = Captured::default();
-        let writer = captured.clone();
-        tracing::subscriber::with_default(subscriber(stage, level, move || writer.clone()), events);
-        String::from_utf8(captured.0.lock().unwrap().clone()).unwrap()
+    /// What this thread logs meanwhile, in a process that is the `train` stage.
+    fn logged(events: impl FnOnce()) -> Vec<String> {
+        static INSTALLED: Once = Once::new();
+        INSTALLED.call_once(|| {
+            let print = |line: &str| LINES.with_borrow_mut(|lines| lines.push(line.to_owned()));
+            let logger = Logger { stage: Some(Slot::Train), level: LevelFilter::DEBUG, print };
+            tracing::subscriber::set_global_default(logger).unwrap();
+        });
+        LINES.take();
+        events();
+        LINES.take()
     }
 
     fn io() -> StageIo {
@@ -144,49 +137,47 @@ mod tests {
     }
 
     #[test]
-    fn lines_name_their_stage_and_warnings_say_so() {
-        let lines = logged(Some(Slot::Train), LevelFilter::INFO, || {
+    fn lines_name_their_stage_and_level() {
+        let lines = logged(|| {
             io().log("10 rows");
             io().warn("1 row is empty");
             tracing::info!("on {} threads", 2);
             tracing::warn!(rows = 3, file = "a b", "cut");
-            tracing::debug!("not shown");
+            tracing::error!("broken");
+            tracing::debug!("detail");
+            tracing::trace!("more detail");
         });
         assert_eq!(
             lines,
-            "   clean 10 rows\n   clean warning: 1 row is empty\n   train on 2 threads\n   train warning: cut rows=3 \
-             file=\"a b\"\n"
+            [
+                "   clean 10 rows",
+                "   clean warning: 1 row is empty",
+                "   train on 2 threads",
+                "   train warning: cut rows=3 file=\"a b\"",
+                "   train error: broken",
+                "   train debug: detail",
+            ]
         );
-        assert_eq!(logged(None, LevelFilter::INFO, || tracing::info!("run")), "run\n");
-    }
-
-    #[test]
-    fn the_level_decides_what_is_shown() {
-        let events = || {
-            tracing::trace!("t");
-            tracing::debug!("d");
-            tracing::info!("i");
-            tracing::warn!("w");
-            tracing::error!("e");
-        };
-        assert_eq!(logged(None, LevelFilter::OFF, events), "");
-        assert_eq!(logged(None, LevelFilter::WARN, events), "warning: w\nerror: e\n");
-        assert_eq!(logged(None, LevelFilter::TRACE, events), "trace: t\ndebug: d\ni\nwarning: w\nerror: e\n");
+        let fields = Fields { message: "run".to_owned(), ..Fields::default() };
+        assert_eq!(fields.line(&Level::INFO), "run");
     }
 
     #[test]
     fn labels_cannot_act_on_the_terminal() {
         let label = "spam\u{1b}[2J\r\n   clean all is well\u{202e}";
-        let lines = logged(None, LevelFilter::INFO, || {
+        let lines = logged(|| {
             io().log(format!("label \"{label}\""));
             io().warn(label);
             tracing::info!(%label, "other");
         });
-        assert_eq!(lines.lines().count(), 3, "{lines:?}");
-        assert!(
-            lines.starts_with("   clean label \"spam\\u{1b}[2J\\r\\n   clean all is well\\u{202e}\"\n"),
-            "{lines:?}"
+        let escaped = r"spam\u{1b}[2J\r\n   clean all is well\u{202e}";
+        assert_eq!(
+            lines,
+            [
+                format!("   clean label \"{escaped}\""),
+                format!("   clean warning: {escaped}"),
+                format!("   train other label={escaped}"),
+            ]
         );
-        assert!(!lines.contains(['\u{1b}', '\r', '\u{202e}']), "{lines:?}");
     }
 }

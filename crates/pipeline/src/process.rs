@@ -33,7 +33,10 @@ pub struct Request {
     pub cache: PathBuf,
     /// The directory that relative paths in the configuration start from, absolute.
     pub workspace: PathBuf,
-    /// Whether `output` holds what an interrupted run with the same key left there.
+    /// Whether `output` holds what an interrupted run with the same inputs left there.
+    ///
+    /// Configuration and program may have changed since then: the stage compares what it needs, and starts anew where it
+    /// cannot go on.
     pub resume: bool,
 }
 

@@ -122,7 +122,7 @@ impl StageIo {
         &self.request.run
     }
 
-    /// Whether the output directory holds what an interrupted run with the same key left there.
+    /// Whether the output directory holds what an interrupted run with the same inputs left there; see [`Request::resume`].
     pub fn resuming(&self) -> bool {
         self.request.resume
     }
