@@ -45,7 +45,7 @@ pub use checkpoint::{
 pub use classifier::{Classifier, StartFrom, StartHead};
 pub use config::{HubConfig, ModelConfig, ProblemType};
 pub use convolution::{Convolution, ConvolutionConfig};
-pub use device::{CPU_DEVICES, device, keep_freed_memory};
+pub use device::{AllocatorSetting, CPU_DEVICES, device, keep_freed_memory};
 pub use dropout::{Dropout, DropoutRng};
 pub use embeddings::{Embeddings, EmbeddingsConfig, EmbeddingsNorm, PositionsConfig, ProjectionConfig};
 pub use encoder::{DistanceTable, Encoder, EncoderConfig};
@@ -60,3 +60,4 @@ pub use mlp::{Mlp, MlpConfig};
 pub use network::{Network, NetworkConfig};
 pub use norm::{LayerNorm, NormConfig};
 pub use quantize::Int8Matrix;
+pub use random::Initializer;

@@ -8,7 +8,7 @@ use burn::tensor::{Device, TensorData};
 use super::layout::Layout;
 use super::source::expected_parameters;
 use super::{ParameterSource, Rules, SafetensorsFile, named_parameters, write_safetensors};
-use crate::random::normal;
+use crate::random::Initializer;
 use crate::{ModelError, Network, NetworkConfig};
 
 /// What became of the tensors in the file and of the parameters in the network.
@@ -146,7 +146,8 @@ pub(crate) fn load_network(
     device: &Device,
 ) -> Result<(Network, LoadReport), ModelError> {
     let (places, report) = account(file, rules, config, new_head.as_ref(), device)?;
-    let mut source = HubSource { file, places, new_head, made: 0, device };
+    let initializer = new_head.as_ref().map(|new| Initializer::new(new.seed, Initializer::MODEL, new.deviation));
+    let mut source = HubSource { file, places, new_head, initializer, device };
     Ok((Network::new(&mut source, config)?, report))
 }
 
@@ -167,8 +168,8 @@ struct HubSource<'a> {
     file: &'a dyn TensorFile,
     places: Places,
     new_head: Option<NewHead>,
-    /// Parameters made anew so far: each has its own random sequence.
-    made: u32,
+    /// Initialises what the new head lacks.
+    initializer: Option<Initializer>,
     device: &'a Device,
 }
 
@@ -186,22 +187,14 @@ impl ParameterSource for HubSource<'_> {
             };
             return Ok(TensorData::new(values, shape.to_vec()));
         }
-        let Some(new) = &self.new_head else {
+        let Some(initializer) = &mut self.initializer else {
             // `load_network` refuses a file that lacks a parameter before it comes to this.
             return Err(ModelError::Tensors {
                 path: self.file.path().to_owned(),
                 problem: format!("`{path}` is missing"),
             });
         };
-        let length = shape.iter().product();
-        let values = if path.ends_with(".bias") {
-            vec![0.0; length]
-        } else if path.ends_with("norm.weight") {
-            vec![1.0; length]
-        } else {
-            self.made += 1;
-            normal(new.seed, self.made, length, new.deviation)
-        };
+        let values = initializer.values(path, shape.iter().product());
         Ok(TensorData::new(values, shape.to_vec()))
     }
 

@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
+use firebrand_model::Initializer;
 use firebrand_pipeline::{Error, Result};
 
-use crate::adapters::reinit::normal;
 use crate::optimiser::gradients::Gradient;
 use crate::parameters::{self, Change, Look};
 use crate::{AdamW, Gradients};
@@ -57,10 +57,10 @@ impl Lora {
             let problem = format!("has `{odd}`, but the weights of the model's layers are: {}", names.join(", "));
             return Err(Error::key("lora_targets", problem));
         }
-        let adapters = chosen.into_iter().zip(1..).map(|((path, base), stream)| {
+        let mut initializer = Initializer::new(seed, Initializer::ADAPTERS, (1.0 / rank as f64).sqrt());
+        let adapters = chosen.into_iter().map(|(path, base)| {
             let ([inputs, outputs], device) = (base.dims(), base.device());
-            // Streams of their own beside those of layers that begin anew.
-            let values = normal(seed, (1 << 32) + stream, inputs * rank, (1.0 / rank as f64).sqrt());
+            let values = initializer.values(&a_path(&path), inputs * rank);
             let a = Tensor::from_data(TensorData::new(values, [inputs, rank]), &device);
             let b = Tensor::zeros([rank, outputs], &device);
             (path, Adapter { base, a, b })
