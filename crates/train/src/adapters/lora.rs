@@ -6,7 +6,7 @@
 //! works as before. The gradients of `A` and `B` follow from the sum's: `s dW Bᵀ` and `s Aᵀ dW`. What is saved over training
 //! everything is the optimiser's memory and its pass over the weights, not the gradient of the sum.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
@@ -101,7 +101,9 @@ impl Lora {
         Gradients::measured(projected)
     }
 
-    /// Moves the updates, and everything else that has a gradient; sets the sums.
+    /// Updates the adapters and every other parameter that has a gradient, then writes the sums into the network.
+    ///
+    /// The weight of an adapter without a gradient is left as it is: it is frozen, and stays so.
     pub(crate) fn step<M: Module>(
         &mut self,
         optimizer: &mut AdamW,
@@ -109,15 +111,17 @@ impl Lora {
         mut gradients: Gradients,
         learning_rate: f64,
     ) -> M {
-        for (path, adapter) in &mut self.adapters {
-            for (path, part) in [(a_path(path), &mut adapter.a), (b_path(path), &mut adapter.b)] {
+        let mut moved = BTreeSet::new();
+        for (weight, adapter) in &mut self.adapters {
+            for (path, part) in [(a_path(weight), &mut adapter.a), (b_path(weight), &mut adapter.b)] {
                 let Some(gradient) = gradients.remove(&path) else { continue };
                 let shape = part.dims();
-                let moved = optimizer.update(&path, part.clone().flatten(0, 1), gradient, learning_rate);
-                *part = moved.reshape(shape);
+                let updated = optimizer.update(&path, part.clone().flatten(0, 1), gradient, learning_rate);
+                *part = updated.reshape(shape);
+                moved.insert(weight.clone());
             }
         }
-        parameters::map(optimizer.step(module, gradients, learning_rate), &mut Fill { lora: self })
+        parameters::map(optimizer.step(module, gradients, learning_rate), &mut Fill { lora: self, moved })
     }
 
     /// The sum at a path.
@@ -157,13 +161,16 @@ impl Look for Collect<'_> {
     }
 }
 
+/// Writes the sums of the adapters that moved into the network.
 struct Fill<'a> {
     lora: &'a Lora,
+    /// The paths of their weights.
+    moved: BTreeSet<String>,
 }
 
 impl Change for Fill<'_> {
     fn change<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(sum) = self.lora.sum(path) else { return param };
+        let Some(sum) = self.lora.sum(path).filter(|_| self.moved.contains(path)) else { return param };
         let (id, tensor, mapper) = param.consume();
         let sum = parameters::leaf(sum.reshape(tensor.dims()), tensor.gradient_checkpointing_strategy());
         Param::from_mapped_value(id, sum, mapper)
