@@ -41,9 +41,13 @@ impl Schedule {
         Self { shape: ScheduleShape::Linear, power: 1.0, peak, warmup_steps, total_steps }
     }
 
-    /// Steps of a climb that is a share of all steps, rounded up as the reference does.
+    /// Warm-up steps for a share of all steps, rounded up as transformers does.
+    ///
+    /// Unlike there, a share of less than one step is no warm-up, and the last step is never part of it: the first warm-up
+    /// step has a rate of zero, which in a run of one step would be all of it.
     pub fn warmup_of(ratio: f64, total_steps: u64) -> u64 {
-        (ratio * total_steps as f64).ceil() as u64
+        let steps = ratio * total_steps as f64;
+        if steps < 1.0 { 0 } else { (steps.ceil() as u64).min(total_steps - 1) }
     }
 
     /// The rate of a step, counted from 0.
@@ -135,7 +139,23 @@ mod tests {
     }
 
     #[test]
-    fn the_climbs_share_is_rounded_up() {
+    fn the_warmup_share_is_rounded_up() {
         assert_eq!([(0.1, 10), (0.1, 11), (0.0, 5)].map(|(ratio, steps)| Schedule::warmup_of(ratio, steps)), [1, 2, 0]);
+    }
+
+    /// Every ratio that the configuration takes, for every short run: some step reaches the peak, and the first step of a run
+    /// without room for warm-up is not wasted at a rate of zero.
+    #[test]
+    fn warmup_never_swallows_the_run() {
+        for total in 1..40 {
+            for ratio in [0.0, 0.06, 0.1, 0.5, 0.9, 0.999] {
+                let warmup = Schedule::warmup_of(ratio, total);
+                assert!(warmup < total, "{ratio} of {total}");
+                let schedule = Schedule::linear(1.0, warmup, total);
+                let rates: Vec<f64> = (0..total).map(|step| schedule.rate(step)).collect();
+                assert!(rates.contains(&1.0), "{ratio} of {total}: {rates:?}");
+            }
+        }
+        assert_eq!([1, 6, 9, 10].map(|total| Schedule::warmup_of(0.1, total)), [0, 0, 0, 1]);
     }
 }
