@@ -31,14 +31,14 @@ mod validation;
 use burn::tensor::Device;
 use firebrand_dataset::{LabelMap, read_tokens};
 use firebrand_kernels::within_pool;
-use firebrand_model::{Classifier, ProblemType, StartFrom, device};
+use firebrand_model::{Classifier, ProblemType, StartFrom, device, keep_freed_memory};
 use firebrand_pipeline::{Error, Result, ResultExt, Slot, Stage, StageIo};
 
 pub use adapters::ema::Ema;
 pub use adapters::freeze::Freeze;
 pub use adapters::lora::Lora;
 pub use adapters::reinit::Reinit;
-pub use checkpoint::state::EpochFigures;
+pub use checkpoint::state::{EpochFigures, ProgramChange};
 pub use config::precision::TrainingPrecision;
 pub use config::{Config, Pooling};
 pub use data::Rows;
@@ -54,9 +54,11 @@ pub use outcome::Outcome;
 pub use parameters::depth::LayerDecay;
 pub use rate_finder::{FindLearningRate, RangeTest};
 pub use report::anomaly::Anomaly;
+pub use report::finding::{Finding, FindingKind};
 pub use report::log::Line;
 pub use report::summary::Summary;
 pub use trainer::Trainer;
+pub use validation::Validation;
 pub use validation::metric::Metric;
 
 /// The stage.
@@ -73,6 +75,10 @@ impl Stage for Train {
 
     fn run(config: &Config, io: &StageIo) -> Result<()> {
         interrupt::install();
+        // Set at the start of the process; what was refused costs speed, not results.
+        for setting in keep_freed_memory().iter().filter(|setting| setting.held != Some(setting.wanted)) {
+            io.log(format!("memory: {setting}"));
+        }
         train(config, io, |_| interrupt::asked())
     }
 }
@@ -116,7 +122,6 @@ pub fn train(config: &Config, io: &StageIo, stop: impl Fn(u64) -> bool + Send) -
     train.check_fits(&classifier)?;
     validation.check_fits(&classifier)?;
 
-    let config = &rate_finder::chosen(config, io, &classifier, &train)?;
     let on_host = optimiser::gradients::on_host(&classifier.device());
     let trainer = Trainer::new(config, io, classifier, &train, &validation)?.stop_when(stop);
     // On one thread from the first step to the last, so that it finds the memory again that it set free.

@@ -1,10 +1,10 @@
 //! What training made, and where it is left.
 
 use firebrand_model::Classifier;
-use firebrand_pipeline::{Error, Result, ResultExt, StageIo};
+use firebrand_pipeline::{Result, ResultExt, StageIo};
 
 use crate::Summary;
-use crate::checkpoint::Checkpoints;
+use crate::checkpoint::{Checkpoints, remove_dir};
 
 /// What training made.
 #[derive(Debug)]
@@ -27,12 +27,7 @@ impl Outcome {
         let failed = || "cannot save the model".to_owned();
         self.classifier.save(&io.output("model")).or_other(failed)?;
         let directory = io.output("best");
-        match std::fs::remove_dir_all(&directory) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::io("remove", &directory, &error));
-            }
-            _ => {}
-        }
+        remove_dir(&directory)?;
         for &step in &self.best {
             let network = checkpoints.validated(step, &self.classifier)?;
             let classifier = self.classifier.clone().with_network(network);

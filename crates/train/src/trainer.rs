@@ -7,25 +7,30 @@ use firebrand_model::{Classifier, Network};
 use firebrand_pipeline::progress::Progress;
 use firebrand_pipeline::{Error, ErrorKind, Result, StageIo};
 
+use crate::checkpoint::fingerprint::Fingerprint;
 use crate::checkpoint::state::State;
-use crate::checkpoint::{Checkpoints, Snapshot};
+use crate::checkpoint::{Checkpoints, Snapshot, remove_dir};
 use crate::config::precision;
-use crate::config::setup::{freeze, learner, lora, micro_batch, sampler};
+use crate::config::setup::{freeze, frozen_at_random, learner, lora, micro_batch, sampler};
 use crate::dashboard::{self, Dashboard};
 use crate::data::epochs::Epochs;
 use crate::learner::feed::{Feed, Prepared, ahead};
+use crate::learner::memory::Failure;
 use crate::optimiser::gradients::on_host;
 use crate::outcome::Outcome;
 use crate::report::log::{Line, MetricsLog};
 use crate::report::speed::Speed;
+use crate::validation::batches::EvalBatches;
 use crate::validation::validate;
 use crate::{
-    Anomaly, Config, Ema, Freeze, Learner, MicroBatch, Rows, Sampler, Schedule, StepFigures, Summary, TrainingPrecision,
+    Anomaly, Config, Ema, Freeze, Learner, MicroBatch, Rows, Sampler, Schedule, StepFigures, Summary,
+    TrainingPrecision, Validation, rate_finder,
 };
 
 /// A training run over the rows of one stage.
 pub struct Trainer<'a> {
-    config: &'a Config,
+    /// With the learning rate that a search found, if it is to be used.
+    config: Config,
     io: &'a StageIo,
     train: &'a Rows,
     validation: &'a Rows,
@@ -39,6 +44,10 @@ pub struct Trainer<'a> {
     learner: Learner,
     feed_ahead: bool,
     ema: Option<Ema>,
+    eval_batches: EvalBatches,
+    /// A loss below this is never divergence: that of a model that favours no label.
+    loss_of_guessing: f64,
+    fingerprint: Fingerprint,
     state: State,
     /// While training runs, where it is wanted.
     dashboard: Option<Dashboard>,
@@ -51,20 +60,25 @@ impl<'a> Trainer<'a> {
     /// When the checkpoint cannot be used, the configuration does not fit model or rows, or the output directory cannot be
     /// written.
     pub fn new(
-        config: &'a Config,
+        config: &Config,
         io: &'a StageIo,
         classifier: Classifier,
         train: &'a Rows,
         validation: &'a Rows,
     ) -> Result<Self> {
         let (freeze, lora) = (freeze(config, &classifier)?, lora(config, &classifier)?);
+        if let Some(warning) = frozen_at_random(config, &classifier, &freeze) {
+            io.warn(warning);
+        }
         let sampler = sampler(config, &classifier, train)?;
         let epochs = Epochs::new(&sampler, config.epochs, config.accumulation_steps);
-        let schedule = config.schedule(epochs.steps())?;
 
         Anomaly::forget(io)?;
+        let fingerprint = Fingerprint::new(config, &classifier, train, validation)?;
         let checkpoints = Checkpoints::new(io.output("checkpoints"));
-        let found = if io.resuming() { checkpoints.latest(&classifier)? } else { None };
+        let found = checkpoints.resume(io, &fingerprint, &classifier)?;
+        let config = rate_finder::chosen(config, io, &classifier, train, found.is_some())?;
+        let schedule = config.schedule(epochs.steps())?;
         let (classifier, mut state, average, moments, lora) = match found {
             Some(found) => {
                 io.log(format!("going on after step {} of {}", found.state.step, schedule.total_steps));
@@ -85,12 +99,21 @@ impl<'a> Trainer<'a> {
         };
         state.precision = precision.on(&config.device, &classifier.device());
         io.log(precision::words(state.precision, &config.device, bf16::is_fast()));
-        let mut learner = learner(config, state.precision, classifier, train)?.with_lora(lora);
+        let mut learner = learner(&config, state.precision, classifier, train)?.with_lora(lora);
         learner.optimizer.moments = moments;
         learner.loss_scale = state.loss_scale.or(learner.loss_scale);
         learner.feed.set_halvings(state.halvings);
-        let events = config.tensorboard.then(|| io.output("tensorboard"));
+        let events = io.output("tensorboard");
+        if !config.tensorboard {
+            // Of an earlier attempt with another configuration.
+            remove_dir(&events)?;
+        }
+        let events = config.tensorboard.then_some(events);
+        let (classes, problem) = (learner.classifier.labels().len(), learner.classifier.config().problem);
         Ok(Self {
+            eval_batches: EvalBatches::new(&config, state.eval_halvings),
+            loss_of_guessing: learner.feed.objective.loss_of_guessing(train, classes, problem),
+            fingerprint,
             config,
             io,
             train,
@@ -132,8 +155,11 @@ impl<'a> Trainer<'a> {
     pub fn run(mut self) -> Result<Outcome> {
         let bar = self.io.progress("steps", self.schedule.total_steps);
         bar.start_from(self.state.step);
+        if self.state.step == 0 {
+            self.validate_start()?;
+        }
         let mut speed = Speed::start();
-        self.dashboard = dashboard::open(self.config, self.epochs.place(self.state.step).0);
+        self.dashboard = dashboard::open(&self.config, self.epochs.place(self.state.step).0);
         while !self.is_done() {
             self = self.epoch(&mut speed, &bar)?;
         }
@@ -184,11 +210,10 @@ impl<'a> Trainer<'a> {
             feed.prepare(step, &micro)
         };
         let figures;
-        (self.learner, figures) =
-            self.learner.take(step, prepared, again, rate).map_err(|error| match error.kind() {
-                ErrorKind::Other => anomaly(error.message().to_owned()).report(self.io),
-                _ => error,
-            })?;
+        (self.learner, figures) = self.learner.take(step, prepared, again, rate).map_err(|failure| match failure {
+            Failure::NotFinite(problem) => anomaly(problem).report(self.io),
+            Failure::Memory | Failure::Other(_) => failure.into(),
+        })?;
         self.state.add_step(figures, rows.len());
         self.state.loss_scale = self.learner.loss_scale;
         let halvings = self.learner.feed.halvings();
@@ -200,8 +225,8 @@ impl<'a> Trainer<'a> {
                 1u64 << halvings,
             ));
         }
-        let guess = (self.learner.classifier.labels().len() as f64).ln();
-        if let Some(problem) = self.state.watch.add(figures.loss, self.config.divergence_factor, guess) {
+        let (factor, guess) = (self.config.divergence_factor, self.loss_of_guessing);
+        if let Some(problem) = self.state.watch.add(figures.loss, factor, guess) {
             return Err(anomaly(problem).report(self.io));
         }
         if let Some(ema) = &mut self.ema {
@@ -256,6 +281,7 @@ impl<'a> Trainer<'a> {
         // The lines before the checkpoint, which a run that goes on from it does not write again.
         self.metrics.flush()?;
         self.checkpoints.write(&Snapshot {
+            fingerprint: &self.fingerprint,
             state: &self.state,
             network: &self.learner.classifier.network,
             optimizer: &self.learner.optimizer,
@@ -296,29 +322,50 @@ impl<'a> Trainer<'a> {
         }
     }
 
+    /// Validates the model that training starts from, to be compared with what comes of it.
+    fn validate_start(&mut self) -> Result<()> {
+        let classifier = self.learner.classifier.clone();
+        let validation = self.measure(&classifier)?;
+        if !validation.loss.is_finite() {
+            // The first step will fail, and name its rows.
+            return Ok(());
+        }
+        self.state.start = Some(validation);
+        self.metrics.write(&Line::of_validation(0, 0.0, &validation))?;
+        let (loss, shares) = (validation.loss, validation.words());
+        self.io.log(format!("before training: validation loss {loss:.4}, {shares}"));
+        Ok(())
+    }
+
+    /// The figures of a classifier over the validation split.
+    fn measure(&mut self, classifier: &Classifier) -> Result<Validation> {
+        let bar = self.io.progress("validation rows", self.validation.len() as u64);
+        let (rows, batches) = (self.validation, &mut self.eval_batches);
+        let precision = self.learner.precision;
+        let validation = precision.within(|| validate(classifier, rows, batches, &mut |rows| bar.inc(rows)))?;
+        bar.finish();
+        let halvings = self.eval_batches.halvings;
+        if halvings > self.state.eval_halvings {
+            self.state.eval_halvings = halvings;
+            let parts = 1_u64 << halvings;
+            self.io.log(format!(
+                "validation batches did not fit into the GPU's memory: they are 1/{parts} of their size now"
+            ));
+        }
+        Ok(validation)
+    }
+
     /// Validation, the log, a checkpoint.
     fn validate(&mut self, speed: &Speed) -> Result<()> {
         let classifier = self.judged();
-        let bar = self.io.progress("validation rows", self.validation.len() as u64);
-        let batch_size = self.config.eval_batch_size;
-        let validation = self
-            .learner
-            .precision
-            .within(|| validate(&classifier, self.validation, batch_size, &mut |rows| bar.inc(rows)))?;
-        bar.finish();
+        let validation = self.measure(&classifier)?.finite()?;
         if let Some(dashboard) = &mut self.dashboard {
             dashboard.validation(&validation);
         }
         let training_loss = self.state.since_validation.get().unwrap_or_default();
         let epochs = self.epochs_seen();
         let better = self.state.add_validation(validation, epochs, self.config.early_stopping_metric);
-        self.metrics.write(&Line {
-            validation_loss: Some(validation.loss),
-            validation_accuracy: Some(validation.accuracy),
-            validation_macro_f1: Some(validation.macro_f1),
-            validation_micro_f1: validation.micro_f1,
-            ..Line::at(self.state.step, epochs)
-        })?;
+        self.metrics.write(&Line::of_validation(self.state.step, epochs, &validation))?;
         self.io.log(format!(
             "epoch {}/{}: training loss {training_loss:.4}, validation loss {:.4}, {}{} ({:.0} samples/s, {} s)",
             (epochs * 100.0).round() / 100.0,
@@ -340,6 +387,7 @@ impl<'a> Trainer<'a> {
             let (patience, progress) = (config.early_stopping_patience, config.early_stopping_metric.progress());
             io.log(format!("stopped early: {patience} validations in a row without {progress}"));
         }
+        summary.findings.iter().for_each(|finding| io.warn(&finding.message));
         let classifier = match summary.best.filter(|_| config.restore_best) {
             Some(best) => {
                 io.log(format!("keeping the parameters of epoch {}", (best.epoch * 100.0).round() / 100.0));

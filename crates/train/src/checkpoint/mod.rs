@@ -11,7 +11,11 @@
 //!
 //! A checkpoint is written into `step-60.tmp`, flushed to the disk and renamed, so it is whole or not there. Only the newest
 //! is kept. Random numbers need no place in it: they are functions of seed and step.
+//!
+//! `state.json` also has the [`Fingerprint`] of the training that wrote it. Checkpoints of another training are neither resumed
+//! nor deleted: they are moved to `checkpoints.superseded`.
 
+pub(crate) mod fingerprint;
 pub(crate) mod state;
 
 use std::collections::{BTreeMap, HashMap};
@@ -22,10 +26,12 @@ use burn::tensor::{Device, Tensor, TensorData};
 use firebrand_model::{
     Classifier, ModelError, Network, ParameterSource, SafetensorsFile, named_parameters, write_safetensors,
 };
-use firebrand_pipeline::{Error, Result, ResultExt, read_json};
+use firebrand_pipeline::{Error, Result, ResultExt, StageIo, read_json};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::checkpoint::state::State;
+use crate::checkpoint::fingerprint::Fingerprint;
+use crate::checkpoint::state::{ProgramChange, State};
 use crate::optimiser::adamw::Moments;
 use crate::{AdamW, Lora};
 
@@ -38,6 +44,8 @@ pub(crate) struct Checkpoints {
 /// What a checkpoint holds.
 #[derive(Debug)]
 pub(crate) struct Checkpoint {
+    /// Hash of the program that wrote it.
+    executable: String,
     pub(crate) state: State,
     pub(crate) network: Network,
     pub(crate) moments: BTreeMap<String, Moments>,
@@ -50,6 +58,7 @@ pub(crate) struct Checkpoint {
 /// What is written into a checkpoint.
 #[derive(Debug)]
 pub(crate) struct Snapshot<'a> {
+    pub(crate) fingerprint: &'a Fingerprint,
     pub(crate) state: &'a State,
     pub(crate) network: &'a Network,
     pub(crate) optimizer: &'a AdamW,
@@ -67,6 +76,7 @@ pub(crate) struct Snapshot<'a> {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StateFile {
+    fingerprint: Fingerprint,
     state: State,
     /// The steps of the validations whose parameters lie beside the checkpoint's directory.
     kept: Vec<u64>,
@@ -86,7 +96,7 @@ impl Checkpoints {
 
     /// Writes a checkpoint, and then removes what it replaces.
     pub(crate) fn write(&self, snapshot: &Snapshot<'_>) -> Result<()> {
-        let Snapshot { state, network, optimizer, average, lora, kept, validated, last } = *snapshot;
+        let Snapshot { fingerprint, state, network, optimizer, average, lora, kept, validated, last } = *snapshot;
         let name = format!("step-{}", state.step);
         let temporary = self.directory.join(format!("{name}.tmp"));
         remove_dir(&temporary)?;
@@ -120,6 +130,7 @@ impl Checkpoints {
             write_tensors(&temporary.join("moments.safetensors"), &moments)?;
         }
         let file = StateFile {
+            fingerprint: fingerprint.clone(),
             state: state.clone(),
             kept: kept.to_vec(),
             average: average.is_some(),
@@ -138,22 +149,62 @@ impl Checkpoints {
         self.prune(&name, kept)
     }
 
-    /// The newest checkpoint, if there is one.
+    /// The newest checkpoint, if there is one and it belongs to this training. If it belongs to another, all checkpoints are set
+    /// aside, and the log says why.
     ///
     /// # Errors
-    /// When it cannot be read, or does not fit the classifier.
-    pub(crate) fn latest(&self, classifier: &Classifier) -> Result<Option<Checkpoint>> {
+    /// When the checkpoint is damaged, or cannot be set aside.
+    pub(crate) fn resume(
+        &self,
+        io: &StageIo,
+        fingerprint: &Fingerprint,
+        classifier: &Classifier,
+    ) -> Result<Option<Checkpoint>> {
         let names = names(&self.directory)?;
-        let newest =
-            names.iter().filter_map(|name| Some((name.strip_prefix("step-")?.parse::<u64>().ok()?, name))).max();
-        let Some((_, name)) = newest else { return Ok(None) };
-        let directory = self.directory.join(name);
-        self.read(&directory, classifier).map(Some).map_err(|error| {
+        let newest = names.iter().filter_map(|name| name.strip_prefix("step-")?.parse::<u64>().ok()).max();
+        let Some(step) = newest else { return Ok(None) };
+        let directory = self.directory.join(format!("step-{step}"));
+        let damaged = |error: Error| {
             error.context(format!("cannot go on from the checkpoint {}", directory.display())).hint(format!(
                 "remove {} and run the same command: training then starts from the beginning",
                 self.directory.display()
             ))
-        })
+        };
+        let reasons = if io.resuming() {
+            mismatches(&directory, fingerprint).map_err(damaged)?
+        } else {
+            vec!["this run is to start from the beginning".to_owned()]
+        };
+        if !reasons.is_empty() {
+            let kept = self.set_aside()?;
+            io.log(format!(
+                "starting from the beginning: the checkpoint of step {step} cannot be resumed ({}); it is kept in {}",
+                reasons.join("; "),
+                kept.display()
+            ));
+            return Ok(None);
+        }
+        let mut found = self.read(&directory, classifier).map_err(damaged)?;
+        if found.executable != fingerprint.executable {
+            io.log(format!("another build of this program wrote the checkpoint of step {step}: resuming all the same"));
+            found.state.program_changes.push(ProgramChange {
+                step,
+                before: std::mem::take(&mut found.executable),
+                after: fingerprint.executable.clone(),
+            });
+        }
+        Ok(Some(found))
+    }
+
+    /// Moves all checkpoints out of the way, to the first name that is free.
+    fn set_aside(&self) -> Result<PathBuf> {
+        let free = (1_u32..).map(|number| match number {
+            1 => self.directory.with_extension("superseded"),
+            _ => self.directory.with_extension(format!("superseded-{number}")),
+        });
+        let to = free.into_iter().find(|path| !path.exists()).unwrap_or_default();
+        fs::rename(&self.directory, &to).map_err(|error| Error::io("rename", &self.directory, &error))?;
+        Ok(to)
     }
 
     fn read(&self, directory: &Path, classifier: &Classifier) -> Result<Checkpoint> {
@@ -167,7 +218,8 @@ impl Checkpoints {
         let average = file.average.then(|| read_values(&directory.join("average.safetensors"))).transpose()?;
         let lora = file.lora.then(|| read_values(&directory.join("lora.safetensors"))).transpose()?.unwrap_or_default();
         let moments = read_moments(&directory.join("moments.safetensors"), file.gradient_steps, &classifier.device())?;
-        Ok(Checkpoint { state: file.state, network, moments, average, lora })
+        let executable = file.fingerprint.executable;
+        Ok(Checkpoint { executable, state: file.state, network, moments, average, lora })
     }
 
     /// The parameters that were validated after a step and kept.
@@ -198,6 +250,16 @@ impl Checkpoints {
     }
 }
 
+/// Why a checkpoint does not belong to this training; empty if it does.
+fn mismatches(directory: &Path, fingerprint: &Fingerprint) -> Result<Vec<String>> {
+    let path = directory.join("state.json");
+    // Another format may have other fields.
+    if let Some(reason) = Fingerprint::other_format(&read_json::<Value>(&path)?) {
+        return Ok(vec![reason]);
+    }
+    fingerprint.mismatches(&read_json::<StateFile>(&path)?.fingerprint)
+}
+
 /// The names in a directory, sorted; none when there is no such directory.
 fn names(directory: &Path) -> Result<Vec<String>> {
     let failed = |error: std::io::Error| Error::io("list", directory, &error);
@@ -214,7 +276,8 @@ fn names(directory: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn remove_dir(path: &Path) -> Result<()> {
+/// Removes a directory that may be there.
+pub(crate) fn remove_dir(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path, &error)),
         _ => Ok(()),

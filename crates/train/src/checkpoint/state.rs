@@ -31,11 +31,31 @@ pub(crate) struct State {
     /// Steps without an update, because their scaled gradients were not finite.
     #[serde(default)]
     pub(crate) skipped_steps: u64,
-    /// How often batches are cut in two, for want of memory.
+    /// How many times training batches were halved for lack of memory.
     #[serde(default)]
     pub(crate) halvings: u32,
+    /// The same of validation batches.
+    #[serde(default)]
+    pub(crate) eval_halvings: u32,
+    /// The validation before the first step.
+    pub(crate) start: Option<Validation>,
+    /// Where another build of the program took over.
+    #[serde(default)]
+    pub(crate) program_changes: Vec<ProgramChange>,
     /// Losses, to tell a breakdown from noise.
     pub(crate) watch: LossWatch,
+}
+
+/// A run that was stopped and then resumed by another build of the program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProgramChange {
+    /// Steps done by then.
+    pub step: u64,
+    /// Hash of the program that took them.
+    pub before: String,
+    /// Hash of the program that resumed.
+    pub after: String,
 }
 
 /// A running mean, weighted by rows.
@@ -65,6 +85,18 @@ pub struct EpochFigures {
     /// F1 of all decisions about a label of a row together; where rows may have several labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_micro_f1: Option<f64>,
+}
+
+impl EpochFigures {
+    /// The figures over the validation split alone.
+    pub(crate) fn validation(&self) -> Validation {
+        Validation {
+            loss: self.validation_loss,
+            accuracy: self.validation_accuracy,
+            macro_f1: self.validation_macro_f1,
+            micro_f1: self.validation_micro_f1,
+        }
+    }
 }
 
 impl Mean {
@@ -106,7 +138,8 @@ impl State {
             validation_micro_f1: validation.micro_f1,
         };
         // Written so that the earlier of two equal ones stays the best.
-        let better = self.best().is_none_or(|best| metric.score(&figures) > metric.score(best));
+        let better =
+            self.best().is_none_or(|best| metric.score(&figures.validation()) > metric.score(&best.validation()));
         self.validations.push(figures);
         if better {
             self.best = Some(self.validations.len() - 1);
@@ -117,6 +150,11 @@ impl State {
         better
     }
 
+    /// The validation of the parameters that are kept: the best, or the last.
+    pub(crate) fn kept(&self, best: bool) -> Option<&EpochFigures> {
+        if best { self.best() } else { self.validations.last() }
+    }
+
     /// The best validation.
     pub(crate) fn best(&self) -> Option<&EpochFigures> {
         self.validations.get(self.best?)
@@ -125,7 +163,7 @@ impl State {
     /// The steps of the best `count` validations, the best first; the earlier of equal ones.
     pub(crate) fn best_steps(&self, count: usize, metric: Metric) -> Vec<u64> {
         let mut ranked: Vec<&EpochFigures> = self.validations.iter().collect();
-        ranked.sort_by(|one, other| metric.score(other).total_cmp(&metric.score(one)));
+        ranked.sort_by(|one, other| metric.score(&other.validation()).total_cmp(&metric.score(&one.validation())));
         ranked.iter().take(count).map(|figures| figures.step).collect()
     }
 

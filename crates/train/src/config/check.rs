@@ -172,11 +172,8 @@ mod tests {
     #[test]
     fn values_that_cannot_work_are_refused_by_key() {
         type Change = fn(&mut Config);
-        let changes: [(&str, Change); 25] = [
+        let changes: [(&str, Change); 24] = [
             ("precision", |config| config.precision = TrainingPrecision::Fp16),
-            ("precision", |config| {
-                (config.device, config.precision) = ("ndarray".to_owned(), TrainingPrecision::Bf16);
-            }),
             ("lora_alpha", |config| config.lora_alpha = 0.0),
             ("lora_targets", |config| (config.lora_rank, config.lora_targets) = (4, Vec::new())),
             ("accumulation_steps", |config| config.accumulation_steps = 0),

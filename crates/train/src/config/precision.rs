@@ -119,6 +119,20 @@ mod tests {
     }
 
     #[test]
+    fn a_device_without_a_precision_is_refused_by_key() {
+        for (precision, device, fine) in [
+            (TrainingPrecision::Bf16, "ndarray", false),
+            (TrainingPrecision::Fp16, "flex", false),
+            (TrainingPrecision::Bf16, "flex", true),
+            (TrainingPrecision::Fp16, "cuda", true),
+        ] {
+            let found = precision.check(device);
+            assert_eq!(found.is_ok(), fine, "{precision:?} {device}");
+            assert!(found.err().is_none_or(|error| error.message().starts_with("`precision`")));
+        }
+    }
+
+    #[test]
     fn a_gpu_has_its_tensors_cast() {
         assert_eq!(TrainingPrecision::Bf16.of_kernels("flex"), Precision::Bf16);
         assert_eq!(TrainingPrecision::Bf16.of_kernels("cuda:1"), Precision::Cast(Half::Bf16));

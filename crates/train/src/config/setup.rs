@@ -1,6 +1,6 @@
 //! What training works with, as the configuration wants it.
 
-use firebrand_model::{Classifier, ProblemType};
+use firebrand_model::{Classifier, ProblemType, named_parameters};
 use firebrand_pipeline::{Error, Result};
 
 use crate::learner::devices;
@@ -31,6 +31,19 @@ pub(crate) fn learner(
 pub(crate) fn freeze(config: &Config, classifier: &Classifier) -> Result<Freeze> {
     let freeze = Freeze::new(&config.freeze, config.unfreeze_steps, classifier.network.encoder.layers.len())?;
     Ok(if config.lora_rank > 0 { freeze.with_lora(config.lora_targets.clone()) } else { freeze })
+}
+
+/// What to say when layers get random weights that are then frozen for good.
+pub(crate) fn frozen_at_random(config: &Config, classifier: &Classifier, freeze: &Freeze) -> Option<String> {
+    let layers = classifier.network.encoder.layers.len();
+    let first = layers.checked_sub(config.reinit_layers).filter(|&first| first < layers)?;
+    let paths = named_parameters(&classifier.network).into_iter().map(|(path, _)| path);
+    let reinitialised = (first..layers).map(|layer| format!("encoder.layers.{layer}.")).collect::<Vec<_>>();
+    let frozen = |path: &String| !freeze.moves(path, u64::MAX);
+    paths.filter(|path| reinitialised.iter().any(|layer| path.starts_with(layer))).find(frozen).map(|path| {
+        let by = if config.lora_rank > 0 { "lora_rank" } else { "freeze" };
+        format!("`train.reinit_layers` gives `{path}` random weights, and `train.{by}` keeps them as they are: they are never trained")
+    })
 }
 
 /// The low-rank updates, where they are wanted, of a classifier as it was pretrained.

@@ -74,6 +74,20 @@ impl Rows {
         self.rows.iter().map(|row| row.ids.len()).collect()
     }
 
+    /// A hash of everything in the rows that training reads.
+    pub(crate) fn hash(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for row in &self.rows {
+            hasher.update(&row.id.to_le_bytes());
+            for numbers in [&row.ids, &row.type_ids, &row.labels] {
+                hasher.update(&(numbers.len() as u64).to_le_bytes());
+                numbers.iter().for_each(|number| _ = hasher.update(&number.to_le_bytes()));
+            }
+            hasher.update(&row.weight.to_le_bytes());
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+
     /// Refuses rows that the model's tables do not reach.
     pub(crate) fn check_fits(&self, classifier: &Classifier) -> Result<()> {
         for row in &self.rows {

@@ -8,12 +8,14 @@ use std::fmt::Display;
 
 use firebrand_pipeline::Error;
 
-/// Why a step's passes came to nothing.
+/// Why a step, or a batch, came to nothing.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The device's memory did not hold them.
+    /// It does not fit into the device's memory.
     Memory,
-    /// Anything else.
+    /// The loss or a gradient is not a finite number: training broke down.
+    NotFinite(String),
+    /// Anything else, a failing device among it.
     Other(Error),
 }
 
@@ -36,8 +38,18 @@ impl From<Error> for Failure {
     }
 }
 
-/// The error of a step whose rows do not fit one by one.
-pub(crate) fn too_small() -> Error {
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Memory => out_of_memory(),
+            Failure::NotFinite(problem) => Self::other(problem),
+            Failure::Other(error) => error,
+        }
+    }
+}
+
+/// The error of a batch of one row that does not fit.
+fn out_of_memory() -> Error {
     Error::config("the memory of the GPU does not hold a batch of one row")
         .hint("lower `tokenize.max_length`, set `train.gradient_checkpointing = true` or `train.precision = \"bf16\"`")
         .hint("or take a smaller model, or see whether another program has the memory (`nvidia-smi`)")

@@ -8,10 +8,10 @@ mod pass;
 use burn::tensor::Device;
 use firebrand_kernels::{Precision, within_pool};
 use firebrand_model::{Classifier, DropoutRng, Tokens};
-use firebrand_pipeline::{Error, Result};
+use firebrand_pipeline::Result;
 
 use crate::learner::feed::{Feed, Prepared};
-use crate::learner::memory::{Failure, too_small};
+use crate::learner::memory::Failure;
 use crate::learner::pass::Passes;
 use crate::optimiser::gradients::on_host;
 use crate::{AdamW, Lora, LossScale, Objective};
@@ -118,6 +118,16 @@ impl Learner {
     /// When the rows cannot be batched, their labels are not such, or the loss or a gradient is not finite: the parameters are
     /// then lost, as one more update would have lost them.
     pub fn step_over(self, step: u64, batches: &[MicroBatch<'_>], learning_rate: f64) -> Result<(Self, StepFigures)> {
+        Ok(self.try_step_over(step, batches, learning_rate)?)
+    }
+
+    /// [`step_over`](Self::step_over) that tells a training that broke down from a device that failed.
+    pub(crate) fn try_step_over(
+        self,
+        step: u64,
+        batches: &[MicroBatch<'_>],
+        learning_rate: f64,
+    ) -> std::result::Result<(Self, StepFigures), Failure> {
         let prepared = self.feed.prepare(step, batches)?;
         self.take(step, prepared, |feed| feed.prepare(step, batches), learning_rate)
     }
@@ -133,7 +143,7 @@ impl Learner {
         prepared: Prepared,
         again: impl Fn(&Feed) -> Result<Prepared> + Send,
         learning_rate: f64,
-    ) -> Result<(Self, StepFigures)> {
+    ) -> std::result::Result<(Self, StepFigures), Failure> {
         if self.feed.devices.len() == 1 && on_host(&self.classifier.device()) {
             within_pool(|| self.take_here(step, prepared, again, learning_rate))
         } else {
@@ -147,7 +157,7 @@ impl Learner {
         mut prepared: Prepared,
         again: impl Fn(&Feed) -> Result<Prepared>,
         learning_rate: f64,
-    ) -> Result<(Self, StepFigures)> {
+    ) -> std::result::Result<(Self, StepFigures), Failure> {
         self.dropout.begin_step(step);
         // What was made ahead, before batches were cut.
         if prepared.halvings != self.feed.halvings() {
@@ -164,13 +174,12 @@ impl Learner {
             let largest = prepared.largest();
             match passes.all(&self.classifier.network, &self.feed, prepared) {
                 Ok(found) => break found,
-                Err(Failure::Other(error)) => return Err(error),
-                Err(Failure::Memory) if largest <= 1 => return Err(too_small()),
-                Err(Failure::Memory) => {
+                Err(Failure::Memory) if largest > 1 => {
                     self.feed.devices.iter().for_each(|device| device.clone().inner().memory_cleanup());
                     self.feed.set_halvings(self.feed.halvings() + 1);
                     prepared = again(&self.feed)?;
                 }
+                Err(failure) => return Err(failure),
             }
         };
         // Where a weight is moved by a low-rank update, its gradient becomes that of the update.
@@ -181,13 +190,13 @@ impl Learner {
         let gradients = if loss_scale == 1.0 { gradients } else { gradients.unscaled(loss_scale) };
         let grad_norm = gradients.norm();
         if let Some(loss_scale) = &mut self.loss_scale {
-            loss_scale.add(grad_norm.is_finite())?;
+            loss_scale.add(grad_norm.is_finite()).map_err(Failure::NotFinite)?;
             if !grad_norm.is_finite() {
                 return Ok((self, StepFigures { loss, grad_norm, skipped: true }));
             }
         }
         if !grad_norm.is_finite() {
-            return Err(Error::other(format!("the norm of the gradients is {grad_norm}")));
+            return Err(Failure::NotFinite(format!("the norm of the gradients is {grad_norm}")));
         }
         let gradients = if self.max_grad_norm > 0.0 { gradients.clipped(self.max_grad_norm) } else { gradients };
         let (optimizer, lora) = (&mut self.optimizer, &mut self.lora);

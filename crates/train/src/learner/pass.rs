@@ -94,7 +94,7 @@ impl Passes<'_> {
         let loss = if share == 1.0 { loss } else { loss.mul_scalar(share) };
         let found = loss.clone().try_into_data().map_err(Failure::of)?.iter::<f64>().sum::<f64>();
         if !found.is_finite() {
-            return Err(Error::other(format!("the loss is {found}")).into());
+            return Err(Failure::NotFinite(format!("the loss is {found}")));
         }
         let loss = if self.loss_scale == 1.0 { loss } else { loss.mul_scalar(self.loss_scale) };
         Ok((found, Gradients::of(network, loss.backward(), &rows)))

@@ -7,6 +7,8 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use firebrand_model::{ProblemType, binary_cross_entropy, cross_entropy};
 use firebrand_pipeline::{Error, Result};
 
+use crate::Rows;
+
 /// The loss that training makes small. The default is the plain mean cross-entropy, or the binary one where rows may have
 /// several labels. Validation always measures the plain one, so that runs can be compared.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -111,6 +113,35 @@ impl Objective {
             }
         };
         Ok(Targets { truth, masses, device: device.clone() })
+    }
+
+    /// The mean training loss of a model that favours no label, which is about where training with a new head starts: with one
+    /// label per row each has probability 1/n, with any number of labels each has one half.
+    pub(crate) fn loss_of_guessing(&self, rows: &Rows, classes: usize, problem: ProblemType) -> f64 {
+        let one = problem == ProblemType::SingleLabelClassification;
+        let weight_of = |label: usize| self.label_weights.as_ref().map_or(1.0, |weights| f64::from(weights[label]));
+        let mean_weight = (0..classes).map(weight_of).sum::<f64>() / classes as f64;
+        // Sums over rows of their weight in the mean, and of their loss for each nat of a single decision.
+        let (mut mass, mut nats) = (0.0, 0.0);
+        for row in 0..rows.len() {
+            let weight = f64::from(rows.weight(row));
+            let present: f64 = rows.labels(row).iter().map(|&label| weight_of(label as usize)).sum();
+            if one {
+                mass += weight * present;
+                nats += weight * (present * (1.0 - self.label_smoothing) + mean_weight * self.label_smoothing);
+            } else {
+                // A label's weight is that of its presence; absence weighs 1.
+                let present = (present - rows.labels(row).len() as f64) / classes as f64;
+                let smoothed =
+                    present * (1.0 - self.label_smoothing) + (mean_weight - 1.0) * self.label_smoothing / 2.0;
+                mass += weight;
+                nats += weight * (1.0 + smoothed);
+            }
+        }
+        let probability = if one { 1.0 / classes as f64 } else { 0.5 };
+        let focal = (1.0 - probability).powf(self.focal_gamma);
+        let mean = if mass > 0.0 { nats / mass } else { 1.0 };
+        -probability.ln() * focal * mean
     }
 
     /// The mean loss over a batch, `[1]`.

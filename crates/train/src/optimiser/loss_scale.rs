@@ -1,7 +1,6 @@
 //! Loss scaling: so that small gradients are not lost in half precision, whose smallest number is 6e-8
 //! ([arXiv 1710.03740](https://arxiv.org/abs/1710.03740)).
 
-use firebrand_pipeline::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// What the loss is multiplied with before its gradients are taken, which are divided by it again: `torch.amp.GradScaler`.
@@ -28,11 +27,11 @@ impl LossScale {
     ///
     /// # Errors
     /// When they are not even without any scale.
-    pub(crate) fn add(&mut self, finite: bool) -> Result<()> {
+    pub(crate) fn add(&mut self, finite: bool) -> Result<(), String> {
         self.good_steps = if finite { self.good_steps + 1 } else { 0 };
         if !finite {
             if self.scale <= 1.0 {
-                return Err(Error::other("the gradients are not finite, and the loss is not scaled up any more"));
+                return Err("the gradients are not finite, and the loss is not scaled up any more".to_owned());
             }
             self.scale /= 2.0;
         } else if self.good_steps == Self::GROWTH_STEPS {
@@ -64,6 +63,6 @@ mod tests {
             scale.add(false).unwrap();
         }
         assert_eq!(scale.scale, 1.0);
-        assert!(scale.add(false).unwrap_err().message().contains("not finite"));
+        assert!(scale.add(false).unwrap_err().contains("not finite"));
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use firebrand_pipeline::{Error, Result, ResultExt};
 use serde::{Deserialize, Serialize};
 
+use crate::Validation;
 use crate::report::tensorboard::Events;
 
 /// A line of `metrics.jsonl`.
@@ -55,6 +56,17 @@ impl Line {
             validation_micro_f1: None,
         }
     }
+
+    /// The line of a validation.
+    pub(crate) fn of_validation(step: u64, epoch: f64, validation: &Validation) -> Self {
+        Self {
+            validation_loss: Some(validation.loss),
+            validation_accuracy: Some(validation.accuracy),
+            validation_macro_f1: Some(validation.macro_f1),
+            validation_micro_f1: validation.micro_f1,
+            ..Self::at(step, epoch)
+        }
+    }
 }
 
 /// The open file.
@@ -68,13 +80,13 @@ pub(crate) struct MetricsLog {
 
 impl MetricsLog {
     /// Opens the file and keeps the lines of steps up to `step`: what an interrupted run wrote beyond its checkpoint
-    /// will be written again. TensorBoard's file, in the directory `events`, is made anew from them. The kept lines take the
+    /// will be written again, and at step 0 that is everything. TensorBoard's file, in the directory `events`, is made anew from them. The kept lines take the
     /// file's place as a whole, so that a kill here loses none.
     pub(crate) fn open(path: &Path, step: u64, events: Option<&Path>) -> Result<Self> {
         let kept = match fs::read_to_string(path) {
             Ok(text) => text
                 .lines()
-                .filter(|line| serde_json::from_str::<Line>(line).is_ok_and(|line| line.step <= step))
+                .filter(|line| serde_json::from_str::<Line>(line).is_ok_and(|line| step > 0 && line.step <= step))
                 .fold(String::new(), |kept, line| kept + line + "\n"),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(Error::io("read", path, &error)),

@@ -3,8 +3,9 @@
 use firebrand_model::Classifier;
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::state::{EpochFigures, State};
-use crate::{Config, Metric, Rows, TrainingPrecision};
+use crate::checkpoint::state::{EpochFigures, ProgramChange, State};
+use crate::report::finding::{Finding, findings};
+use crate::{Config, Metric, Rows, TrainingPrecision, Validation};
 
 /// How training went.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,12 +37,21 @@ pub struct Summary {
     pub stopped_early: bool,
     /// The figure that tells which validation is best.
     pub metric: Metric,
+    /// The validation before the first step.
+    #[serde(default)]
+    pub start: Option<Validation>,
     /// The best validation.
     pub best: Option<EpochFigures>,
     /// Whether the saved parameters are those of the best validation rather than the last.
     pub restored_best: bool,
     /// Every validation.
     pub epochs: Vec<EpochFigures>,
+    /// What to know about the run beyond its figures.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
+    /// Where a stopped run was resumed by another build of the program.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub program_changes: Vec<ProgramChange>,
 }
 
 impl Summary {
@@ -66,9 +76,12 @@ impl Summary {
             skipped_steps: state.skipped_steps,
             stopped_early: state.step < total_steps,
             metric: config.early_stopping_metric,
+            start: state.start,
             best: state.best().copied(),
             restored_best: config.restore_best,
             epochs: state.validations.clone(),
+            findings: findings(config, state, total_steps, train),
+            program_changes: state.program_changes.clone(),
         }
     }
 }

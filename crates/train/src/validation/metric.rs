@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::EpochFigures;
+use crate::Validation;
 
 /// The figure by which the best parameters are chosen, and for want of which training stops early.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,12 +21,12 @@ pub enum Metric {
 
 impl Metric {
     /// A number that is the higher, the better.
-    pub(crate) fn score(self, figures: &EpochFigures) -> f64 {
+    pub(crate) fn score(self, validation: &Validation) -> f64 {
         match self {
-            Self::Loss => -figures.validation_loss,
-            Self::Accuracy => figures.validation_accuracy,
-            Self::MacroF1 => figures.validation_macro_f1,
-            Self::MicroF1 => figures.validation_micro_f1.unwrap_or(figures.validation_accuracy),
+            Self::Loss => -validation.loss,
+            Self::Accuracy => validation.accuracy,
+            Self::MacroF1 => validation.macro_f1,
+            Self::MicroF1 => validation.micro_f1.unwrap_or(validation.accuracy),
         }
     }
 

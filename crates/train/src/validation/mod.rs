@@ -1,24 +1,28 @@
 //! Loss and accuracy over the validation part.
 
+pub(crate) mod batches;
 pub(crate) mod metric;
 
-use firebrand_model::{Classifier, ProblemType, Tokens};
-use firebrand_pipeline::{Error, Result, ResultExt};
+use batches::EvalBatches;
+use firebrand_model::{Classifier, ProblemType};
+use firebrand_pipeline::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::Rows;
 
-/// What a validation found.
+/// Figures over the validation split.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Validation {
-    /// Mean of `-ln p(label)`, in nats; where rows may have several labels, that of every decision about a label.
-    pub(crate) loss: f64,
-    /// Share of rows labelled right, with all their labels.
-    pub(crate) accuracy: f64,
-    /// F1, every label weighing the same; 0 for a label that no row has or is given.
-    pub(crate) macro_f1: f64,
-    /// F1 of all decisions about a label of a row together; where rows may have several labels.
-    pub(crate) micro_f1: Option<f64>,
+#[serde(deny_unknown_fields)]
+pub struct Validation {
+    /// Mean of `-ln p(label)` in nats; with any number of labels per row, the mean over every decision about a label.
+    pub loss: f64,
+    /// Share of rows whose labels are all right.
+    pub accuracy: f64,
+    /// F1 averaged over labels; 0 for a label that no row has and none is given.
+    pub macro_f1: f64,
+    /// F1 over all decisions about labels; `None` when each row has exactly one label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub micro_f1: Option<f64>,
 }
 
 /// Decisions about one label.
@@ -35,6 +39,15 @@ fn macro_f1(labels: &[Decisions]) -> f64 {
 }
 
 impl Validation {
+    /// The figures, unless training has made them NaN or infinite.
+    pub(crate) fn finite(self) -> Result<Self> {
+        if self.loss.is_finite() {
+            return Ok(self);
+        }
+        Err(Error::other("the model's answers on the validation part are not finite numbers")
+            .hint("lower `train.learning_rate`: training broke down"))
+    }
+
     /// The shares in words.
     pub(crate) fn words(&self) -> String {
         match self.micro_f1 {
@@ -44,25 +57,19 @@ impl Validation {
     }
 }
 
-/// Runs the model, without dropout, over all rows; `progress` is told how many more are done.
+/// Runs the model without dropout over all rows. `progress` is called with the number of rows of each finished batch.
 pub(crate) fn validate(
     classifier: &Classifier,
     rows: &Rows,
-    batch_size: usize,
+    batches: &mut EvalBatches,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Validation> {
-    let tokens: Vec<Tokens<'_>> = (0..rows.len()).map(|row| rows.tokens(row)).collect();
-    let logits = classifier.logits(&tokens, batch_size, progress).or_data(|| "cannot validate".to_owned())?;
+    let logits = batches.logits(classifier, rows, progress)?;
     let labelled = logits.iter().enumerate().map(|(row, logits)| (logits.as_slice(), rows.labels(row)));
-    let validation = match classifier.config().problem {
+    Ok(match classifier.config().problem {
         ProblemType::SingleLabelClassification => one_label(labelled),
         ProblemType::MultiLabelClassification => several_labels(labelled),
-    };
-    if !validation.loss.is_finite() {
-        return Err(Error::other("the model's answers on the validation part are not finite numbers")
-            .hint("lower `train.learning_rate`: training broke down"));
-    }
-    Ok(validation)
+    })
 }
 
 /// Of scores and the one label of each row.
