@@ -1,4 +1,4 @@
-//! The loop over epochs and steps.
+//! The training loop.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ use crate::{
     TrainingPrecision, Validation, rate_finder,
 };
 
-/// A training run over the rows of one stage.
+/// A training run.
 pub struct Trainer<'a> {
     /// With the learning rate that a search found, if it is to be used.
     config: Config,
@@ -49,15 +49,15 @@ pub struct Trainer<'a> {
     loss_of_guessing: f64,
     fingerprint: Fingerprint,
     state: State,
-    /// While training runs, where it is wanted.
+    /// Shown while training runs, if configured.
     dashboard: Option<Dashboard>,
 }
 
 impl<'a> Trainer<'a> {
-    /// Gets ready to train, from the newest checkpoint where an interrupted run left one.
+    /// Prepares training, from the newest checkpoint if an interrupted run left one that fits.
     ///
     /// # Errors
-    /// When the checkpoint cannot be used, the configuration does not fit model or rows, or the output directory cannot be
+    /// When the checkpoint is damaged, the configuration does not fit the model or the rows, or the output directory cannot be
     /// written.
     pub fn new(
         config: &Config,
@@ -81,7 +81,7 @@ impl<'a> Trainer<'a> {
         let schedule = config.schedule(epochs.steps())?;
         let (classifier, mut state, average, moments, lora) = match found {
             Some(found) => {
-                io.log(format!("going on after step {} of {}", found.state.step, schedule.total_steps));
+                io.log(format!("resuming after step {} of {}", found.state.step, schedule.total_steps));
                 let lora = lora.map(|lora| lora.with_values(found.lora)).transpose()?;
                 (classifier.with_network(found.network), found.state, found.average, found.moments, lora)
             }
@@ -92,7 +92,7 @@ impl<'a> Trainer<'a> {
             Some(values) => Ema::from_values(config.ema_decay, values),
             None => Ema::new(config.ema_decay, &classifier.network),
         });
-        // A run that is gone on with elsewhere computes as it began.
+        // A run that is resumed on another machine computes as it started.
         let precision = match config.precision {
             TrainingPrecision::Auto => state.precision,
             chosen => chosen,
@@ -133,15 +133,15 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    /// Asks after each step, given the number of steps done, whether to stop there.
+    /// Registers a callback that may stop training after a step, given the number of steps done.
     #[must_use]
     pub fn stop_when(mut self, stop: impl Fn(u64) -> bool + Send + 'a) -> Self {
         self.stop = Box::new(stop);
         self
     }
 
-    /// Whether a thread of its own makes the tensors of the next step while one is taken: so where the device is not the CPU,
-    /// which a step keeps busy by itself. It changes no result.
+    /// Whether a thread prepares the tensors of the next step in advance. By default only for GPUs, as a step keeps all processor
+    /// cores busy. It does not change the result.
     #[must_use]
     pub fn feed_ahead(self, feed_ahead: bool) -> Self {
         Self { feed_ahead, ..self }
@@ -192,7 +192,7 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    /// Takes a step over the rows of these batches, which are prepared.
+    /// Takes a step over these batches, which are already prepared.
     fn step(mut self, batches: &[Vec<usize>], prepared: Prepared, speed: &mut Speed, bar: &Progress) -> Result<Self> {
         let (step, rows) = (self.state.step, batches.concat());
         let rate = self.schedule.rate(step);
@@ -220,7 +220,7 @@ impl<'a> Trainer<'a> {
         if halvings > self.state.halvings {
             self.state.halvings = halvings;
             self.io.log(format!(
-                "the GPU's memory did not hold a batch: from step {} on each is cut into {}, which pass one after the other; a step has as many rows as before",
+                "a batch did not fit into the GPU's memory: from step {} on each is split into {} that pass one after the other; a step has as many rows as before",
                 step + 1,
                 1u64 << halvings,
             ));
@@ -236,7 +236,7 @@ impl<'a> Trainer<'a> {
         bar.message(format!("loss {:.4}, {:.0} samples/s", figures.loss, speed.per_second()));
         bar.set(self.state.step);
         if let Some(dashboard) = &mut self.dashboard {
-            // The last step of an epoch is the whole of it, rather than none of the next.
+            // After its last step an epoch is complete; the next one has not started.
             dashboard.step(figures, rate, speed.per_second(), self.epochs.place(step).1 + 1);
         }
         self.after_step(figures, rate, speed, bar)?;
@@ -251,7 +251,7 @@ impl<'a> Trainer<'a> {
         (self.stop)(self.state.step) || self.dashboard.as_ref().is_some_and(Dashboard::asks_to_stop)
     }
 
-    /// What is due after a step: a line, a validation, a checkpoint, or the end that the user asked for.
+    /// Does what is due after a step: logging, validation, a checkpoint, or stopping.
     fn after_step(&mut self, figures: StepFigures, rate: f64, speed: &mut Speed, bar: &Progress) -> Result<()> {
         let step = self.state.step;
         let epoch_ends = self.epochs.ends_at(step);
@@ -278,7 +278,7 @@ impl<'a> Trainer<'a> {
 
     /// Writes a checkpoint; `validated` are the parameters that were validated after this step.
     fn write_checkpoint(&mut self, validated: Option<&Network>) -> Result<()> {
-        // The lines before the checkpoint, which a run that goes on from it does not write again.
+        // A run that resumes from the checkpoint does not write the earlier lines again.
         self.metrics.flush()?;
         self.checkpoints.write(&Snapshot {
             fingerprint: &self.fingerprint,
@@ -296,7 +296,7 @@ impl<'a> Trainer<'a> {
     fn interrupted(&self) -> Error {
         let (step, total) = (self.state.step, self.schedule.total_steps);
         Error::new(ErrorKind::Interrupted, format!("stopped after step {step} of {total}, at a checkpoint"))
-            .hint("the same command goes on from there")
+            .hint("the same command resumes from there")
     }
 
     fn epochs_seen(&self) -> f64 {
@@ -313,8 +313,8 @@ impl<'a> Trainer<'a> {
         self.metrics.write(&line)
     }
 
-    /// The classifier that is validated and saved: that of the averaged parameters, where there are such.
-    fn judged(&self) -> Classifier {
+    /// The classifier that is validated and saved: with averaged parameters, if `ema_decay` is set.
+    fn eval_model(&self) -> Classifier {
         let classifier = self.learner.classifier.clone();
         match &self.ema {
             Some(ema) => classifier.map_network(|network| ema.averaged(network)),
@@ -355,9 +355,9 @@ impl<'a> Trainer<'a> {
         Ok(validation)
     }
 
-    /// Validation, the log, a checkpoint.
+    /// Validates, logs, and writes a checkpoint.
     fn validate(&mut self, speed: &Speed) -> Result<()> {
-        let classifier = self.judged();
+        let classifier = self.eval_model();
         let validation = self.measure(&classifier)?.finite()?;
         if let Some(dashboard) = &mut self.dashboard {
             dashboard.validation(&validation);
@@ -394,7 +394,7 @@ impl<'a> Trainer<'a> {
                 let network = self.checkpoints.validated(best.step, &learner.classifier)?;
                 learner.classifier.clone().with_network(network)
             }
-            None => self.judged(),
+            None => self.eval_model(),
         };
         let best = state.best_steps(config.keep_best, config.early_stopping_metric);
         Ok(Outcome { classifier, summary, best })

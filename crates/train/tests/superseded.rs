@@ -102,7 +102,7 @@ fn other_rows_or_weights_start_over() {
     train(&plain(), &world.io("straight", &plain(), false), |_| false).unwrap();
     world.assert_equal("straight", "rows");
 
-    // Written anew with the same content: other bytes, perhaps, but the same training.
+    // Rewritten with the same content, which is the same training.
     stop(&world, "same", &plain());
     world.write("train", &rows(60, 5));
     resume(&world, "same", &plain());
@@ -133,7 +133,7 @@ fn another_training_format_starts_over() {
     type Edit = fn(&mut Value);
     let edits: [(&str, Edit); 2] = [
         ("newer", |state| state["fingerprint"]["format"] = 999.into()),
-        // Of a program that had no such number, with fields that are unknown here.
+        // From a program without a format number, with unknown fields.
         ("older", |state| *state = serde_json::json!({ "state": { "steps": 5 } })),
     ];
     for (run, edit) in edits {

@@ -1,4 +1,4 @@
-//! When validation comes, which one is best, what is kept of it, and how training ends before its time.
+//! When validation happens, which one is best, what is kept of it, and how training ends early.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

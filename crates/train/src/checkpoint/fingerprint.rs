@@ -10,7 +10,7 @@ use firebrand_pipeline::{Result, ResultExt, Slot, hash};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::parameters::{self, Look};
+use crate::parameters::{self, VisitParameters};
 use crate::{Config, Rows, TrainingPrecision};
 
 /// The training format. Raise it when the same configuration and inputs no longer train to the same bytes, or when the files of
@@ -38,7 +38,7 @@ pub(crate) struct Fingerprint {
     config: BTreeMap<String, Value>,
     /// What `precision = "auto"` came to.
     precision: TrainingPrecision,
-    /// Hashes of what is trained, and on what.
+    /// Hashes of the initial parameters, the labels and the rows.
     inputs: BTreeMap<String, String>,
     /// Hash of the program. Another build resumes all the same, and says so.
     pub(crate) executable: String,
@@ -116,8 +116,8 @@ fn keys_that_matter(config: &Config) -> Result<BTreeMap<String, Value>> {
 /// Hashes paths, shapes and values of all parameters.
 struct HashParameters(blake3::Hasher);
 
-impl Look for HashParameters {
-    fn look<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
+impl VisitParameters for HashParameters {
+    fn visit<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
         let values = param.val();
         self.0.update(path.as_bytes());
         for dimension in values.dims() {

@@ -1,16 +1,16 @@
-//! Checkpoints: what an interrupted run goes on from, bit for bit.
+//! Checkpoints, from which an interrupted run resumes bit for bit.
 //!
 //! ```text
-//! checkpoints/best-40.safetensors           the parameters of one of the best validations, that after step 40
-//! checkpoints/step-60/state.json            how far training has come
-//! checkpoints/step-60/model.safetensors     the parameters, by path
-//! checkpoints/step-60/moments.safetensors   what AdamW remembers, but after the last step
-//! checkpoints/step-60/average.safetensors   the moving average of the parameters, where there is one
-//! checkpoints/step-60/lora.safetensors      the low-rank updates, where there are such
+//! checkpoints/best-40.safetensors           parameters of one of the best validations, here after step 40
+//! checkpoints/step-60/state.json            progress of training
+//! checkpoints/step-60/model.safetensors     parameters by path
+//! checkpoints/step-60/moments.safetensors   AdamW's state, except after the last step
+//! checkpoints/step-60/average.safetensors   moving average of the parameters (`ema_decay`)
+//! checkpoints/step-60/lora.safetensors      LoRA adapters (`lora_rank`)
 //! ```
 //!
-//! A checkpoint is written into `step-60.tmp`, flushed to the disk and renamed, so it is whole or not there. Only the newest
-//! is kept. Random numbers need no place in it: they are functions of seed and step.
+//! A checkpoint is written into `step-60.tmp`, flushed to disk and renamed, so it is complete or absent. Only the newest is kept.
+//! It has no state of random generators: random numbers are functions of seed and step.
 //!
 //! `state.json` also has the [`Fingerprint`] of the training that wrote it. Checkpoints of another training are neither resumed
 //! nor deleted: they are moved to `checkpoints.superseded`.
@@ -49,13 +49,13 @@ pub(crate) struct Checkpoint {
     pub(crate) state: State,
     pub(crate) network: Network,
     pub(crate) moments: BTreeMap<String, Moments>,
-    /// The moving average of the parameters, where there is one.
+    /// The moving average of the parameters, with `ema_decay`.
     pub(crate) average: Option<BTreeMap<String, TensorData>>,
-    /// The low-rank updates, where there are such.
+    /// The LoRA adapters; empty without `lora_rank`.
     pub(crate) lora: BTreeMap<String, TensorData>,
 }
 
-/// What is written into a checkpoint.
+/// The state of training that a checkpoint saves.
 #[derive(Debug)]
 pub(crate) struct Snapshot<'a> {
     pub(crate) fingerprint: &'a Fingerprint,
@@ -64,11 +64,11 @@ pub(crate) struct Snapshot<'a> {
     pub(crate) optimizer: &'a AdamW,
     pub(crate) average: Option<&'a BTreeMap<String, TensorData>>,
     pub(crate) lora: Option<&'a Lora>,
-    /// The steps of the validations whose parameters are kept.
+    /// Steps of the validations whose parameters are kept.
     pub(crate) kept: &'a [u64],
-    /// The parameters that were validated after this very step.
+    /// The parameters that were validated after this step, if any.
     pub(crate) validated: Option<&'a Network>,
-    /// Whether this was the last step, after which nobody asks what AdamW remembers.
+    /// Whether this was the last step, after which AdamW's state is not needed.
     pub(crate) last: bool,
 }
 
@@ -78,13 +78,13 @@ pub(crate) struct Snapshot<'a> {
 struct StateFile {
     fingerprint: Fingerprint,
     state: State,
-    /// The steps of the validations whose parameters lie beside the checkpoint's directory.
+    /// Steps of the validations whose parameters are saved beside the checkpoint.
     kept: Vec<u64>,
-    /// Whether there is a moving average.
+    /// Whether there is a file with the moving average.
     average: bool,
     /// Whether there are low-rank updates.
     lora: bool,
-    /// Steps that each parameter had a gradient in.
+    /// Steps in which each parameter had a gradient.
     gradient_steps: BTreeMap<String, u64>,
 }
 
@@ -94,7 +94,7 @@ impl Checkpoints {
         Self { directory }
     }
 
-    /// Writes a checkpoint, and then removes what it replaces.
+    /// Writes a checkpoint, and then removes the ones that it replaces.
     pub(crate) fn write(&self, snapshot: &Snapshot<'_>) -> Result<()> {
         let Snapshot { fingerprint, state, network, optimizer, average, lora, kept, validated, last } = *snapshot;
         let name = format!("step-{}", state.step);
@@ -106,9 +106,9 @@ impl Checkpoints {
         write_tensors(&model, &named_parameters(network))?;
         if let Some(validated) = validated.filter(|_| kept.contains(&state.step)) {
             let path = self.directory.join(best_file(state.step));
-            // Without an average it is the same parameters: a second name for the file, where the system gives it one.
+            // Without an average these are the same parameters: a hard link will do, if the file system has them.
             let linked = average.is_none() && fs::hard_link(&model, &path).is_ok();
-            // Appears under this name only when it is whole, and one step has one set of parameters.
+            // A file appears under this name only when it is complete, and a step has one set of parameters.
             if !linked && !path.exists() {
                 write_tensors(&path, &named_parameters(validated))?;
             }
@@ -120,9 +120,9 @@ impl Checkpoints {
         if let Some(lora) = lora {
             write_tensors(&temporary.join("lora.safetensors"), &lora.values().into_iter().collect::<Vec<_>>())?;
         }
-        let remembered = || optimizer.moments.iter().filter(|_| !last);
+        let optimiser_state = || optimizer.moments.iter().filter(|_| !last);
         let mut moments = Vec::with_capacity(2 * optimizer.moments.len());
-        for (path, Moments { mean, square, .. }) in remembered() {
+        for (path, Moments { mean, square, .. }) in optimiser_state() {
             moments.push((format!("mean.{path}"), mean.to_data()));
             moments.push((format!("square.{path}"), square.to_data()));
         }
@@ -135,7 +135,7 @@ impl Checkpoints {
             kept: kept.to_vec(),
             average: average.is_some(),
             lora: lora.is_some(),
-            gradient_steps: remembered().map(|(path, moments)| (path.clone(), moments.steps)).collect(),
+            gradient_steps: optimiser_state().map(|(path, moments)| (path.clone(), moments.steps)).collect(),
         };
         let text = serde_json::to_string_pretty(&file).or_other(|| "cannot write the training state".to_owned())?;
         let path = temporary.join("state.json");
@@ -165,20 +165,20 @@ impl Checkpoints {
         let Some(step) = newest else { return Ok(None) };
         let directory = self.directory.join(format!("step-{step}"));
         let damaged = |error: Error| {
-            error.context(format!("cannot go on from the checkpoint {}", directory.display())).hint(format!(
-                "remove {} and run the same command: training then starts from the beginning",
+            error.context(format!("cannot resume from the checkpoint {}", directory.display())).hint(format!(
+                "remove {} and run the same command: training then starts over",
                 self.directory.display()
             ))
         };
         let reasons = if io.resuming() {
             mismatches(&directory, fingerprint).map_err(damaged)?
         } else {
-            vec!["this run is to start from the beginning".to_owned()]
+            vec!["this run starts over".to_owned()]
         };
         if !reasons.is_empty() {
             let kept = self.set_aside()?;
             io.log(format!(
-                "starting from the beginning: the checkpoint of step {step} cannot be resumed ({}); it is kept in {}",
+                "starting over: the checkpoint of step {step} cannot be resumed ({}); it is kept in {}",
                 reasons.join("; "),
                 kept.display()
             ));
@@ -222,12 +222,12 @@ impl Checkpoints {
         Ok(Checkpoint { executable, state: file.state, network, moments, average, lora })
     }
 
-    /// The parameters that were validated after a step and kept.
+    /// The kept parameters of the validation after a step.
     pub(crate) fn validated(&self, step: u64, classifier: &Classifier) -> Result<Network> {
         read_network(&self.directory.join(best_file(step)), classifier)
     }
 
-    /// Removes every checkpoint but one, and every file of validated parameters but those of the steps.
+    /// Removes all checkpoints but one, and all validated parameters but those of the kept steps.
     fn prune(&self, checkpoint: &str, kept: &[u64]) -> Result<()> {
         let kept: Vec<String> = kept.iter().map(|&step| best_file(step)).collect();
         for name in names(&self.directory)? {
@@ -260,7 +260,7 @@ fn mismatches(directory: &Path, fingerprint: &Fingerprint) -> Result<Vec<String>
     fingerprint.mismatches(&read_json::<StateFile>(&path)?.fingerprint)
 }
 
-/// The names in a directory, sorted; none when there is no such directory.
+/// The names in a directory, sorted; empty if there is no directory.
 fn names(directory: &Path) -> Result<Vec<String>> {
     let failed = |error: std::io::Error| Error::io("list", directory, &error);
     let entries = match fs::read_dir(directory) {
@@ -287,7 +287,7 @@ pub(crate) fn remove_dir(path: &Path) -> Result<()> {
 fn write_tensors(path: &Path, tensors: &[(String, TensorData)]) -> Result<()> {
     write_safetensors(path, tensors, HashMap::new()).map_err(|error| {
         let failed = Error::other("cannot write a checkpoint").caused_by(&error);
-        failed.hint("a checkpoint takes four times the size of the model")
+        failed.hint("a checkpoint takes up to four times the size of the model")
     })
 }
 
@@ -295,10 +295,10 @@ fn flush(path: &Path) -> std::io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// Makes a rename last through a power failure where the system can.
+/// Makes a rename survive a power failure, if the system can.
 fn flush_dir(path: &Path) {
     if cfg!(unix) {
-        // A file system that cannot flush a directory still has the rename in order.
+        // A file system that cannot flush a directory still orders the rename.
         let _ = flush(path);
     }
 }
@@ -315,13 +315,13 @@ fn best_file(step: u64) -> String {
 fn read_values(path: &Path) -> Result<BTreeMap<String, TensorData>> {
     let file = open(path)?;
     let values = |name: String| {
-        let values = file.floats(&name).or_data(|| format!("`{name}` is not whole").to_owned())?;
+        let values = file.floats(&name).or_data(|| format!("`{name}` is incomplete").to_owned())?;
         Ok((name, values))
     };
     file.shapes().into_keys().map(values).collect()
 }
 
-/// What AdamW remembers of parameters that had a gradient in so many steps.
+/// AdamW's state of parameters that had a gradient in this many steps.
 fn read_moments(path: &Path, steps: BTreeMap<String, u64>, device: &Device) -> Result<BTreeMap<String, Moments>> {
     if steps.is_empty() {
         return Ok(BTreeMap::new());
@@ -329,7 +329,7 @@ fn read_moments(path: &Path, steps: BTreeMap<String, u64>, device: &Device) -> R
     let (tensors, device) = (open(path)?, device.clone().inner());
     let moment = |kind: &str, path: &str| -> Result<Tensor<1>> {
         let data = tensors.floats(&format!("{kind}.{path}"));
-        Ok(Tensor::from_data(data.or_data(|| "what AdamW remembers is not whole".to_owned())?, &device))
+        Ok(Tensor::from_data(data.or_data(|| "AdamW's state is incomplete".to_owned())?, &device))
     };
     let of_each = |(path, steps): (String, u64)| {
         let (mean, square) = (moment("mean", &path)?, moment("square", &path)?);

@@ -1,15 +1,15 @@
-//! Loss scaling: so that small gradients are not lost in half precision, whose smallest number is 6e-8
+//! Loss scaling, which keeps small gradients from underflowing in half precision, whose smallest number is 6e-8
 //! ([arXiv 1710.03740](https://arxiv.org/abs/1710.03740)).
 
 use serde::{Deserialize, Serialize};
 
-/// What the loss is multiplied with before its gradients are taken, which are divided by it again: `torch.amp.GradScaler`.
+/// Dynamic loss scaling, as in `torch.amp.GradScaler`: the loss is multiplied by `scale`, and its gradients are divided by it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LossScale {
     /// The factor.
     pub scale: f64,
-    /// Steps since it last changed, all of them with finite gradients.
+    /// Steps with finite gradients since it last changed.
     pub good_steps: u64,
 }
 
@@ -23,10 +23,10 @@ impl LossScale {
     /// Steps with finite gradients after which the scale is doubled.
     pub const GROWTH_STEPS: u64 = 2_000;
 
-    /// Takes in whether a step's gradients were finite, and so whether the step is taken.
+    /// Updates the scale after a step, given whether its gradients were finite.
     ///
     /// # Errors
-    /// When they are not even without any scale.
+    /// When gradients are not finite although the loss is no longer scaled up.
     pub(crate) fn add(&mut self, finite: bool) -> Result<(), String> {
         self.good_steps = if finite { self.good_steps + 1 } else { 0 };
         if !finite {

@@ -1,23 +1,24 @@
-//! Walks over a module's parameters that know each one's path (`encoder.layers.0.mlp.up.weight`).
+//! Visiting and mapping a module's parameters by their path (`encoder.layers.0.mlp.up.weight`).
 
 pub(crate) mod depth;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{GradientCheckpointingStrategy, Tensor};
 
-/// What becomes of a parameter.
-pub(crate) trait Change {
-    /// The parameter of this path, changed or as it is.
-    fn change<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>>;
+/// Maps parameters to new ones.
+pub(crate) trait MapParameters {
+    /// The new parameter at this path.
+    fn map<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>>;
 }
 
-/// What is to be seen of a parameter.
-pub(crate) trait Look {
-    /// Sees the parameter of this path.
-    fn look<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>);
+/// Reads parameters.
+pub(crate) trait VisitParameters {
+    /// Visits the parameter at this path.
+    fn visit<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>);
 }
 
-/// A parameter's new values, recording gradients as the old ones did. (Burn forgets how where a tensor leaves the graph.)
+/// A leaf of the autodiff graph with these values. `strategy` is that of the parameter's old tensor, which Burn drops when a
+/// tensor leaves the graph.
 pub(crate) fn leaf<const D: usize>(values: Tensor<D>, strategy: Option<GradientCheckpointingStrategy>) -> Tensor<D> {
     let leaf = Tensor::from_inner(values);
     let leaf = match strategy {
@@ -27,14 +28,14 @@ pub(crate) fn leaf<const D: usize>(values: Tensor<D>, strategy: Option<GradientC
     leaf.require_grad()
 }
 
-/// Changes every parameter, in the module's order.
-pub(crate) fn map<M: Module>(module: M, change: &mut impl Change) -> M {
-    module.map(&mut Walk { each: change, path: Vec::new() })
+/// Maps every parameter, in the module's order.
+pub(crate) fn map<M: Module>(module: M, mapper: &mut impl MapParameters) -> M {
+    module.map(&mut Walk { each: mapper, path: Vec::new() })
 }
 
-/// Looks at every parameter, in the module's order.
-pub(crate) fn visit<M: Module>(module: &M, look: &mut impl Look) {
-    module.visit(&mut Walk { each: look, path: Vec::new() });
+/// Visits every parameter, in the module's order.
+pub(crate) fn visit<M: Module>(module: &M, visitor: &mut impl VisitParameters) {
+    module.visit(&mut Walk { each: visitor, path: Vec::new() });
 }
 
 struct Walk<'a, T> {
@@ -42,7 +43,7 @@ struct Walk<'a, T> {
     path: Vec<String>,
 }
 
-impl<T: Change> ModuleMapper for Walk<'_, T> {
+impl<T: MapParameters> ModuleMapper for Walk<'_, T> {
     fn enter_module(&mut self, name: &str, _container: &str) {
         self.path.push(name.to_owned());
     }
@@ -52,11 +53,11 @@ impl<T: Change> ModuleMapper for Walk<'_, T> {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        self.each.change(&self.path.join("."), param)
+        self.each.map(&self.path.join("."), param)
     }
 }
 
-impl<T: Look> ModuleVisitor for Walk<'_, T> {
+impl<T: VisitParameters> ModuleVisitor for Walk<'_, T> {
     fn enter_module(&mut self, name: &str, _container: &str) {
         self.path.push(name.to_owned());
     }
@@ -66,6 +67,6 @@ impl<T: Look> ModuleVisitor for Walk<'_, T> {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.each.look(&self.path.join("."), param);
+        self.each.visit(&self.path.join("."), param);
     }
 }

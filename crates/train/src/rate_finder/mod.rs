@@ -1,5 +1,5 @@
-//! The learning-rate range test ([arXiv 1506.01186](https://arxiv.org/abs/1506.01186)): a short training at rates from far too
-//! small to far too large, and the rate at which the loss fell fastest.
+//! The learning-rate range test ([arXiv 1506.01186](https://arxiv.org/abs/1506.01186)): a short training with rates from far too
+//! small to far too large, to find the rate at which the loss falls fastest.
 
 mod curve;
 
@@ -13,38 +13,38 @@ use crate::config::setup::{freeze, learner, lora, micro_batch, sampler};
 use crate::learner::memory::Failure;
 use crate::{Config, Rows};
 
-/// Whether to look for a learning rate before training.
+/// Whether to search for a learning rate before training.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FindLearningRate {
     /// No.
     #[default]
     Off,
-    /// Look, say, and train with the configured rate.
+    /// Search and report, but train with the configured rate.
     Report,
-    /// Look, and train with what was found.
+    /// Search, and train with the rate that was found.
     Use,
 }
 
-/// `learning_rate.json`: what a range test found.
+/// `learning_rate.json`: the result of a range test.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RangeTest {
-    /// The rate at which the loss fell fastest; none where it never fell.
+    /// The rate at which the loss fell fastest; `None` if it never fell.
     pub suggestion: Option<f64>,
-    /// The rate of each step.
+    /// Learning rate of each step.
     pub rates: Vec<f64>,
-    /// The loss of each step before its update, averaged with those before it, in nats.
+    /// Running mean of the loss at each step, in nats.
     pub losses: Vec<f64>,
 }
 
-/// Steps of the test, unless the loss ends it before.
+/// Number of steps, unless the loss ends the test earlier.
 const STEPS: u32 = 100;
 /// The first rate and the last.
 const RATES: (f64, f64) = (1e-7, 1.0);
-/// What the average of the losses before weighs.
+/// Decay of the running mean of the loss.
 const KEPT: f64 = 0.9;
-/// The test ends at so many times the lowest loss.
+/// The test ends at this many times the lowest loss.
 const FAR: f64 = 3.0;
 
 /// The configuration with the learning rate to train with. The test trains a copy: the classifier stays as it is.
@@ -80,7 +80,7 @@ pub(crate) fn chosen(
         Some(found) => {
             format!("suggested learning rate: {found:.2e}; training with {rate:.2e} (see learning_rate.svg)")
         }
-        None => format!("the loss fell at no learning rate; training with {rate:.2e} (see learning_rate.svg)"),
+        None => format!("the loss did not fall at any learning rate; training with {rate:.2e} (see learning_rate.svg)"),
     });
     Ok(Config { learning_rate: rate, ..config.clone() })
 }
@@ -95,7 +95,7 @@ fn test(config: &Config, io: &StageIo, classifier: &Classifier, rows: &Rows) -> 
         let batches = sampler.epoch(epoch);
         batches.chunks(config.accumulation_steps).map(<[Vec<usize>]>::to_vec).collect::<Vec<_>>()
     });
-    let bar = io.progress("steps in search of a learning rate", u64::from(STEPS));
+    let bar = io.progress("steps of the learning-rate search", u64::from(STEPS));
     // A step takes the learner by value; one that fails loses it, and ends the test.
     let mut learner = Some(learner);
     let found = sweep(|step, rate| {
@@ -121,7 +121,7 @@ fn sweep(mut step: impl FnMut(u32, f64) -> std::result::Result<f64, Failure>) ->
         let rate = RATES.0 * (RATES.1 / RATES.0).powf(f64::from(number) / f64::from(STEPS - 1));
         let loss = match step(number, rate) {
             Ok(loss) => loss,
-            // As it should at such rates.
+            // Expected at large rates.
             Err(Failure::NotFinite(_)) if number > 0 => break,
             Err(failure) => return Err(failure.into()),
         };
@@ -145,11 +145,11 @@ fn remove_file(path: &Path) -> Result<()> {
     }
 }
 
-/// Steps before and after one over which the fall is taken: half a tenfold of the rate each, so that a batch or two decide
-/// nothing.
+/// The slope at a step is taken over this many steps before and after it, half a decade of rates each, so that single batches do
+/// not matter.
 const SPAN: usize = 7;
 
-/// The rate at which the losses, over equal ratios of rates, fall fastest on their way to the lowest.
+/// The rate, on a logarithmic axis, at which the loss falls fastest before its minimum.
 fn steepest(rates: &[f64], losses: &[f64]) -> Option<f64> {
     let lowest = (0..losses.len()).min_by(|&one, &other| losses[one].total_cmp(&losses[other]))?;
     let rise = |at: usize| losses[(at + SPAN).min(lowest)] - losses[at - SPAN];

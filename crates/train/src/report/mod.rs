@@ -1,4 +1,4 @@
-//! What a run writes down: metrics, TensorBoard events, the summary, and where training broke down.
+//! What a run reports: metrics, TensorBoard events, the summary, and the step in which training broke down.
 
 pub(crate) mod anomaly;
 pub(crate) mod finding;

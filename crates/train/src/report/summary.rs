@@ -1,4 +1,4 @@
-//! `summary.json`: how training went. No times: equal runs write equal bytes.
+//! `summary.json`: the outcome of training. It has no times, so that equal runs write equal bytes.
 
 use firebrand_model::Classifier;
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use crate::checkpoint::state::{EpochFigures, ProgramChange, State};
 use crate::report::finding::{Finding, findings};
 use crate::{Config, Metric, Rows, TrainingPrecision, Validation};
 
-/// How training went.
+/// The outcome of training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Summary {
@@ -19,23 +19,23 @@ pub struct Summary {
     pub labels: Vec<String>,
     /// The device's name.
     pub device: String,
-    /// The numbers of forward and backward passes.
+    /// Precision of forward and backward passes.
     #[serde(default)]
     pub precision: TrainingPrecision,
-    /// Rows of the training part.
+    /// Rows of the training split.
     pub training_rows: usize,
-    /// Tokens of the training part, special ones included, padding not.
+    /// Tokens of the training split, with special tokens and without padding.
     pub training_tokens: usize,
-    /// Rows of the validation part.
+    /// Rows of the validation split.
     pub validation_rows: usize,
     /// Steps done.
     pub steps: u64,
-    /// Steps without an update, because the gradients of the scaled loss were not finite.
+    /// Steps without an update because the gradients of the scaled loss were not finite.
     #[serde(default)]
     pub skipped_steps: u64,
     /// Whether training ended before the configured epochs.
     pub stopped_early: bool,
-    /// The figure that tells which validation is best.
+    /// The metric that decides which validation is best.
     pub metric: Metric,
     /// The validation before the first step.
     #[serde(default)]

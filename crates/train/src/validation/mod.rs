@@ -1,4 +1,4 @@
-//! Loss and accuracy over the validation part.
+//! Loss, accuracy and F1 over the validation split.
 
 pub(crate) mod batches;
 pub(crate) mod metric;
@@ -25,11 +25,11 @@ pub struct Validation {
     pub micro_f1: Option<f64>,
 }
 
-/// Decisions about one label.
+/// Counts of the decisions about one label.
 #[derive(Debug, Clone, Copy, Default)]
 struct Decisions {
     hits: u64,
-    /// Given where it is not, or not given where it is.
+    /// False positives and false negatives.
     wrong: u64,
 }
 
@@ -44,11 +44,11 @@ impl Validation {
         if self.loss.is_finite() {
             return Ok(self);
         }
-        Err(Error::other("the model's answers on the validation part are not finite numbers")
+        Err(Error::other("the model's scores on the validation split are not finite numbers")
             .hint("lower `train.learning_rate`: training broke down"))
     }
 
-    /// The shares in words.
+    /// Accuracy, or micro F1, for the log.
     pub(crate) fn words(&self) -> String {
         match self.micro_f1 {
             None => format!("accuracy {:.2} %", 100.0 * self.accuracy),
@@ -72,7 +72,7 @@ pub(crate) fn validate(
     })
 }
 
-/// Of scores and the one label of each row.
+/// From scores and the one label of each row.
 fn one_label<'a>(rows: impl Iterator<Item = (&'a [f32], &'a [u32])>) -> Validation {
     let (mut loss, mut right, mut count) = (0.0, 0, 0);
     let mut decisions = Vec::new();
@@ -80,7 +80,7 @@ fn one_label<'a>(rows: impl Iterator<Item = (&'a [f32], &'a [u32])>) -> Validati
         decisions.resize(logits.len(), Decisions::default());
         let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let sum: f64 = logits.iter().map(|&logit| f64::from(logit - largest).exp()).sum();
-        // The first of equal scores is the answer, as everywhere.
+        // Of equal scores the first wins, as everywhere.
         let answer = logits.iter().position(|&logit| logit == largest);
         for target in labels.iter().map(|&label| label as usize) {
             loss += sum.ln() - f64::from(logits[target] - largest);
@@ -100,7 +100,7 @@ fn one_label<'a>(rows: impl Iterator<Item = (&'a [f32], &'a [u32])>) -> Validati
     Validation { loss: loss / count, accuracy, macro_f1: macro_f1(&decisions), micro_f1: None }
 }
 
-/// Of scores and any number of labels of each row. A label is given from a probability of one half on: a score of 0.
+/// From scores and any number of labels of each row. A label is assigned from a probability of one half on: a score of 0.
 fn several_labels<'a>(rows: impl Iterator<Item = (&'a [f32], &'a [u32])>) -> Validation {
     let (mut loss, mut decisions, mut right, mut count) = (0.0, 0_u64, 0_u64, 0_u64);
     let (mut hits, mut wrong) = (0_u64, 0_u64);
@@ -111,7 +111,7 @@ fn several_labels<'a>(rows: impl Iterator<Item = (&'a [f32], &'a [u32])>) -> Val
         for (label, &logit) in (0..).zip(logits) {
             let (there, given) = (labels.contains(&label), logit >= 0.0);
             let logit = f64::from(logit);
-            // `-ln σ(x)` or `-ln σ(-x)`, without the large exponential of either.
+            // `-ln σ(x)` or `-ln σ(-x)`, without overflow.
             loss += (-logit.abs()).exp().ln_1p() + if there { -logit } else { logit }.max(0.0);
             decisions += 1;
             hits += u64::from(there && given);
@@ -122,7 +122,7 @@ fn several_labels<'a>(rows: impl Iterator<Item = (&'a [f32], &'a [u32])>) -> Val
         right += u64::from(wrong == wrong_before);
         count += 1;
     }
-    // Without any label, true or given, nothing was missed.
+    // Without any label, true or assigned, nothing was missed.
     let micro_f1 = if hits + wrong == 0 { 1.0 } else { 2.0 * hits as f64 / (2 * hits + wrong) as f64 };
     let accuracy = right as f64 / count as f64;
     let macro_f1 = macro_f1(&by_label);
