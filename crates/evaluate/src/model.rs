@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use firebrand_dataset::{LabelMap, TokenRow};
-use firebrand_model::{Classifier, ProblemType, Tokens, sigmoid, softmax};
+use firebrand_model::{Classifier, ProblemType, Tokens};
 use firebrand_pipeline::{Error, Result, ResultExt};
 use serde::Serialize;
 
@@ -64,11 +64,8 @@ impl Model {
             .or_data(|| "the model cannot answer the tokenized rows".to_owned())
             .map_err(|error| error.hint("model and tokens may be of different runs: run `--from tokenize --force`"))?;
         finite(&logits, rows)?;
-        let probabilities = match self.classifier.config().problem {
-            ProblemType::SingleLabelClassification => softmax,
-            ProblemType::MultiLabelClassification => sigmoid,
-        };
-        Ok(logits.iter().map(|logits| probabilities(logits)).collect())
+        let problem = self.classifier.config().problem;
+        Ok(logits.into_iter().map(|logits| problem.probabilities(&logits)).collect())
     }
 }
 

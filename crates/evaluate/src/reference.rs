@@ -56,7 +56,7 @@ impl Reference {
     pub(crate) fn new(labels: &LabelMap, rows: &Rows, tokens: &[TokenRow], outcome: &Outcome) -> Self {
         let count = rows.len() as f64;
         let mut predicted = vec![0_u64; labels.len()];
-        for &label in outcome.predicted.iter().flatten() {
+        for &label in outcome.answers.predicted.iter().flatten() {
             predicted[label as usize] += 1;
         }
         Self {
@@ -67,7 +67,7 @@ impl Reference {
             labels_hash: labels.hash(),
             predicted_shares: predicted.into_iter().map(|rows| rows as f64 / count).collect(),
             confidence: Confidence::new((0..rows.len()).map(|row| f64::from(outcome.confidence(row)))),
-            characters: Quantiles::new(rows.texts().map(|text| text.chars().count() as u64).collect()),
+            characters: Quantiles::new(rows.texts().iter().map(|text| text.chars().count() as u64).collect()),
             tokens: Quantiles::new(tokens.iter().map(|row| row.ids.len() as u64).collect()),
             cut_share: tokens.iter().filter(|row| row.cut > 0).count() as f64 / count,
         }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use firebrand_dataset::{Example, LabelMap, TokenRow, read_examples, read_tokens};
+use firebrand_metrics::Units;
 use firebrand_pipeline::{Error, Result};
 
 /// A part of the data, column by column, in the order of the ids.
@@ -17,6 +18,8 @@ pub(crate) struct Rows {
     pub(crate) truth: Vec<Vec<u32>>,
     /// What each row counts for in training.
     pub(crate) weights: Vec<f32>,
+    /// The group of each row, if it has one: rows of a group are no independent evidence.
+    groups: Vec<Option<String>>,
 }
 
 impl Rows {
@@ -56,6 +59,7 @@ impl Rows {
             rows.texts.push(text);
             rows.seconds.push(second);
             rows.weights.push(example.weight);
+            rows.groups.push(example.group);
         }
         Ok(rows)
     }
@@ -74,8 +78,8 @@ impl Rows {
     }
 
     /// The texts, each pair as one: what the baselines read.
-    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
-        self.texts.iter().map(String::as_str)
+    pub(crate) fn texts(&self) -> &[String] {
+        &self.texts
     }
 
     /// Rows of each label.
@@ -92,9 +96,21 @@ impl Rows {
         self.truth.iter().filter(|labels| labels.is_empty()).count() as u64
     }
 
-    /// The label of each row, where each has one.
-    pub(crate) fn single(&self) -> Vec<u32> {
-        self.truth.concat()
+    /// Every `step`th row.
+    pub(crate) fn every(&self, step: usize) -> Self {
+        Self {
+            ids: self.ids.iter().step_by(step).copied().collect(),
+            texts: self.texts.iter().step_by(step).cloned().collect(),
+            seconds: self.seconds.iter().step_by(step).copied().collect(),
+            truth: self.truth.iter().step_by(step).cloned().collect(),
+            weights: self.weights.iter().step_by(step).copied().collect(),
+            groups: self.groups.iter().step_by(step).cloned().collect(),
+        }
+    }
+
+    /// What is drawn together when rows are resampled.
+    pub(crate) fn units(&self) -> Units {
+        Units::groups(self.groups.iter().map(Option::as_deref))
     }
 
     /// Reads the part's tokens, in the order of these rows.
@@ -142,6 +158,7 @@ impl Rows {
             made.seconds.push(None);
             made.truth.push(vec![label]);
             made.weights.push(1.0);
+            made.groups.push(None);
         }
         made
     }
@@ -197,7 +214,7 @@ mod tests {
             |text: &str, pair: &str| Example { text: text.to_owned(), pair: Some(pair.to_owned()), ..example(0, &[0]) };
         let rows = vec![pair("größe", "übel"), Example { id: 1, ..pair("", "b") }, example(2, &[0])];
         let rows = Rows::new(rows, &labels(), Path::new("test.parquet")).unwrap();
-        assert_eq!(rows.texts().collect::<Vec<_>>(), ["größe übel", " b", "text 2"]);
+        assert_eq!(rows.texts(), ["größe übel", " b", "text 2"]);
         assert_eq!([0, 1, 2].map(|row| rows.text(row)), [("größe", Some("übel")), ("", Some("b")), ("text 2", None)]);
     }
 

@@ -27,6 +27,8 @@ pub(crate) struct Training {
     pub(crate) best_epoch: Option<f64>,
     /// Whether the model is that of the best epoch.
     pub(crate) restored_best: Option<bool>,
+    /// What training found to be amiss, in sentences.
+    pub(crate) findings: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -56,6 +58,8 @@ impl Training {
             training.stopped_early = summary["stopped_early"].as_bool();
             training.best_epoch = summary["best"]["epoch"].as_f64();
             training.restored_best = summary["restored_best"].as_bool();
+            let findings = summary["findings"].as_array().into_iter().flatten();
+            training.findings = findings.filter_map(|finding| Some(finding["message"].as_str()?.to_owned())).collect();
         }
         Ok(training)
     }
@@ -89,12 +93,13 @@ mod tests {
             r#"{"step": 40, "epoch": 1.0, "validation_loss": 0.6, "validation_accuracy": 0.75}"#,
         ];
         std::fs::write(&log, lines.join("\n")).unwrap();
-        std::fs::write(&summary, r#"{"steps": 40, "best": {"epoch": 1}, "more": []}"#).unwrap();
+        std::fs::write(&summary, r#"{"steps": 40, "best": {"epoch": 1}, "findings": [{"kind": "k", "message": "m"}, 7], "more": []}"#).unwrap();
         let training = Training::read(&log, Some(&summary)).unwrap();
         assert_eq!(training.loss, [(0.5, 0.7)]);
         assert_eq!(training.validation_loss, [(1.0, 0.6)]);
         assert_eq!(training.validation_accuracy, [(1.0, 0.75)]);
         assert_eq!((training.steps, training.best_epoch, training.restored_best), (Some(40), Some(1.0), None));
+        assert_eq!(training.findings, ["m"]);
     }
 
     #[test]

@@ -55,6 +55,29 @@ impl Logistic {
         Self::fit_to(GRADIENT_TOLERANCE, rows, targets, c, start)
     }
 
+    /// Fits two classes of which the second may be rare, from the start. The gradient of the mean loss shrinks with the
+    /// class's share, so the tolerance does too.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    pub(crate) fn fit_rare(rows: &SparseRows, targets: Targets<'_>, c: f64) -> Result<Self, argmin::core::Error> {
+        let (mut positive, mut total) = (0.0, 0.0);
+        for (&class, &weight) in targets.truth.iter().zip(targets.weights) {
+            positive += f64::from(weight) * f64::from(class);
+            total += f64::from(weight);
+        }
+        let share = if total > 0.0 { positive / total } else { 0.0 };
+        // 1 for a class of one half; never so small that rounding decides.
+        let spread = (4.0 * share * (1.0 - share)).max(1e-4);
+        Self::fit_to(GRADIENT_TOLERANCE * spread, rows, targets, c, None)
+    }
+
+    /// The weights by column, and the intercept, of a regression of two classes.
+    pub(crate) fn binary(&self) -> (&[f64], f64) {
+        let (intercept, weights) = self.parameters.split_last().map_or((0.0, &[][..]), |(last, rest)| (*last, rest));
+        (weights, intercept)
+    }
+
     fn fit_to(
         tolerance: f64,
         rows: &SparseRows,
