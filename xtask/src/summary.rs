@@ -206,7 +206,8 @@ mod tests {
             "judgement": {"verdict": "worse", "message": "the model is worse than TF-IDF"},
             "findings": [{"kind": "one_label_for_all", "message": "the model answers `fi\u{1b}ne` to every test row"}],
         });
-        let training = serde_json::json!({"findings": [{"kind": "no_better_than_start", "message": "it learned nothing"}]});
+        let training =
+            serde_json::json!({"findings": [{"kind": "no_better_than_start", "message": "it learned nothing"}]});
         let summary = Summary {
             test: figures(&metrics),
             judgement: metrics["judgement"]["message"].as_str().map(str::to_owned),

@@ -41,7 +41,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn evaluate(multi_label: bool) -> Result<(), Box<dyn Error>> {
-    let number = |name: &str, default: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
+    let number =
+        |name: &str, default: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
     let (rows, labels) = (number("ROWS", 100_000), number("LABELS", 1000));
     let directory = tempfile::tempdir()?;
     prepare(directory.path(), rows, labels, multi_label)?;
@@ -81,11 +82,9 @@ fn prepare(directory: &Path, rows: u64, labels: u64, multi_label: bool) -> Resul
     }
     let names: Vec<String> = (0..labels).map(|label| format!("label {label}")).collect();
     LabelMap::new(names.clone())?.with_multi_label(multi_label).write(&directory.join("clean/labels.json"))?;
-    for (file, stage, first, count) in [
-        ("train", "augment", 0, rows),
-        ("validation", "split", rows, rows / 10),
-        ("test", "split", 2 * rows, rows),
-    ] {
+    for (file, stage, first, count) in
+        [("train", "augment", 0, rows), ("validation", "split", rows, rows / 10), ("test", "split", 2 * rows, rows)]
+    {
         let (examples, tokens): (Vec<Example>, Vec<TokenRow>) =
             (first..first + count).map(|id| row(id, labels, multi_label)).unzip();
         write_examples(&directory.join(stage).join(format!("{file}.parquet")), &examples)?;
@@ -110,19 +109,13 @@ fn row(id: u64, labels: u64, multi_label: bool) -> (Example, TokenRow) {
     let mut sets: Vec<u32> = (0..own).map(|label| draw(91 + label, labels) as u32).collect();
     sets.sort_unstable();
     sets.dedup();
-    let mut words: Vec<String> = (0..56).map(|place| format!("word{}", draw(place, COMMON_WORDS).min(draw(place + 60, COMMON_WORDS)))).collect();
+    let mut words: Vec<String> =
+        (0..56).map(|place| format!("word{}", draw(place, COMMON_WORDS).min(draw(place + 60, COMMON_WORDS)))).collect();
     for label in &sets {
         words.extend((0..2).map(|word| format!("topic{label}x{}", draw(u64::from(*label) % 50 + word, 20))));
     }
-    let example = Example {
-        id,
-        text: words.join(" "),
-        pair: None,
-        labels: sets.clone(),
-        group: None,
-        weight: 1.0,
-        part: None,
-    };
+    let example =
+        Example { id, text: words.join(" "), pair: None, labels: sets.clone(), group: None, weight: 1.0, part: None };
     let ids: Vec<u32> = (0..16).map(|place| 1 + draw(place, 119) as u32).collect();
     let type_ids = vec![0; ids.len()];
     (example, TokenRow { id, ids, type_ids, labels: sets, weight: 1.0, cut: 0 })

@@ -90,8 +90,12 @@ mod tests {
     use super::*;
 
     fn comparison(difference: f64, verdict: Verdict) -> Comparison {
-        let difference =
-            Difference { difference, interval_95: Interval { low: -0.01, high: 0.05 }, p_value: 0.03, test: Test::ExactMcnemar };
+        let difference = Difference {
+            difference,
+            interval_95: Interval { low: -0.01, high: 0.05 },
+            p_value: 0.03,
+            test: Test::ExactMcnemar,
+        };
         Comparison {
             verdict,
             accuracy: difference,

@@ -24,7 +24,7 @@ pub(crate) struct Document<'a> {
     pub(crate) judgement: Option<&'a Judgement>,
     pub(crate) test: &'a Figures,
     pub(crate) validation: &'a Figures,
-    /// On the test part; missing where the configuration leaves them out.
+    /// On the test split; missing where the configuration leaves them out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) baselines: Option<Measured<'a>>,
     pub(crate) model: &'a ModelFacts,

@@ -55,7 +55,8 @@ pub(crate) fn findings(
 ) -> Vec<Finding> {
     let search = Search { labels, test: &test.figures, validation: &validation.figures };
     let mut found = Vec::new();
-    let degenerate = if labels.is_multi_label() { search.nothing_assigned(test) } else { search.one_label_for_all(test) };
+    let degenerate =
+        if labels.is_multi_label() { search.nothing_assigned(test) } else { search.one_label_for_all(test) };
     match degenerate {
         Some(finding) => found.push(finding),
         None => found.extend(search.never_predicted()),
@@ -63,7 +64,8 @@ pub(crate) fn findings(
     if let Some(Baselines { majority, classic }) = baselines {
         // One label for all rows is the most frequent label, or worse: that has been said.
         let new = found.iter().all(|finding| !matches!(finding.kind, Kind::OneLabelForAll | Kind::NothingAssigned));
-        let names: Vec<String> = majority.labels.iter().filter_map(|&label| labels.name(label)).map(label_name).collect();
+        let names: Vec<String> =
+            majority.labels.iter().filter_map(|&label| labels.name(label)).map(label_name).collect();
         let answer = if names.is_empty() { "no label".to_owned() } else { names.join(", ") };
         let compared = majority.comparison.as_ref().filter(|_| new);
         found.extend(compared.and_then(|comparison| search.no_better_than_majority(&answer, comparison)));
@@ -83,7 +85,8 @@ impl Search<'_> {
     fn one_label_for_all(&self, test: &Answers) -> Option<Finding> {
         let given: BTreeSet<u32> = test.predicted.iter().flatten().copied().collect();
         let label = *given.first().filter(|_| given.len() == 1)?;
-        let others: Vec<usize> = self.labels_where(|place| place as u32 != label && self.test.classes[place].support > 0);
+        let others: Vec<usize> =
+            self.labels_where(|place| place as u32 != label && self.test.classes[place].support > 0);
         if others.is_empty() {
             return None;
         }
@@ -308,11 +311,14 @@ mod tests {
         let labels = labels(2);
         let truth: Vec<u32> = (0..100).map(|row| u32::from(row % 10 < 4)).collect();
         let texts = |rows: &[u32]| {
-            Rows::of((0..).zip(rows).map(|(id, &label)| (id, ["good day", "bad night"][label as usize].to_owned(), label)))
+            Rows::of(
+                (0..).zip(rows).map(|(id, &label)| (id, ["good day", "bad night"][label as usize].to_owned(), label)),
+            )
         };
         let rows = texts(&truth);
         let mut baselines = measure(&rows, &rows, &rows, &labels, &|_| {}).unwrap();
-        let predicted: Vec<u32> = truth.iter().enumerate().map(|(row, &l)| if row < right { l } else { 1 - l }).collect();
+        let predicted: Vec<u32> =
+            truth.iter().enumerate().map(|(row, &l)| if row < right { l } else { 1 - l }).collect();
         let mut model = answers(&truth, &predicted, &labels);
         compare(&rows, Task::SingleLabel, &mut model, Some(&mut baselines));
         findings(&labels, &model, &model, Some(&baselines)).into_iter().map(|finding| finding.kind).collect()
@@ -334,7 +340,9 @@ mod tests {
         let predicted: Vec<u32> = truth.iter().map(|label| if *label < 7 { 8 } else { *label }).collect();
         let answers = answers(&truth, &predicted, &labels);
         let found = findings(&labels, &answers, &answers, None);
-        assert!(found[0].message.starts_with("`l0` (4 rows), `l1` (4 rows), `l2` (4 rows) and 4 more labels are never"));
+        assert!(
+            found[0].message.starts_with("`l0` (4 rows), `l1` (4 rows), `l2` (4 rows) and 4 more labels are never")
+        );
     }
 
     #[test]

@@ -1,12 +1,12 @@
-//! The `evaluate` stage: measures the model on rows that it did not learn from, and baselines beside it.
+//! The `evaluate` stage: evaluates the model on held-out rows and compares it with baselines.
 //!
 //! Reads `labels.json` of clean, the validation and test rows of split, the training rows of augment (for the baselines),
-//! the tokens of tokenize, and train's `model/`, `metrics.jsonl` and `summary.json`. Leaves
+//! the tokens of tokenize, and train's `model/`, `metrics.jsonl` and `summary.json`. Writes
 //!
 //! - `metrics.json`: every figure of the model and the baselines ([`firebrand_metrics::Figures`]), the model compared with
 //!   each, and `findings`: what a glance at the figures would miss;
-//! - `predictions.parquet`: the model's answer to every test row;
-//! - `reference.json`: what the validation part and the answers to it look like, for drift to be measured against;
+//! - `predictions.parquet`: the model's prediction for every test row;
+//! - `reference.json`: statistics of the validation split and its predictions, to measure drift against;
 //! - `confusion.svg` (where rows have any number of labels: what was found, missed and wrongly given of each) and
 //!   `report.html`: for people. The report is one file that opens without a network.
 //!
@@ -67,25 +67,25 @@ impl Stage for Evaluate {
     fn run(config: &Config, io: &StageIo) -> Result<()> {
         let labels = read_labels(io)?;
         let [validation, test] =
-            [Part::read(io, "validation.parquet", &labels)?, Part::read(io, "test.parquet", &labels)?];
+            [Split::read(io, "validation.parquet", &labels)?, Split::read(io, "test.parquet", &labels)?];
         let train = Rows::read(&io.input(Slot::Augment, "train.parquet")?, &labels)?;
         let train_lengths = Lengths::of(&read_tokens(&io.input(Slot::Tokenize, "train.parquet")?)?);
         let summary = io.optional_input(Slot::Train, "summary.json")?;
         let training = Training::read(&io.input(Slot::Train, "metrics.jsonl")?, summary.as_deref())?;
 
         let model = Model::load(&io.input(Slot::Train, "model")?, config, &labels)?;
-        // With many labels a part's probabilities fill the memory: no two parts' or systems' are held at once.
+        // With many labels, probabilities are what fills the memory: only one split's, of one system, are held at a time.
         let mut baselines = fit_baselines(config, io, &train, [&validation.rows, &test.rows], &labels)?;
         let progress = io.progress("rows", (validation.rows.len() + test.rows.len()) as u64);
-        let ask = |part: &Part| {
-            let probabilities = model.probabilities(&part.tokens, &mut |done| progress.inc(done))?;
-            Outcome::new(&part.rows, probabilities, &labels)
+        let predict = |split: &Split| {
+            let probabilities = model.probabilities(&split.tokens, &mut |done| progress.inc(done))?;
+            Outcome::new(&split.rows, probabilities, &labels)
         };
-        let outcome = ask(&validation)?;
+        let outcome = predict(&validation)?;
         let reference = Reference::new(&labels, &validation.rows, &validation.tokens, &outcome);
         let validation_answers = outcome.answers;
         drop(outcome.probabilities);
-        let mut outcome = ask(&test)?;
+        let mut outcome = predict(&test)?;
         progress.finish();
 
         let task = Task::new(labels.is_multi_label());
@@ -144,7 +144,7 @@ fn fit_baselines(
         return Ok(None);
     }
     io.log("fitting the baselines");
-    let progress = io.progress("TF-IDF baseline", baseline::regressions(train, labels));
+    let progress = io.progress("TF-IDF baseline", baseline::progress_total(train, labels));
     let baselines = baseline::measure(train, validation, test, labels, &|done| progress.inc(done))?;
     progress.finish();
     Ok(Some(baselines))
@@ -168,13 +168,13 @@ fn log_figures(io: &StageIo, figures: &Figures, baselines: Option<&Baselines>, l
     }
 }
 
-/// Rows that the model is measured on, and their tokens in the same order.
-struct Part {
+/// Rows that the model is evaluated on, and their tokens in the same order.
+struct Split {
     rows: Rows,
     tokens: Vec<TokenRow>,
 }
 
-impl Part {
+impl Split {
     fn read(io: &StageIo, file: &str, labels: &LabelMap) -> Result<Self> {
         let rows = Rows::read(&io.input(Slot::Split, file)?, labels)?;
         let tokens = rows.read_tokens(&io.input(Slot::Tokenize, file)?)?;
@@ -185,7 +185,7 @@ impl Part {
 fn read_labels(io: &StageIo) -> Result<LabelMap> {
     let labels = LabelMap::read(&io.input(Slot::Clean, "labels.json")?)?;
     if labels.len() < 2 {
-        return Err(Error::data(format!("there is only one label, `{}`: nothing to tell apart", labels.names()[0]))
+        return Err(Error::data(format!("there is only one label, `{}`: nothing to classify", labels.names()[0]))
             .hint("a classifier needs rows of at least two labels: check `clean.label_column`"));
     }
     Ok(labels)

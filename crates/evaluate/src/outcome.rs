@@ -1,4 +1,4 @@
-//! Answers to a part, and what they are worth.
+//! Predictions for a split, and their figures.
 
 use firebrand_dataset::{LabelMap, Prediction};
 use firebrand_metrics::{Figures, MetricsError, Predictions, Task};
@@ -6,7 +6,7 @@ use firebrand_pipeline::{Result, ResultExt};
 
 use crate::rows::Rows;
 
-/// The labels that a system assigns to a part, and their figures.
+/// The labels that a model or baseline assigns to a split, and their figures.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Answers {
     /// The labels assigned to each row: one, or any number.
@@ -46,7 +46,7 @@ impl Answers {
         Ok(Self { predicted, losses: task.losses(&rows.truth, probabilities), figures })
     }
 
-    /// What intervals and paired tests are computed from.
+    /// The predictions as the bootstrap and the paired tests take them.
     pub(crate) fn to_compare<'a>(&'a self, rows: &'a Rows) -> Predictions<'a> {
         Predictions {
             truth: &rows.truth,
@@ -57,7 +57,7 @@ impl Answers {
     }
 }
 
-/// The model's answers to a part, with their probabilities.
+/// The model's predictions for a split, with their probabilities.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Outcome {
     pub(crate) answers: Answers,
@@ -76,8 +76,8 @@ impl Outcome {
         Ok(Self { answers, probabilities, task: Task::new(labels.is_multi_label()) })
     }
 
-    /// The rows of `predictions.parquet`, in the order of the ids. Takes the answers along: with many labels there is no
-    /// room for a second copy.
+    /// The rows of `predictions.parquet`, ordered by id. Consumes the probabilities: with many labels a second copy would not
+    /// fit into memory.
     pub(crate) fn into_predictions(self, rows: &Rows) -> Vec<Prediction> {
         let answers = self.answers.predicted.into_iter().zip(self.probabilities);
         let known = rows.ids.iter().zip(&rows.truth);
@@ -90,7 +90,7 @@ impl Outcome {
         known.zip(answers).map(prediction).collect()
     }
 
-    /// Probability of the answer to a row; with any number of labels, of the decision that it is least sure of.
+    /// Probability of a row's predicted label; for multi-label rows, of the least confident decision.
     pub(crate) fn confidence(&self, row: usize) -> f32 {
         let probabilities = &self.probabilities[row];
         match self.task {
@@ -102,7 +102,7 @@ impl Outcome {
         }
     }
 
-    /// Probability of the wrong answer to a row; with any number of labels, of the wrong decision that it is most sure of.
+    /// Confidence in a wrong prediction; for multi-label rows, in the most confident of the wrong decisions.
     pub(crate) fn confidence_in_mistake(&self, rows: &Rows, row: usize) -> f32 {
         if self.task == Task::SingleLabel {
             return self.confidence(row);
@@ -113,7 +113,7 @@ impl Outcome {
         wrong.map(|(_, &yes)| yes.max(1.0 - yes)).fold(0.0, f32::max)
     }
 
-    /// The wrong rows, most confident first; of equals, the lower id.
+    /// Rows predicted wrongly, most confident first; ties by id.
     pub(crate) fn mistakes(&self, rows: &Rows) -> Vec<usize> {
         let mut wrong: Vec<(f32, usize)> = (0..rows.len())
             .filter(|&row| self.answers.predicted[row] != rows.truth[row])
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn any_number_of_labels_is_given_by_the_half() {
+    fn multi_label_rows_get_every_label_above_the_threshold() {
         let mut rows = rows();
         rows.truth = vec![vec![0, 1], vec![], vec![1], vec![0]];
         let probabilities = vec![vec![0.5, 0.9], vec![0.2, 0.7], vec![0.95, 0.1], vec![0.6, 0.4]];

@@ -1,4 +1,4 @@
-//! The rows of a part: read, checked, and put in the order of their ids.
+//! The rows of a split: read, validated, and sorted by id.
 
 use std::path::Path;
 
@@ -6,24 +6,24 @@ use firebrand_dataset::{Example, LabelMap, TokenRow, read_examples, read_tokens}
 use firebrand_metrics::Units;
 use firebrand_pipeline::{Error, Result};
 
-/// A part of the data, column by column, in the order of the ids.
+/// A split, column by column, sorted by id.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Rows {
     pub(crate) ids: Vec<u64>,
     /// Each row's text; of a pair both, with a space between them.
     texts: Vec<String>,
-    /// Where in its text a pair's second text begins.
+    /// Byte offset of a pair's second text in its row's text.
     seconds: Vec<Option<usize>>,
-    /// Indices of each row's labels: one, or any number where the label map says so.
+    /// Label indices of each row: exactly one, or any number if the label map is multi-label.
     pub(crate) truth: Vec<Vec<u32>>,
-    /// What each row counts for in training.
+    /// Each row's weight in training.
     pub(crate) weights: Vec<f32>,
-    /// The group of each row, if it has one: rows of a group are no independent evidence.
+    /// The group of each row, if it has one. Rows of a group are not independent.
     groups: Vec<Option<String>>,
 }
 
 impl Rows {
-    /// Reads a part that the split stage wrote. Every row must have labels of the map.
+    /// Reads a split. Every row's labels must be in the label map.
     ///
     /// # Errors
     /// When the file cannot be read, has no rows, an id twice, or a row with other labels.
@@ -34,7 +34,7 @@ impl Rows {
     fn new(mut examples: Vec<Example>, labels: &LabelMap, path: &Path) -> Result<Self> {
         if examples.is_empty() {
             return Err(Error::data(format!("{} has no rows", path.display()))
-                .hint("raise the part's share in [split], or bring more data"));
+                .hint("raise its share in [split], or bring more data"));
         }
         examples.sort_by_key(|example| example.id);
         if let Some(twice) = examples.windows(2).find(|pair| pair[0].id == pair[1].id) {
@@ -68,7 +68,7 @@ impl Rows {
         self.ids.len()
     }
 
-    /// The text of a row, and the second one of a pair.
+    /// A row's text, and the second text if it is a pair.
     pub(crate) fn text(&self, row: usize) -> (&str, Option<&str>) {
         let text = self.texts[row].as_str();
         match self.seconds[row] {
@@ -77,7 +77,7 @@ impl Rows {
         }
     }
 
-    /// The texts, each pair as one: what the baselines read.
+    /// The texts for the baselines, each pair joined into one.
     pub(crate) fn texts(&self) -> &[String] {
         &self.texts
     }
@@ -108,12 +108,12 @@ impl Rows {
         }
     }
 
-    /// What is drawn together when rows are resampled.
+    /// Sampling units for the bootstrap: rows, or groups of rows.
     pub(crate) fn units(&self) -> Units {
         Units::groups(self.groups.iter().map(Option::as_deref))
     }
 
-    /// Reads the part's tokens, in the order of these rows.
+    /// Reads the split's tokens, in the order of these rows.
     ///
     /// # Errors
     /// When the file cannot be read or is not about the same rows.

@@ -60,7 +60,8 @@ pub(crate) fn decisions(classes: &[ClassFigures], labels: &[String]) -> Vec<Stri
     });
     let mut lines = table(&["label", "F1", "found", "missed", "wrongly given"], rows.collect(), ROW_NAME, 13);
     if classes.len() > MOST_LABELS {
-        lines.push(format!("the {MOST_LABELS} of {} labels with the most wrong decisions", count(classes.len() as u64)));
+        lines
+            .push(format!("the {MOST_LABELS} of {} labels with the most wrong decisions", count(classes.len() as u64)));
     }
     lines
 }
@@ -156,7 +157,8 @@ mod tests {
     #[test]
     fn of_many_labels_those_with_the_most_wrong_decisions_are_listed() {
         let truth: Vec<Vec<u32>> = (0..2000).map(|row| vec![row % 1000]).collect();
-        let predicted: Vec<Vec<u32>> = truth.iter().map(|set| if set[0] == 700 { vec![3] } else { set.clone() }).collect();
+        let predicted: Vec<Vec<u32>> =
+            truth.iter().map(|set| if set[0] == 700 { vec![3] } else { set.clone() }).collect();
         let figures = Figures::of_label_sets::<_, _, [f32; 2]>(&truth, &predicted, None, 1000).unwrap();
         let lines = decisions(&figures.classes, &names(1000));
         assert_eq!(lines.len(), 22);

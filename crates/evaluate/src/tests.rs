@@ -1,4 +1,4 @@
-//! The whole stage on a tiny BERT, with rows and tokens made by hand.
+//! The whole stage on a tiny BERT, with handmade rows and tokens.
 
 mod multi_label;
 mod refused;
@@ -244,7 +244,8 @@ fn what_a_custom_stage_may_leave_out_is_not_missed() {
 #[test]
 fn what_a_glance_would_miss_is_in_report_and_metrics() {
     let run = Run::new();
-    let summary = r#"{"steps": 1, "findings": [{"kind": "no_better_than_start", "message": "training changed nothing <b>"}]}"#;
+    let summary =
+        r#"{"steps": 1, "findings": [{"kind": "no_better_than_start", "message": "training changed nothing <b>"}]}"#;
     fs::write(run.path("train/summary.json"), summary).unwrap();
     run.run().unwrap();
     let metrics = run.metrics();

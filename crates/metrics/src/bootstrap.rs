@@ -1,4 +1,4 @@
-//! The bootstrap: how figures would vary if other rows had been drawn (Efron 1979).
+//! The bootstrap: how figures would vary on other samples of rows (Efron 1979).
 //!
 //! Units (rows, or groups of rows) are drawn with replacement, as many as there are. All systems are measured on the same
 //! draws, so that their differences are paired.
@@ -9,13 +9,13 @@ use rayon::prelude::*;
 
 use crate::{Interval, Units};
 
-/// Draws; enough for the ends of a 95 % interval.
+/// Number of resamples.
 pub const RESAMPLES: usize = 1000;
 
-/// The draws are the same in every run.
+/// Fixed, so that every run has the same intervals.
 const SEED: u64 = 42;
 
-/// A system's labels for the rows, beside the true ones.
+/// A system's predictions and the true labels.
 #[derive(Debug, Clone, Copy)]
 pub struct Predictions<'a> {
     /// The true labels of each row.
@@ -39,7 +39,7 @@ fn same_labels(truth: &[u32], predicted: &[u32]) -> bool {
     truth.len() == predicted.len() && truth.iter().all(|label| predicted.contains(label))
 }
 
-/// The figures of one draw.
+/// The figures of one resample.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample {
     /// Share of rows with all labels right.
@@ -54,7 +54,7 @@ pub struct Sample {
     pub log_loss: f64,
 }
 
-/// Draws [`RESAMPLES`] times and measures every system on each draw: a list of samples per system.
+/// Draws [`RESAMPLES`] resamples and evaluates every system on each: a list of samples per system.
 pub fn resample(systems: &[Predictions<'_>], units: &Units) -> Vec<Vec<Sample>> {
     let whole = vec![1; units.count()];
     let absent: Vec<usize> = systems.iter().map(|system| Tally::new(system, units, &whole).undefined()).collect();
@@ -70,7 +70,7 @@ pub fn resample(systems: &[Predictions<'_>], units: &Units) -> Vec<Vec<Sample>> 
     (0..systems.len()).map(|system| draws.iter().map(|draw| draw[system]).collect()).collect()
 }
 
-/// The interval that holds the middle 95 % of these values, and the figure itself.
+/// The percentile interval of these values, extended to hold the figure itself.
 pub fn percentile_95(values: impl IntoIterator<Item = f64>, figure: f64) -> Interval {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
@@ -86,7 +86,7 @@ pub(crate) fn p_value(differences: &[f64]) -> f64 {
     (2.0 * fewer as f64 / (differences.len() + 1) as f64).min(1.0)
 }
 
-/// Counts over drawn rows.
+/// Counts over the rows of a resample.
 struct Tally {
     rows: u64,
     right: u64,
@@ -98,8 +98,7 @@ struct Tally {
 
 impl Tally {
     fn new(system: &Predictions<'_>, units: &Units, times: &[u32]) -> Self {
-        let mut tally =
-            Self { rows: 0, right: 0, wrong_decisions: 0, loss: 0.0, f1: vec![(0, 0); system.classes] };
+        let mut tally = Self { rows: 0, right: 0, wrong_decisions: 0, loss: 0.0, f1: vec![(0, 0); system.classes] };
         for (row, &unit) in units.of_row().iter().enumerate() {
             let times = u64::from(times[unit as usize]);
             if times == 0 {
@@ -129,7 +128,7 @@ impl Tally {
         self.f1.iter().filter(|(_, all)| *all == 0).count()
     }
 
-    /// The figures; `absent` labels are undefined on the whole part, where they count as 0.
+    /// The figures; `absent` labels are undefined on the whole split, where they count as 0.
     fn sample(&self, absent: usize) -> Sample {
         let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
         let rows = self.rows as f64;
@@ -156,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_part_has_the_figures_that_it_has() {
+    fn all_rows_once_give_the_plain_figures() {
         let (truth, predicted, losses) = (lists(&TRUTH), lists(&PREDICTED), [0.5; 10]);
         let system = Predictions { truth: &truth, predicted: &predicted, losses: &losses, classes: CLASSES };
         let sample = Tally::new(&system, &Units::rows(10), &[1; 10]).sample(0);
@@ -168,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_that_the_draw_does_not_have_is_left_out_and_one_that_the_part_has_not_counts_as_zero() {
+    fn labels_missing_from_a_draw_are_left_out_and_labels_missing_from_the_split_count_as_zero() {
         let (truth, predicted) = (lists(&[0, 0, 1]), lists(&[0, 0, 1]));
         let system = Predictions { truth: &truth, predicted: &predicted, losses: &[], classes: 3 };
         let absent = Tally::new(&system, &Units::rows(3), &[1; 3]).undefined();

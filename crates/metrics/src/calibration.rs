@@ -1,4 +1,4 @@
-//! Whether a stated confidence is the share of right answers.
+//! Calibration: whether confidence matches accuracy.
 
 use serde::Serialize;
 
@@ -57,7 +57,7 @@ pub struct Calibration {
     pub classes: Option<Vec<ClassCalibration>>,
 }
 
-/// What a bin sums up.
+/// Running sums of a bin.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sums {
     rows: u64,

@@ -6,18 +6,18 @@ use crate::bootstrap::{Predictions, Sample, p_value, percentile_95};
 use crate::paired::{Test, test_right};
 use crate::{Interval, Task, Units};
 
-/// From this p-value on, a difference may well be chance.
+/// Significance level.
 pub const LEVEL: f64 = 0.05;
 
-/// What a comparison comes to.
+/// Outcome of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// The first is better, by more than chance explains.
+    /// The first is significantly better.
     Better,
-    /// The difference may be chance.
+    /// The difference is not significant.
     Undecided,
-    /// The first is worse, by more than chance explains.
+    /// The first is significantly worse.
     Worse,
 }
 
@@ -28,7 +28,7 @@ pub struct Difference {
     pub difference: f64,
     /// Its 95 % interval, from the paired bootstrap.
     pub interval_95: Interval,
-    /// Two-sided: how often chance alone makes a difference this large.
+    /// Two-sided p-value.
     pub p_value: f64,
     /// How the p-value was computed.
     pub test: Test,
@@ -52,7 +52,7 @@ pub struct Comparison {
     pub only_second_right: u64,
 }
 
-/// A system, its figures on the whole part, and its samples of [`resample`](crate::resample), of the same draws.
+/// A system, its figures on the whole split, and its samples of [`resample`](crate::resample), of the same draws.
 #[derive(Debug, Clone, Copy)]
 pub struct Compared<'a> {
     /// Its labels.
@@ -96,7 +96,7 @@ impl Comparison {
         comparison
     }
 
-    /// The difference that the verdict rests on.
+    /// The difference that decides the verdict.
     pub fn headline(&self) -> Difference {
         self.micro_f1.unwrap_or(self.accuracy)
     }

@@ -1,8 +1,8 @@
-//! What cannot be measured.
+//! Why predictions cannot be measured.
 
 use std::fmt;
 
-/// What cannot be measured, and why.
+/// Why predictions cannot be measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MetricsError {
@@ -42,7 +42,7 @@ pub enum MetricsError {
         /// The class.
         index: u32,
     },
-    /// A row of probabilities that is none.
+    /// A row of probabilities that is not a distribution.
     Probabilities {
         /// The row, from zero.
         row: usize,

@@ -4,18 +4,18 @@ use serde::Serialize;
 
 use crate::Units;
 
-/// More work than this, in additions, is replaced by the normal approximation, which is close by then.
+/// Above this many additions the normal approximation is used; it is close by then.
 const MOST_ADDITIONS: u64 = 50_000_000;
 
 /// How a p-value was computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Test {
-    /// The exact McNemar test: of the rows that only one system has right, are more than chance allows on one side?
+    /// The exact McNemar test on the rows that only one of the systems has right.
     ExactMcnemar,
-    /// The same by groups of rows: the sign of each group's difference is as likely to be the other.
+    /// Its generalisation to groups of rows: under the null hypothesis each group's difference may have either sign.
     GroupSignFlip,
-    /// Resampling of rows or groups, the same for both systems.
+    /// Bootstrap over rows or groups, with the same resamples for both systems.
     PairedBootstrap,
 }
 

@@ -1,11 +1,11 @@
-//! Figures of the probabilities themselves: log loss and Brier score.
+//! Scoring rules for probabilities: log loss and Brier score.
 
 use crate::MetricsError;
 
-/// How far a row's sum may be from one: float32 softmax over many classes stays well within.
+/// Tolerance of a row's sum; float32 softmax over many classes stays well within.
 const SUM_TOLERANCE: f64 = 1e-3;
 
-/// Refuses what is not one distribution over `classes` per true class.
+/// Rejects rows that are not a distribution over `classes`.
 ///
 /// # Errors
 /// When there are no rows, the lists differ in length, a true class is beyond `classes`, or a row of probabilities has
@@ -46,7 +46,7 @@ pub(crate) fn one_per_row(expected: usize, found: usize) -> Result<(), MetricsEr
     if expected == found { Ok(()) } else { Err(MetricsError::Lengths { what, expected, found }) }
 }
 
-/// `-ln p` of what turned out to be true, with `p` kept `f32::EPSILON` away from 0 and 1.
+/// `-ln p` of the true outcome, with `p` clipped to `f32::EPSILON` from 0 and 1.
 pub(crate) fn decision_loss(probability: f32) -> f64 {
     let bound = f64::from(f32::EPSILON);
     -f64::from(probability).clamp(bound, 1.0 - bound).ln()

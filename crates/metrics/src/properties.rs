@@ -1,4 +1,4 @@
-//! What holds for any predictions.
+//! Properties of figures of any predictions.
 
 use proptest::collection::vec;
 use proptest::prelude::*;

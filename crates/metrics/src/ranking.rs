@@ -1,4 +1,4 @@
-//! Whether the probabilities order the rows rightly: area under the ROC curve.
+//! Ranking quality: area under the ROC curve.
 
 use rayon::prelude::*;
 
@@ -49,8 +49,8 @@ pub fn roc_auc_of_classes<R: AsRef<[f32]> + Sync>(truth: &[u32], probabilities: 
     areas.filter(|areas| !areas.is_empty()).map(|areas| areas.iter().sum::<f64>() / areas.len() as f64)
 }
 
-/// What `figure` makes of each class and the probabilities that all rows have for it, in parallel. Every row must have
-/// `classes` probabilities.
+/// Calls `figure` with each class and its probabilities over all rows, in parallel. Every row must have `classes`
+/// probabilities.
 pub(crate) fn by_class<R: AsRef<[f32]> + Sync, T: Send>(
     probabilities: &[R],
     classes: usize,

@@ -1,4 +1,4 @@
-//! What is drawn together when rows are resampled: single rows, or groups of rows that are no independent evidence.
+//! Sampling units: single rows, or groups of rows that are not independent.
 
 use std::collections::HashMap;
 

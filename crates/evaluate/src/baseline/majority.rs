@@ -1,4 +1,4 @@
-//! The least that a classifier must beat: always the most frequent label, or set of labels.
+//! The majority baseline: always the most frequent label, or set of labels.
 
 use std::collections::BTreeMap;
 

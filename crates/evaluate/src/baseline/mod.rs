@@ -1,4 +1,4 @@
-//! What the model is measured against: the most frequent label, and a classic without pretraining.
+//! Baselines without pretraining: the most frequent label, and TF-IDF with logistic regression.
 
 mod logistic;
 mod majority;
@@ -21,17 +21,17 @@ use one_vs_rest::{OneVsRest, Terms};
 use sparse::SparseRows;
 use tfidf::TfIdf;
 
-/// Inverse penalties that are tried.
+/// Inverse regularisation strengths that are tried.
 const INVERSE_PENALTIES: [f64; 3] = [1.0, 10.0, 100.0];
 /// The most terms that are kept. On 20,000 film reviews, 200,000 score like all 366,000.
 const MAX_FEATURES: usize = 200_000;
 /// The most weights, terms times classes, of regressions over all terms: keeps the optimiser's memory under half a gigabyte.
 /// Where there would be more, each label has a regression of its own, over the terms of its own rows.
 const MAX_WEIGHTS: usize = 2_000_000;
-/// More work, training rows times labels, than is repeated for every inverse penalty: the choice is then made on fewer rows.
+/// Above this many training rows times labels, the inverse regularisation strength is chosen on a sample of the rows.
 const MOST_WORK: usize = 20_000_000;
 
-/// The baselines, and their figures on the test part.
+/// The baselines, and their figures on the test split.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Baselines {
     /// Always the most frequent label.
@@ -50,7 +50,7 @@ pub(crate) struct Majority {
     pub(crate) comparison: Option<Comparison>,
 }
 
-/// TF-IDF with logistic regression, trained on the training part.
+/// TF-IDF with logistic regression, trained on the training split.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Classic {
     pub(crate) settings: Settings,
@@ -59,7 +59,7 @@ pub(crate) struct Classic {
     pub(crate) comparison: Option<Comparison>,
 }
 
-/// How the classic was made.
+/// How the TF-IDF baseline was fitted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Settings {
     /// Words and pairs of words.
@@ -76,12 +76,12 @@ pub(crate) struct Settings {
     one_vs_rest: bool,
     /// Whether that regression sees only the terms of the label's own rows.
     terms_of_label: bool,
-    /// The inverse penalty with the highest validation accuracy (micro F1, where rows have any number of labels), rows
-    /// counting by their weights; the lowest of equals.
+    /// Inverse regularisation strength with the highest validation accuracy (micro F1 for multi-label data), rows weighted;
+    /// the lowest in a tie.
     pub(crate) c: f64,
     /// What was tried.
     tried: Vec<Tried>,
-    /// Training rows that the inverse penalty was chosen on.
+    /// Training rows that `c` was chosen on.
     tried_on_rows: usize,
 }
 
@@ -94,8 +94,8 @@ struct Tried {
     validation_micro_f1: Option<f64>,
 }
 
-/// Fits the baselines on the training part and measures them on the test part. `progress` is told of every regression that
-/// is fitted, of [`regressions`] in all.
+/// Fits the baselines on the training split and evaluates them on the test split. `progress` is called as labels are fitted,
+/// up to [`progress_total`].
 ///
 /// # Errors
 /// When the rows' labels are not those of the map.
@@ -125,7 +125,8 @@ fn classic(
     let chosen_on = rows_to_choose_on(train, labels);
     let mut tried = Vec::new();
     let (c, fit) = {
-        let [chosen_matrix, validation_matrix] = [chosen_on.as_ref(), validation].map(|part| tfidf.transform(part.texts()));
+        let [chosen_matrix, validation_matrix] =
+            [chosen_on.as_ref(), validation].map(|part| tfidf.transform(part.texts()));
         let mut best: Option<(f64, f64, Regressions)> = None;
         let mut last: Option<Regressions> = None;
         for c in INVERSE_PENALTIES {
@@ -141,7 +142,9 @@ fn classic(
             }
             last = Some(fit);
         }
-        let Some((_, c, fit)) = best else { return Err(Error::other("no penalty was tried for the TF-IDF baseline")) };
+        let Some((_, c, fit)) = best else {
+            return Err(Error::other("no regularisation was tried for the TF-IDF baseline"));
+        };
         (c, fit)
     };
     let fit = if chosen_on.len() < train.len() {
@@ -169,20 +172,20 @@ fn classic(
     })
 }
 
-/// How many regressions [`measure`] may fit; fewer, where one regression serves all labels.
-pub(crate) fn regressions(train: &Rows, labels: &LabelMap) -> u64 {
+/// The progress that [`measure`] reports in all: a unit per label and fit.
+pub(crate) fn progress_total(train: &Rows, labels: &LabelMap) -> u64 {
     let again = usize::from(rows_to_choose_on(train, labels).len() < train.len());
     (labels.len() * (INVERSE_PENALTIES.len() + again)) as u64
 }
 
-/// The training rows, or, where fitting all of them for every inverse penalty would take too long, evenly spaced ones.
+/// The training rows, or an evenly spaced sample where fitting all of them several times would take too long.
 fn rows_to_choose_on<'a>(train: &'a Rows, labels: &LabelMap) -> Cow<'a, Rows> {
     let step = (train.len() * labels.len()).div_ceil(MOST_WORK);
     if step <= 1 { Cow::Borrowed(train) } else { Cow::Owned(train.every(step)) }
 }
 
-/// Accuracy, or micro F1 where rows have any number of labels, with rows counting by their weights. A validation part that
-/// was split off the training rows has their weights, and rows that training is told to ignore must not choose.
+/// Weighted accuracy, or micro F1 for multi-label data. A validation split taken from the training rows has their weights, and
+/// rows that training is told to ignore must not decide.
 fn weighted_score(rows: &Rows, labels: &LabelMap, probabilities: &[Vec<f32>]) -> f64 {
     let task = Task::new(labels.is_multi_label());
     let (mut hits, mut all) = (0.0, 0.0);
@@ -196,7 +199,7 @@ fn weighted_score(rows: &Rows, labels: &LabelMap, probabilities: &[Vec<f32>]) ->
     if all > 0.0 { hits / all } else { 0.0 }
 }
 
-/// How labels share regressions.
+/// One regression for all labels, or one per label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Method {
     /// One regression over all labels.
@@ -214,7 +217,7 @@ impl Method {
         }
     }
 
-    /// Fits; `start`, where given, is a fit of the same rows with another inverse penalty to go on from.
+    /// Fits; `start` is a fit of the same rows with another `c`, for a warm start.
     fn fit(
         self,
         matrix: &SparseRows,
@@ -228,14 +231,15 @@ impl Method {
             return Ok(Regressions::OneVsRest(OneVsRest::fit(matrix, rows, labels.len(), terms, c, progress)?));
         }
         let targets = Targets { truth: &rows.truth.concat(), weights: &rows.weights, classes: labels.len() };
-        let start = start.and_then(|start| if let Regressions::Multinomial(start) = start { Some(start) } else { None });
+        let start =
+            start.and_then(|start| if let Regressions::Multinomial(start) = start { Some(start) } else { None });
         let fit = Logistic::fit(matrix, targets, c, start)?;
         progress(labels.len() as u64);
         Ok(Regressions::Multinomial(fit))
     }
 }
 
-/// What decides about a row.
+/// The fitted regressions.
 #[derive(Debug, Clone)]
 enum Regressions {
     Multinomial(Logistic),
@@ -243,7 +247,7 @@ enum Regressions {
 }
 
 impl Regressions {
-    /// One list per row, by label.
+    /// Label probabilities for each row.
     fn probabilities(&self, matrix: &SparseRows, labels: &LabelMap) -> Vec<Vec<f32>> {
         match self {
             Self::Multinomial(all) => all.probabilities(matrix),

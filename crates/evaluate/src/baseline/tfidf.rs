@@ -10,8 +10,8 @@ use rayon::prelude::*;
 use super::sparse::SparseRows;
 use super::words::words;
 
-/// A word, or a pair of words, by the order in which words were first seen. Never looped over as a map's key: all order
-/// comes from sorting these.
+/// A unigram or bigram, as word ids in order of first occurrence. Maps keyed by it are never iterated in map order: output is
+/// sorted, so it is deterministic.
 type Term = u64;
 
 /// The second half of a [`Term`] that is one word.
@@ -21,7 +21,7 @@ fn term(first: u32, second: u32) -> Term {
     u64::from(first) << 32 | u64::from(second)
 }
 
-/// Which words and pairs count, and how much.
+/// The vocabulary of unigrams and bigrams with their inverse document frequencies.
 #[derive(Debug, Clone)]
 pub(crate) struct TfIdf {
     words: HashMap<String, u32>,
@@ -30,7 +30,7 @@ pub(crate) struct TfIdf {
     idf: Vec<f64>,
 }
 
-/// How many rows a term is in, and the last one counted.
+/// Document frequency of a term, and the last row counted.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
     rows: u32,
@@ -48,10 +48,10 @@ impl Seen {
 }
 
 impl TfIdf {
-    /// Terms in fewer rows than this are left out: what was seen once teaches nothing about other rows.
+    /// Minimum document frequency: a term seen once teaches nothing about other rows.
     pub(crate) const MIN_ROWS: u32 = 2;
 
-    /// Learns the terms of these texts, at most `limit` of them: those in the most rows, the earlier one of equals.
+    /// Learns the terms of these texts, at most `limit`: those with the highest document frequency, ties by first occurrence.
     pub(crate) fn fit<T: AsRef<str>>(texts: &[T], limit: usize) -> Self {
         let mut vocabulary: HashMap<String, u32> = HashMap::new();
         let mut seen_words: Vec<Seen> = Vec::new();
@@ -107,7 +107,7 @@ impl TfIdf {
 
     fn row(&self, text: &str) -> Vec<(u32, f32)> {
         let text = text.to_lowercase();
-        // An unknown word still parts its neighbours.
+        // An unknown word still separates its neighbours.
         let ids: Vec<Option<u32>> = words(&text).map(|word| self.words.get(word).copied()).collect();
         let single = ids.iter().flatten().map(|&word| term(word, NO_SECOND));
         let double = ids.windows(2).filter_map(|pair| Some(term(pair[0]?, pair[1]?)));

@@ -10,7 +10,7 @@ use crate::rows::Rows;
 /// More labels than this are shown on a click.
 const OPEN_LABELS: usize = 20;
 
-/// Rows of every part and label, and how long they are.
+/// Rows per split and label, and their lengths.
 pub(super) fn section(report: &Report<'_>) -> Markup {
     let all = report.labels.len();
     let content = html! {
@@ -23,34 +23,34 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
             (lengths(report))
         }
     };
-    let note = "Shares are of the part. The training part is the one that the model saw, with augmented rows if there are any.";
+    let note = "Shares of each split. Training rows are those that the model saw, augmented ones included.";
     super::section("Data", note, content)
 }
 
 fn rows(report: &Report<'_>) -> Markup {
-    let parts = [report.train, report.validation, report.test];
-    let counts = parts.map(|part| part.per_label(report.labels.len()));
-    let share = |rows: u64, part: &Rows| format!("{} ({})", count(rows), percent(rows as f64 / part.len() as f64));
+    let splits = [report.train, report.validation, report.test];
+    let counts = splits.map(|split| split.per_label(report.labels.len()));
+    let share = |rows: u64, split: &Rows| format!("{} ({})", count(rows), percent(rows as f64 / split.len() as f64));
     let mut table = Table::new(&["Label", "Training", "Validation", "Test"]);
     for (label, name) in report.labels.names().iter().enumerate() {
-        table.row(name, &[0, 1, 2].map(|part| share(counts[part][label], parts[part])));
+        table.row(name, &[0, 1, 2].map(|split| share(counts[split][label], splits[split])));
     }
     if report.labels.is_multi_label() {
-        table.row("(no label)", &parts.map(|part| share(part.unlabelled(), part)));
+        table.row("(no label)", &splits.map(|split| share(split.unlabelled(), split)));
     }
-    table.sum("all rows", &parts.map(|part| count(part.len() as u64)));
+    table.sum("all rows", &splits.map(|split| count(split.len() as u64)));
     table.html()
 }
 
 fn lengths(report: &Report<'_>) -> Markup {
     let mut table = Table::new(&["Tokens per row", "Training", "Validation", "Test"]);
     let lengths = report.lengths;
-    table.row("median", &lengths.map(|part| count(part.median)));
-    table.row("longest, after truncation", &lengths.map(|part| count(part.longest)));
+    table.row("median", &lengths.map(|split| count(split.median)));
+    table.row("longest, after truncation", &lengths.map(|split| count(split.longest)));
     table.row(
         "truncated rows",
-        &lengths.map(|part| format!("{} ({})", count(part.cut_rows), percent(part.cut_share()))),
+        &lengths.map(|split| format!("{} ({})", count(split.truncated_rows), percent(split.truncated_share()))),
     );
-    table.row("tokens cut off", &lengths.map(|part| count(part.cut_tokens)));
+    table.row("tokens lost to truncation", &lengths.map(|split| count(split.lost_tokens)));
     table.html()
 }

@@ -26,7 +26,7 @@ impl Shown {
     }
 }
 
-/// The figures of the model on both parts, and of the baselines; and the tests against these.
+/// The model's figures on both splits beside the baselines', and the tests against these.
 pub(super) fn section(report: &Report<'_>) -> Markup {
     let mut columns =
         vec![("Test", &report.test_outcome.answers.figures), ("Validation", &report.validation_answers.figures)];
@@ -100,12 +100,17 @@ fn rows(multi_label: bool) -> Vec<Shown> {
 fn differences(report: &Report<'_>) -> Markup {
     let Some(baselines) = report.baselines else { return html! {} };
     let mut table = Table::new(&["Model against", "Figure", "Difference", "95 % interval", "p-value", "Test"]);
-    let compared =
-        [("TF-IDF + logistic regression", baselines.classic.comparison), ("most frequent", baselines.majority.comparison)];
+    let compared = [
+        ("TF-IDF + logistic regression", baselines.classic.comparison),
+        ("most frequent", baselines.majority.comparison),
+    ];
     let accuracy = if report.labels.is_multi_label() { "all labels right" } else { "accuracy" };
     for (name, comparison) in compared.into_iter().filter_map(|(name, comparison)| Some((name, comparison?))) {
-        let differences =
-            [("micro F1", comparison.micro_f1), (accuracy, Some(comparison.accuracy)), ("macro F1", Some(comparison.macro_f1))];
+        let differences = [
+            ("micro F1", comparison.micro_f1),
+            (accuracy, Some(comparison.accuracy)),
+            ("macro F1", Some(comparison.macro_f1)),
+        ];
         for (figure, difference) in differences.into_iter().filter_map(|(figure, it)| Some((figure, it?))) {
             table.row(name, &difference_cells(figure, &difference));
         }

@@ -41,10 +41,18 @@ fn sentence(message: &str) -> String {
 
 fn cards(report: &Report<'_>) -> Markup {
     let figures = &report.test_outcome.answers.figures;
-    let macro_f1 =
-        card("Macro F1", &format!("{:.3}", figures.macro_f1), interval(figures.macro_f1_interval_95), "labels weigh the same");
-    let log_loss =
-        card("Log loss", &optional(figures.log_loss, 3), interval(figures.log_loss_interval_95), "nats; lower is better");
+    let macro_f1 = card(
+        "Macro F1",
+        &format!("{:.3}", figures.macro_f1),
+        interval(figures.macro_f1_interval_95),
+        "labels weigh the same",
+    );
+    let log_loss = card(
+        "Log loss",
+        &optional(figures.log_loss, 3),
+        interval(figures.log_loss_interval_95),
+        "nats; lower is better",
+    );
     let accuracy = |name| {
         let Interval { low, high } = figures.accuracy_interval_95;
         card(name, &percent(figures.accuracy), Some(format!("{} to {}", percent(low), percent(high))), "")
@@ -109,7 +117,7 @@ fn comparison(report: &Report<'_>) -> Markup {
         shown.push(bar("TF-IDF + logistic regression", &baselines.classic.test.figures, false));
         shown.push(bar(majority, &baselines.majority.test.figures, false));
     }
-    let measure = if multi_label { "Micro F1 on the test part" } else { "Accuracy on the test part" };
+    let measure = if multi_label { "Micro F1 on the test split" } else { "Accuracy on the test split" };
     html! {
         figure {
             (bars(&shown, &format!("{measure} of the model and the baselines")))

@@ -36,7 +36,7 @@ pub(crate) struct Report<'a> {
     pub(crate) train: &'a Rows,
     pub(crate) validation: &'a Rows,
     pub(crate) test: &'a Rows,
-    /// Of the training, the validation and the test part.
+    /// Of the training, the validation and the test split.
     pub(crate) lengths: [Lengths; 3],
     pub(crate) validation_answers: &'a Answers,
     pub(crate) test_outcome: &'a Outcome,
@@ -87,7 +87,7 @@ impl Report<'_> {
             format!("{} classifier", self.model.family),
             format!("{} parameters", millions(self.model.parameters)),
             format!("{} labels", count(self.labels.len() as u64)),
-            format!("{} in the test part", rows(self.test.len() as u64)),
+            format!("{} in the test split", rows(self.test.len() as u64)),
         ];
         html! {
             header {

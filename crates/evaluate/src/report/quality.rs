@@ -95,12 +95,8 @@ fn table(report: &Report<'_>, shown: impl IntoIterator<Item = usize>, averages: 
     let mut table = Table::new(&head);
     for place in shown {
         let class = &figures.classes[place];
-        let mut cells = vec![
-            optional(class.precision, 3),
-            optional(class.recall, 3),
-            optional(class.f1, 3),
-            count(class.support),
-        ];
+        let mut cells =
+            vec![optional(class.precision, 3), optional(class.recall, 3), optional(class.f1, 3), count(class.support)];
         cells.extend(calibration.and_then(|classes| classes.get(place)).map(|class| percent(class.expected_error)));
         table.row(&report.labels.names()[place], &cells);
     }
@@ -113,9 +109,13 @@ fn table(report: &Report<'_>, shown: impl IntoIterator<Item = usize>, averages: 
         let [precision, recall, f1] = [precision, recall, f1].map(|value| optional(value, 3));
         let mut cells = vec![precision, recall, f1, count(figures.rows)];
         let error = figures.calibration.as_ref().map(|calibration| percent(calibration.expected_error));
-        cells.extend(error.filter(|_| calibration.is_some()).map(|error| {
-            if name == "macro average" { error } else { String::new() }
-        }));
+        cells.extend(
+            error.filter(|_| calibration.is_some()).map(
+                |error| {
+                    if name == "macro average" { error } else { String::new() }
+                },
+            ),
+        );
         table.sum(name, &cells);
     }
     table.html()
@@ -159,7 +159,7 @@ pub(super) fn training(report: &Report<'_>) -> Markup {
         return html! {};
     }
     let kept = mark.map(|epoch| {
-        format!("The model is that of epoch {epoch}, which did best on the validation part (dashed line).")
+        format!("The model is that of epoch {epoch}, which did best on the validation split (dashed line).")
     });
     let content = html! { div class="pair" { @for chart in &charts { figure { (chart) } } } };
     section("Training", &kept.unwrap_or_default(), content)

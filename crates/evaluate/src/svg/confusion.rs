@@ -11,7 +11,7 @@ const MOST_LABELS: usize = 40;
 /// Longer names are shortened; the tooltips have them whole.
 const LONGEST_NAME: usize = 22;
 
-const TITLE: &str = "Confusion matrix of the test part";
+const TITLE: &str = "Confusion matrix of the test split";
 
 /// A confusion matrix to be drawn: all labels, or those that are confused most.
 #[derive(Debug)]
@@ -26,9 +26,8 @@ impl<'a> Confusion<'a> {
     pub(crate) fn new(matrix: &'a ConfusionMatrix, labels: &'a [String]) -> Self {
         let mut shown: Vec<usize> = (0..matrix.classes()).collect();
         if shown.len() > MOST_LABELS {
-            let wrong = |&label: &usize| {
-                matrix.support(label) + matrix.predicted(label) - 2 * matrix.count(label, label)
-            };
+            let wrong =
+                |&label: &usize| matrix.support(label) + matrix.predicted(label) - 2 * matrix.count(label, label);
             let order = |label: &usize| std::cmp::Reverse((wrong(label), matrix.support(*label)));
             shown.sort_by_cached_key(order);
             shown.truncate(MOST_LABELS);
@@ -40,9 +39,8 @@ impl<'a> Confusion<'a> {
     /// What is left out, if anything is.
     pub(crate) fn note(&self) -> Option<String> {
         let all = self.matrix.classes();
-        (self.shown.len() < all).then(|| {
-            format!("The {} of {} labels that are confused most", self.shown.len(), count(all as u64))
-        })
+        (self.shown.len() < all)
+            .then(|| format!("The {} of {} labels that are confused most", self.shown.len(), count(all as u64)))
     }
 
     /// The picture as part of a page.

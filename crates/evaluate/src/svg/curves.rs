@@ -177,7 +177,9 @@ mod tests {
             Curve { name: "loss", points, tone: Tone::Pale },
             Curve { name: "empty", points: &[], tone: Tone::Strong },
         ];
-        Chart { title: "Loss", x_title: "epoch", curves: &curves, most: 1.0, mark: Some(1.0) }.draw().map(Markup::into_string)
+        Chart { title: "Loss", x_title: "epoch", curves: &curves, most: 1.0, mark: Some(1.0) }
+            .draw()
+            .map(Markup::into_string)
     }
 
     #[test]

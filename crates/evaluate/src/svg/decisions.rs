@@ -15,7 +15,7 @@ const THICK: f64 = 16.0;
 const SIZE: f64 = 12.0;
 const TOP: f64 = 26.0;
 
-const TITLE: &str = "Labels found, missed and wrongly given in the test part";
+const TITLE: &str = "Labels found, missed and wrongly given in the test split";
 
 /// Labels to be drawn: all, or those with the most wrong decisions.
 #[derive(Debug)]
@@ -128,7 +128,8 @@ mod tests {
     #[test]
     fn of_many_labels_the_worst_are_drawn() {
         let truth: Vec<Vec<u32>> = (0..1000).map(|row| vec![row]).collect();
-        let predicted: Vec<Vec<u32>> = truth.iter().map(|set| if set[0] == 700 { vec![] } else { set.clone() }).collect();
+        let predicted: Vec<Vec<u32>> =
+            truth.iter().map(|set| if set[0] == 700 { vec![] } else { set.clone() }).collect();
         let figures = Figures::of_label_sets::<_, _, [f32; 2]>(&truth, &predicted, None, 1000).unwrap();
         let labels: Vec<String> = (0..1000).map(|label| format!("l{label}")).collect();
         let decisions = Decisions::new(&figures.classes, &labels);

@@ -74,8 +74,15 @@ fn the_report_speaks_of_labels_found_and_missed() {
     run.run().unwrap();
     let html = run.text("report.html");
     parse_html(&html);
-    for text in ["Micro F1", "Hamming loss", "All labels right", "wrongly given", "(no label)", "Most frequent labels", "probability of a label"]
-    {
+    for text in [
+        "Micro F1",
+        "Hamming loss",
+        "All labels right",
+        "wrongly given",
+        "(no label)",
+        "Most frequent labels",
+        "probability of a label",
+    ] {
         assert!(html.contains(text), "{text}");
     }
     for text in ["Matthews", "Shade: share", "taken for", "<alpha>"] {
