@@ -203,6 +203,8 @@ pub(crate) enum Suite {
     Model,
     /// The training step.
     Train,
+    /// Evaluation of many rows with many labels: time and memory.
+    Evaluate,
 }
 
 impl Suite {
@@ -212,6 +214,7 @@ impl Suite {
             Self::Kernels => &["kernels", "operations", "step"],
             Self::Model => &["batching", "forward"],
             Self::Train => &["training"],
+            Self::Evaluate => &["many_labels"],
         }
     }
 }

@@ -41,7 +41,7 @@ pub(crate) struct Measured {
 
 /// Micro F1, where that is what a model with any number of labels is judged by.
 fn micro_f1(answers: &Answers) -> Option<f64> {
-    answers.figures.hamming_loss.map(|_| answers.figures.averages.micro.f1)
+    answers.figures.hamming_loss.map(|_| answers.figures.averages.micro.f1.unwrap_or_default())
 }
 
 impl Measured {
