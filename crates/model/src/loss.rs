@@ -3,6 +3,8 @@
 use burn::tensor::activation::{log_sigmoid, log_softmax};
 use burn::tensor::{Int, Tensor};
 
+use crate::ProblemType;
+
 /// The mean over rows of `-ln p(label)`, in nats.
 ///
 /// # Shapes
@@ -38,6 +40,16 @@ pub fn softmax(logits: &[f32]) -> Vec<f32> {
 /// A probability from every score by itself.
 pub fn sigmoid(logits: &[f32]) -> Vec<f32> {
     logits.iter().map(|&logit| (1.0 / (1.0 + f64::from(-logit).exp())) as f32).collect()
+}
+
+impl ProblemType {
+    /// The labels' probabilities by their logits: a softmax over all, or a sigmoid of each.
+    pub fn probabilities(self, logits: &[f32]) -> Vec<f32> {
+        match self {
+            Self::SingleLabelClassification => softmax(logits),
+            Self::MultiLabelClassification => sigmoid(logits),
+        }
+    }
 }
 
 #[cfg(test)]
