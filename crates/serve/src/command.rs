@@ -3,7 +3,7 @@
 use std::io::{BufWriter, IsTerminal, Write, stdin, stdout};
 use std::ops::ControlFlow;
 
-use firebrand_pipeline::{Error, Result, progress};
+use firebrand_pipeline::{Error, Result};
 
 use crate::cli::Predict;
 use crate::input::{Line, Lines};
@@ -72,7 +72,7 @@ impl<W: Write> Session<W> {
 
     fn answer_stdin(&mut self, batch_size: usize) -> Result<()> {
         if stdin().is_terminal() {
-            progress::log("enter one text per line; Ctrl-D ends");
+            tracing::info!("enter one text per line; Ctrl-D ends");
         }
         let mut lines = Lines::of_stdin(batch_size);
         loop {

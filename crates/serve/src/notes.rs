@@ -1,6 +1,6 @@
 //! What stderr says about texts that are empty, truncated, or could not be classified.
 
-use firebrand_pipeline::{Error, Result, progress};
+use firebrand_pipeline::{Error, Result};
 
 use crate::predictor::Answer;
 use crate::refusal::Refusal;
@@ -36,20 +36,21 @@ impl Notes {
         // The first one only: a file of long texts would be a flood of warnings.
         if answer.truncated_tokens > 0 && !self.warned_about_truncation {
             self.warned_about_truncation = true;
-            progress::log(&format!(
-                "warning: text {} is longer than the {max_length} tokens that the model takes: {} were cut off (further \
+            tracing::warn!(
+                "text {} is longer than the {max_length} tokens that the model takes: {} were cut off (further \
                  truncated texts are not reported)",
-                self.texts, answer.truncated_tokens
-            ));
+                self.texts,
+                answer.truncated_tokens
+            );
         }
     }
 
     fn add_refusal(&mut self, refusal: &Refusal) {
         self.refused += 1;
         if self.refused <= LISTED {
-            progress::log(&format!("error: text {} {refusal}", self.texts));
+            tracing::error!("text {} {refusal}", self.texts);
         } else if self.refused == LISTED + 1 {
-            progress::log("error: further such texts are only counted");
+            tracing::error!("further such texts are only counted");
         }
         if !self.hints.contains(&refusal.hint()) {
             self.hints.push(refusal.hint());
@@ -62,7 +63,7 @@ impl Notes {
     /// When texts were refused.
     pub(crate) fn finish(self) -> Result<()> {
         if let Some(warning) = self.empty_warning() {
-            progress::log(&warning);
+            tracing::warn!("{warning}");
         }
         if self.refused == 0 {
             return Ok(());
@@ -77,7 +78,7 @@ impl Notes {
             1 => (format!("text {} is", self.empty), "its label means"),
             _ => (format!("texts {} are", self.empty), "their labels mean"),
         };
-        Some(format!("warning: {are} empty after cleaning, so {whose} nothing"))
+        Some(format!("{are} empty after cleaning, so {whose} nothing"))
     }
 }
 
@@ -147,10 +148,8 @@ mod tests {
         let warning =
             |numbers: &[usize]| Notes { empty: ranges(numbers.iter().copied()), ..Notes::default() }.empty_warning();
         assert_eq!(warning(&[]), None);
-        assert!(warning(&[3]).unwrap().starts_with("warning: text 3 is empty after cleaning, so its label"));
-        assert!(
-            warning(&[1, 2, 3, 7]).unwrap().starts_with("warning: texts 1 to 3, 7 are empty after cleaning, so their")
-        );
+        assert!(warning(&[3]).unwrap().starts_with("text 3 is empty after cleaning, so its label"));
+        assert!(warning(&[1, 2, 3, 7]).unwrap().starts_with("texts 1 to 3, 7 are empty after cleaning, so their"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use firebrand_model::{Classifier, ProblemType, Tokens};
-use firebrand_pipeline::{Error, Result, ResultExt, progress};
+use firebrand_pipeline::{Error, Result, ResultExt};
 use firebrand_text::{Encoded, TextOptions, TextTokenizer};
 use serde::Serialize;
 
@@ -63,7 +63,7 @@ pub struct Predictor {
 
 impl Predictor {
     /// Loads a bundle: the model, its tokenizer, and the cleaning options (`text.json`). Without a `text.json` texts are not
-    /// cleaned, and a note on stderr says so.
+    /// cleaned, and a warning says so.
     ///
     /// `batch_size` is the largest number of texts in one forward pass; it affects memory and speed, not predictions.
     ///
@@ -82,7 +82,7 @@ impl Predictor {
             let kind = if options.pairs { InputKind::Pairs } else { InputKind::Single };
             (options, Some(kind))
         } else {
-            progress::log(&format!("note: there is no {}: texts are not cleaned", path.display()));
+            tracing::warn!("there is no {}: texts are not cleaned", path.display());
             (TextOptions::UNTOUCHED, None)
         };
         let classifier = Classifier::load(directory, &device)
