@@ -33,11 +33,15 @@ pub(crate) enum Command {
     CleanRun(Run),
     /// Writes a crate that fills a slot of the pipeline, ready to be changed.
     NewStage(NewStage),
-    /// Asks a bundle for the labels of texts.
+    /// Predicts the labels of texts with an exported bundle.
     ///
-    /// Prints a line for each text, in their order: LABEL, SCORE and TEXT with tabs between them; with `--top-k N`, N times
-    /// LABEL and SCORE before the TEXT. Scores are probabilities. Where a text may have several labels all are printed, and a
-    /// * behind the SCORE marks those that it is given.
+    /// Prints one line for each text, in their order: LABEL, SCORE and TEXT, separated by tabs; with `--top-k N`, N times LABEL
+    /// and SCORE, then TEXT. Scores are probabilities. A multi-label model prints all its labels; a * behind the SCORE marks
+    /// those that it assigns.
+    ///
+    /// Tabs, line breaks and other control characters in labels and texts are printed as spaces; `--json` has them as they
+    /// are. A text that cannot be classified (not UTF-8, a pair without a tab) has an empty LABEL and SCORE; stderr says why,
+    /// and the exit code is 4.
     Predict(Predict),
     /// Questions about pretrained models.
     #[command(subcommand)]
@@ -138,19 +142,22 @@ pub(crate) struct NewStage {
 pub(crate) struct Predict {
     /// The bundle: a directory with config.json, model.safetensors and tokenizer files.
     pub(crate) bundle: PathBuf,
-    /// The texts; without any, they are read from stdin, one a line. Of a model for pairs of texts: each a pair, with a tab
-    /// between the two.
+    /// The texts; without any, they are read from stdin, one per line. For a model of text pairs: both texts with a tab
+    /// between them.
+    #[arg(value_name = "TEXT")]
     pub(crate) texts: Vec<String>,
-    /// The second text of a pair, for a model that was trained on pairs; once for each text, in their order.
+    /// The second text of a pair, for a model of text pairs; once for each TEXT, in the same order.
     #[arg(long, value_name = "TEXT", requires = "texts")]
     pub(crate) pair: Vec<String>,
-    /// Prints one JSON object per text, on a line of its own: {"text", "label", "score", "scores": [{"label", "score"}, …]}.
+    /// Prints one JSON object per text: {"text", "label", "score", "scores": [{"label", "score"}, …]}; for a multi-label
+    /// model "labels": […] instead of "label" and "score". Where it applies also "pair"; "empty": true if nothing of the text
+    /// is left after cleaning; "truncated_tokens"; and "error" instead of labels and scores.
     #[arg(long)]
     pub(crate) json: bool,
     /// Where the model runs: flex (CPU), ndarray (CPU), cuda, cuda:N [default: flex].
     #[arg(long)]
     pub(crate) device: Option<String>,
-    /// How many texts are answered together, at most [default: 32].
+    /// The largest number of texts in a batch [default: 32].
     #[arg(long, value_name = "N")]
     pub(crate) batch_size: Option<usize>,
     /// How many labels are shown for a text, most likely first [default: 1; with --json all].

@@ -31,6 +31,7 @@ mod loss;
 mod mlp;
 mod network;
 mod norm;
+mod prediction;
 mod quantize;
 mod random;
 

@@ -155,6 +155,11 @@ impl Error {
         &self.message
     }
 
+    /// What caused it, outermost first.
+    pub fn causes(&self) -> &[String] {
+        &self.causes
+    }
+
     /// The whole text as shown on a terminal, without colour: message, causes, hints. What a terminal would act upon is
     /// [escaped](crate::escape).
     pub fn render(&self) -> String {

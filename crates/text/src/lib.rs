@@ -8,6 +8,7 @@
 //! never pads and always cuts to one known length, whatever the tokenizer's file has baked in.
 
 mod files;
+mod fit;
 mod html;
 mod options;
 mod special;
