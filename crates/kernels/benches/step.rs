@@ -153,7 +153,7 @@ fn attention_alone(criterion: &mut Criterion) {
 /// As a training process does it: fresh pages for every temporary cost more than its arithmetic.
 fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: these only set numbers of the allocator.
+    // SAFETY: these only set parameters of the allocator.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 30);
         libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);

@@ -101,8 +101,8 @@ pub(crate) fn sum<S: Simd>(simd: S, row: &[f32]) -> f32 {
     simd.reduce_sum_f32s(total)
 }
 
-/// The largest element of a row, minus infinity for an empty one. A NaN beside numbers may be passed over; of a row that holds
-/// nothing above minus infinity it is returned.
+/// The largest element of a row, minus infinity for an empty one. NaN may be ignored beside larger elements, but not beside
+/// minus infinity alone.
 #[inline(always)]
 pub(crate) fn max<S: Simd>(simd: S, row: &[f32]) -> f32 {
     let (head, tail) = S::as_simd_f32s(row);

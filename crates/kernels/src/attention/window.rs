@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// How far a query sees: the keys at most so many tokens before and after its own.
+/// How far a query sees: a number of tokens before and after its own.
 ///
 /// The same two numbers as FlashAttention's `window_size` ([arXiv 2307.08691](https://arxiv.org/abs/2307.08691)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
