@@ -206,7 +206,7 @@ pub(crate) struct Bench {
 pub(crate) enum Suite {
     /// The fused operations, beside those that Burn has.
     Kernels,
-    /// Batching and the forward pass.
+    /// Batching, the forward pass, and attention over the length of a text.
     Model,
     /// The training step.
     Train,
@@ -219,7 +219,7 @@ impl Suite {
     pub(crate) fn targets(self) -> &'static [&'static str] {
         match self {
             Self::Kernels => &["kernels", "operations", "step"],
-            Self::Model => &["batching", "forward"],
+            Self::Model => &["batching", "forward", "length"],
             Self::Train => &["training"],
             Self::Evaluate => &["many_labels"],
         }

@@ -39,7 +39,7 @@ pub struct StartFrom {
     pub hidden_dropout: Option<f64>,
     /// Dropout of attention weights; `None`: as the model's config says.
     pub attention_dropout: Option<f64>,
-    /// Dropout before the output map; `None`: as the model's config says.
+    /// Dropout before the output layer; `None`: as the model's config says.
     pub classifier_dropout: Option<f64>,
 }
 
@@ -200,8 +200,8 @@ impl Classifier {
         Self { network, ..self }
     }
 
-    /// The same classifier after a change of its parameters, which are handed over: nothing else owns them then, so that they
-    /// can be changed in place.
+    /// The same classifier after a change of its parameters, which are passed by value: with a single owner, they can be changed
+    /// in place.
     #[must_use]
     pub fn map_network(self, change: impl FnOnce(Network) -> Network) -> Self {
         Self { network: change(self.network), config: self.config, hub: self.hub }
@@ -252,8 +252,8 @@ impl Classifier {
         self.network.num_params()
     }
 
-    /// Scores before softmax, one list per row, in the rows' order. Rows of like length share a batch; padding never
-    /// changes an answer. `progress` is told how many more rows are done.
+    /// The logits of each row, in order. Rows of similar length share a batch; padding never changes a result. `progress`
+    /// receives the number of rows done since its last call.
     ///
     /// # Errors
     /// [`ModelError::Input`] when a row is empty, too long, or has an id beyond the vocabulary.
@@ -268,7 +268,7 @@ impl Classifier {
         let device = self.device().inner();
         let mut order: Vec<usize> = (0..rows.len()).collect();
         order.sort_by_key(|&row| rows[row].ids.len());
-        let mut answers = vec![Vec::new(); rows.len()];
+        let mut scores = vec![Vec::new(); rows.len()];
         for chunk in order.chunks(batch_size.max(1)) {
             let tokens: Vec<Tokens<'_>> = chunk.iter().map(|&row| rows[row]).collect();
             let batch = Batch::new(&tokens, self.pad_token_id(), &device)?;
@@ -276,14 +276,14 @@ impl Classifier {
             // The line above makes it float32.
             let values = logits.as_slice::<f32>().unwrap_or_default();
             for (&row, logits) in chunk.iter().zip(values.chunks(self.labels().len())) {
-                answers[row] = logits.to_vec();
+                scores[row] = logits.to_vec();
             }
             progress(chunk.len() as u64);
         }
-        Ok(answers)
+        Ok(scores)
     }
 
-    /// Refuses rows that would be looked up beyond a table's end.
+    /// Fails for rows whose ids lie beyond a table's end.
     fn check(&self, rows: &[Tokens<'_>]) -> Result<(), ModelError> {
         let types = self.config.network.encoder.embeddings.types.unwrap_or(usize::MAX);
         for (index, row) in rows.iter().enumerate() {

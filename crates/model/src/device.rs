@@ -1,4 +1,4 @@
-//! Where tensors live: chosen by name at run time, among what this build holds.
+//! Devices, chosen by name at run time among those compiled in.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -7,7 +7,7 @@ use burn::tensor::Device;
 
 use crate::ModelError;
 
-/// The names of the CPU devices that this build has.
+/// The names of the CPU devices compiled into this build.
 pub const CPU_DEVICES: &[&str] = match (cfg!(feature = "flex"), cfg!(feature = "ndarray")) {
     (true, true) => &["flex", "ndarray"],
     (true, false) => &["flex"],
@@ -15,10 +15,10 @@ pub const CPU_DEVICES: &[&str] = match (cfg!(feature = "flex"), cfg!(feature = "
     (false, false) => &[],
 };
 
-/// The device of a name: `flex` and `ndarray` (CPU), `cuda` or `cuda:1` (NVIDIA).
+/// The device with this name: `flex` or `ndarray` (CPU), `cuda` or `cuda:1` (NVIDIA).
 ///
 /// # Errors
-/// [`ModelError::Device`] when the name is not known or this build does not hold it.
+/// [`ModelError::Device`] when the name is unknown or the device is not compiled in.
 pub fn device(name: &str) -> Result<Device, ModelError> {
     let (kind, index) = match name.split_once(':') {
         Some((kind, index)) => {

@@ -45,7 +45,7 @@ fn normal(seed: u64, sequence: [u32; 2], length: usize, deviation: f64) -> Vec<f
     let unit = |bits: u32| (f64::from(bits) + 0.5) / 4_294_967_296.0;
     let mut values = Vec::with_capacity(length + 3);
     for block in 0..length.div_ceil(4) {
-        // The last word sets these sequences apart from dropout's, whose steps never get there.
+        // The last word sets these sequences apart from dropout's, whose steps never get that high.
         let bits = philox4x32([block as u32, sequence[0], sequence[1], u32::MAX], key);
         for pair in bits.chunks_exact(2) {
             let radius = deviation * (-2.0 * unit(pair[0]).ln()).sqrt();
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn normal_numbers_have_the_asked_moments() {
+    fn normal_numbers_have_the_given_moments() {
         let values = normal(3, [1, 0], 100_001, 0.02);
         let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / 100_001.0;
         let square = values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>() / 100_001.0;

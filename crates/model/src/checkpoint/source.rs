@@ -52,6 +52,12 @@ pub(crate) fn expected_parameters(
     Ok(listing.found)
 }
 
+/// Whether the modules of this container are segments of a parameter's path: an enum's variant is not. For visitors, whose
+/// [`enter_module`](ModuleVisitor::enter_module) gets the container.
+pub fn is_path_segment(container: &str) -> bool {
+    !container.starts_with("Enum:")
+}
+
 /// Every parameter of a module with its path, in the module's order.
 pub fn named_parameters<M: Module>(module: &M) -> Vec<(String, TensorData)> {
     struct Collector {
@@ -59,11 +65,15 @@ pub fn named_parameters<M: Module>(module: &M) -> Vec<(String, TensorData)> {
         found: Vec<(String, TensorData)>,
     }
     impl ModuleVisitor for Collector {
-        fn enter_module(&mut self, name: &str, _container: &str) {
-            self.path.push(name.to_owned());
+        fn enter_module(&mut self, name: &str, container: &str) {
+            if is_path_segment(container) {
+                self.path.push(name.to_owned());
+            }
         }
-        fn exit_module(&mut self, _name: &str, _container: &str) {
-            self.path.pop();
+        fn exit_module(&mut self, _name: &str, container: &str) {
+            if is_path_segment(container) {
+                self.path.pop();
+            }
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             self.found.push((self.path.join("."), param.val().into_data()));

@@ -24,11 +24,11 @@ pub(super) const FAMILY: FamilyFile = FamilyFile {
                 Rule::linear("encoder.layers.{}.attention.key", "encoder.layer.{}.attention.self.key_proj"),
                 Rule::linear("encoder.layers.{}.attention.value", "encoder.layer.{}.attention.self.value_proj"),
                 Rule::linear(
-                    "encoder.layers.{}.attention.disentangled.key",
+                    "encoder.layers.{}.attention.distance_key",
                     "encoder.layer.{}.attention.self.pos_key_proj",
                 ),
                 Rule::linear(
-                    "encoder.layers.{}.attention.disentangled.query",
+                    "encoder.layers.{}.attention.distance_query",
                     "encoder.layer.{}.attention.self.pos_query_proj",
                 ),
                 Rule::tensor("encoder.distances.weight", "encoder.rel_embeddings.weight"),

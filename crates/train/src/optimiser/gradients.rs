@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Gradients as BurnGradients, Tensor};
+use firebrand_kernels::adamw::clip_factor;
 use firebrand_kernels::embedding::SparseRows;
 use firebrand_kernels::fused::{self, RowGradients};
 
@@ -108,7 +109,7 @@ impl Gradients {
     /// Scales all gradients down to the norm `largest`: `clip_grad_norm_` of torch.
     #[must_use]
     pub fn clipped(self, largest: f64) -> Self {
-        Self { scale: self.scale * (largest / (self.norm + 1e-6)).min(1.0), ..self }
+        Self { scale: self.scale * clip_factor(self.norm, largest), ..self }
     }
 
     /// Divides by the factor that the loss was scaled with.

@@ -4,6 +4,7 @@ pub(crate) mod depth;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{GradientCheckpointingStrategy, Tensor};
+use firebrand_model::is_path_segment;
 
 /// Maps parameters to new ones.
 pub(crate) trait MapParameters {
@@ -43,13 +44,27 @@ struct Walk<'a, T> {
     path: Vec<String>,
 }
 
-impl<T: MapParameters> ModuleMapper for Walk<'_, T> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
+impl<T> Walk<'_, T> {
+    fn enter(&mut self, name: &str, container: &str) {
+        if is_path_segment(container) {
+            self.path.push(name.to_owned());
+        }
     }
 
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
+    fn exit(&mut self, container: &str) {
+        if is_path_segment(container) {
+            self.path.pop();
+        }
+    }
+}
+
+impl<T: MapParameters> ModuleMapper for Walk<'_, T> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.exit(container);
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
@@ -58,12 +73,12 @@ impl<T: MapParameters> ModuleMapper for Walk<'_, T> {
 }
 
 impl<T: VisitParameters> ModuleVisitor for Walk<'_, T> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.enter(name, container);
     }
 
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.exit(container);
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
