@@ -140,8 +140,8 @@ impl<'a> Trainer<'a> {
         self
     }
 
-    /// Whether a thread prepares the tensors of the next step in advance. By default only for GPUs, as a step keeps all processor
-    /// cores busy. It does not change the result.
+    /// Whether a thread prepares the tensors of the next step in advance. By default only for GPUs: on the CPU a step keeps all
+    /// cores busy by itself. It does not change the result.
     #[must_use]
     pub fn feed_ahead(self, feed_ahead: bool) -> Self {
         Self { feed_ahead, ..self }

@@ -82,7 +82,7 @@ struct StateFile {
     kept: Vec<u64>,
     /// Whether there is a file with the moving average.
     average: bool,
-    /// Whether there are low-rank updates.
+    /// Whether there is a file with LoRA adapters.
     lora: bool,
     /// Steps in which each parameter had a gradient.
     gradient_steps: BTreeMap<String, u64>,

@@ -90,3 +90,32 @@ pub(crate) fn micro_batch<'a>(rows: &'a Rows, numbers: &[usize]) -> MicroBatch<'
         weights: numbers.iter().map(|&row| rows.weight(row)).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use firebrand_model::device;
+    use firebrand_pipeline::{Slot, config::default_section};
+
+    use super::*;
+
+    #[test]
+    fn layers_that_stay_random_are_named() {
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/tests/golden/models/bert");
+        let classifier = Classifier::load(&fixture, &device("flex").unwrap()).unwrap();
+        let warning = |change: fn(&mut Config)| {
+            let mut config = Config { reinit_layers: 1, ..default_section(Slot::Train).unwrap() };
+            change(&mut config);
+            frozen_at_random(&config, &classifier, &freeze(&config, &classifier).unwrap())
+        };
+        assert_eq!(warning(|_| ()), None);
+        assert_eq!(warning(|config| config.freeze = vec!["layers.0".to_owned()]), None);
+        assert_eq!(warning(|config| config.unfreeze_steps = 50), None);
+        assert_eq!(warning(|config| (config.reinit_layers, config.lora_rank) = (0, 2)), None);
+        let found = warning(|config| config.freeze = vec!["layers.1".to_owned()]).unwrap();
+        assert!(found.contains("`encoder.layers.1.") && found.contains("`train.freeze`"), "{found}");
+        let found = warning(|config| config.lora_rank = 2).unwrap();
+        assert!(found.contains("`encoder.layers.1.") && found.contains("`train.lora_rank`"), "{found}");
+    }
+}

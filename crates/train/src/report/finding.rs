@@ -39,11 +39,11 @@ pub(crate) fn findings(config: &Config, state: &State, total_steps: u64, train: 
     let no_better = no_better.map(|(start, kept)| Finding {
         kind: FindingKind::NoBetterThanStart,
         message: format!(
-            "the trained model is no better than before training: validation loss {:.4} before and {:.4} after, {} before and {} \
-             after. Raise `train.epochs` or `train.learning_rate`, or see whether the labels can be told from the texts",
+            "the trained model is no better than before training (before: validation loss {:.4}, {}; after: {:.4}, {}). Raise \
+             `train.epochs` or `train.learning_rate`, or check that the labels follow from the texts",
             start.loss,
-            kept.loss,
             start.words(),
+            kept.loss,
             kept.words()
         ),
     });
