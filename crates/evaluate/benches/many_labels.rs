@@ -8,7 +8,6 @@
 //!
 //! Each runs in a process of its own, since the peak of a process never falls again. `ROWS` and `LABELS` change the sizes.
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::io::Write;
@@ -47,18 +46,7 @@ fn evaluate(multi_label: bool) -> Result<(), Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
     prepare(directory.path(), rows, labels, multi_label)?;
     let config: Config = default_section(Slot::Evaluate)?;
-    let request = Request {
-        protocol: Request::PROTOCOL,
-        slot: Slot::Evaluate,
-        run: "many labels".to_owned(),
-        config: serde_json::to_value(&config)?,
-        origins: BTreeMap::new(),
-        inputs: Slot::Evaluate.inputs().iter().map(|&slot| (slot, directory.path().join(slot.name()))).collect(),
-        output: directory.path().join("evaluate"),
-        cache: directory.path().join("cache"),
-        workspace: directory.path().to_owned(),
-        resume: false,
-    };
+    let request = Request::in_dir(directory.path(), Slot::Evaluate);
     fs::create_dir(&request.output)?;
     let (before, began) = (peak_memory(), Instant::now());
     Evaluate::run(&config, &StageIo::new(request))?;

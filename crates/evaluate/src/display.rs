@@ -1,5 +1,6 @@
 //! Text for people: shortened, safe to show, and numbers as they are read.
 
+use firebrand_pipeline::escape;
 use maud::Markup;
 
 pub(crate) use firebrand_pipeline::thousands as count;
@@ -12,19 +13,9 @@ pub(crate) fn document(markup: Markup) -> String {
     if text.contains(forbidden) { text.replace(forbidden, "\u{fffd}") } else { text }
 }
 
-/// A label's name in a sentence: one line of at most 40 characters that can neither move a terminal's cursor nor turn the
-/// direction of writing.
+/// A label's name in a sentence: on one line, at most 40 characters, and safe on a terminal.
 pub(crate) fn label_name(name: &str) -> String {
-    format!("`{}`", shorten(&printable(name), 40))
-}
-
-/// The text with control characters and marks of the direction of writing as U+FFFD.
-pub(crate) fn printable(text: &str) -> String {
-    let unsafe_character = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.replace(unsafe_character, "\u{fffd}")
+    format!("`{}`", shorten(&escape(name), 40))
 }
 
 /// The first characters of a text, with an ellipsis where something was left out; `limit` in all.
@@ -96,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_label_in_a_sentence_stays_in_its_line() {
-        assert_eq!(label_name("a\nb\u{1b}[2J\u{202e}"), "`a\u{fffd}b\u{fffd}[2J\u{fffd}`");
+        assert_eq!(label_name("a\nb\u{1b}[2J\u{202e}"), r"`a\nb\u{1b}[2J\u{202e}`");
         assert_eq!(label_name(&"x".repeat(50)).chars().count(), 42);
     }
 

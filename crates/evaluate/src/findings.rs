@@ -270,7 +270,7 @@ mod tests {
         assert_eq!(kinds, [Kind::OneLabelForAll]);
         assert!(
             messages[0].starts_with(
-                "the model answers `fine` to every test row and to every validation row: `fr\u{fffd}aud` (2 rows) is never \
+                "the model answers `fine` to every test row and to every validation row: `fr\\u{1b}aud` (2 rows) is never \
                  predicted, and accuracy 0.9167 is the share of one label. Set `train.sampling = \"balanced\"` or "
             ),
             "{messages:?}"

@@ -2,9 +2,10 @@
 
 use comfy_table::{CellAlignment, ColumnConstraint, Row, Table, Width, presets};
 use firebrand_metrics::{ClassFigures, ConfusionMatrix, Figures, Interval};
+use firebrand_pipeline::escape;
 
 use crate::baseline::Baselines;
-use crate::display::{count, optional, percent, printable};
+use crate::display::{count, optional, percent};
 
 /// More classes than this do not fit side by side: the worst pairs are listed instead.
 const MOST_COLUMNS: usize = 12;
@@ -97,7 +98,7 @@ fn table(head: &[&str], rows: Vec<Vec<String>>, name: u16, cell: u16) -> Vec<Str
     const GAP: u16 = 2;
     let one_line = |cells: Vec<String>| {
         // A line break would start another line of the cell, and other control characters move the cursor.
-        let mut row = Row::from(cells.iter().map(|cell| printable(cell)).collect::<Vec<_>>());
+        let mut row = Row::from(cells.iter().map(|cell| escape(cell)).collect::<Vec<_>>());
         row.max_height(1);
         row
     };

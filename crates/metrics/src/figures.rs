@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// A larger confusion matrix is not written out: its [confused pairs](Figures::confused_pairs) say what it holds.
-const MOST_CLASSES_WRITTEN: usize = 200;
+const MOST_CLASSES_WRITTEN: usize = 100;
 /// Confused pairs that are kept.
 const MOST_PAIRS: usize = 1000;
 
@@ -52,7 +52,7 @@ pub struct Figures {
     pub averages: Averages,
     /// One entry per class.
     pub classes: Vec<ClassFigures>,
-    /// Rows: the true class; columns: the predicted one. Only with one class per row; not in JSON above 200 classes.
+    /// Rows: the true class; columns: the predicted one. Only with one class per row; not in JSON above 100 classes.
     #[serde(skip_serializing_if = "is_not_written")]
     pub confusion: Option<ConfusionMatrix>,
     /// Pairs of classes by how often the one was predicted for the other, at most 1,000. Only with one class per row.

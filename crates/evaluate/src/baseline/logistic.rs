@@ -55,8 +55,8 @@ impl Logistic {
         Self::fit_to(GRADIENT_TOLERANCE, rows, targets, c, start)
     }
 
-    /// Fits two classes of which the second may be rare, from the start. The gradient of the mean loss shrinks with the
-    /// class's share, so the tolerance does too.
+    /// Fits two classes of which the second may be rare. The gradient of the mean loss shrinks with the class's share, so the
+    /// tolerance does too.
     ///
     /// # Errors
     /// As [`fit`](Self::fit).
@@ -69,7 +69,10 @@ impl Logistic {
         let share = if total > 0.0 { positive / total } else { 0.0 };
         // 1 for a class of one half; never so small that rounding decides.
         let spread = (4.0 * share * (1.0 - share)).max(1e-4);
-        Self::fit_to(GRADIENT_TOLERANCE * spread, rows, targets, c, None)
+        // With the class's log-odds as the intercept the first steps need not find out how rare it is.
+        let log_odds = (share.clamp(1e-6, 1.0 - 1e-6) / (1.0 - share).clamp(1e-6, 1.0)).ln();
+        let start = Self { classes: 2, parameters: [vec![0.0; rows.columns()], vec![log_odds]].concat() };
+        Self::fit_to(GRADIENT_TOLERANCE * spread, rows, targets, c, Some(&start))
     }
 
     /// The weights by column, and the intercept, of a regression of two classes.
