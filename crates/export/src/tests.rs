@@ -187,10 +187,7 @@ impl Run {
         fs::create_dir(&output).unwrap();
         Export::run(
             &self.config,
-            &StageIo::new(Request {
-                run: self.name.clone(),
-                ..Request::in_dir(self.directory.path(), Slot::Export)
-            }),
+            &StageIo::new(Request { run: self.name.clone(), ..Request::in_dir(self.directory.path(), Slot::Export) }),
         )
     }
 
