@@ -1,6 +1,6 @@
 //! A model's predictions for the test rows, their figures, and how two models' predictions differ.
 
-use firebrand_metrics::Figures;
+use firebrand_metrics::{Figures, Task};
 use firebrand_model::Classifier;
 use firebrand_pipeline::{Error, Result, ResultExt};
 
@@ -35,14 +35,11 @@ impl Answers {
         }
         let problem = classifier.config().problem;
         let probabilities: Vec<Vec<f32>> = logits.iter().map(|logits| problem.probabilities(logits)).collect();
-        let predicted: Vec<Vec<u32>> = probabilities.iter().map(|row| problem.predicted(row)).collect();
-        let classes = rows.labels.len();
-        let figures = if rows.labels.is_multi_label() {
-            Figures::of_label_sets(&rows.truth(), &predicted, Some(&probabilities), classes)
-        } else {
-            Figures::new(&rows.truth().concat(), &predicted.concat(), Some(&probabilities), classes)
-        };
-        let figures = figures.or_data(|| "the model's predictions cannot be evaluated".to_owned())?;
+        let task = Task::new(rows.labels.is_multi_label());
+        let predicted: Vec<Vec<u32>> = probabilities.iter().map(|row| task.assign(row)).collect();
+        let figures = task
+            .figures(&rows.truth(), &predicted, Some(&probabilities), rows.labels.len())
+            .or_data(|| "the model's predictions cannot be evaluated".to_owned())?;
         Ok(Self { logits, probabilities, predicted, figures })
     }
 }

@@ -46,8 +46,8 @@ impl TestRows {
     }
 
     /// Label indices of each row: one, or any number if the map is multi-label.
-    pub(crate) fn truth(&self) -> Vec<&[u32]> {
-        self.rows.iter().map(|row| row.labels.as_slice()).collect()
+    pub(crate) fn truth(&self) -> Vec<Vec<u32>> {
+        self.rows.iter().map(|row| row.labels.clone()).collect()
     }
 
     /// The row's id.

@@ -95,9 +95,7 @@ impl Encoder {
         let parts: Vec<Result<Vec<String>>> = thread::scope(|scope| {
             let threads: Vec<_> = pairs
                 .chunks(share)
-                .map(|pairs| {
-                    scope.spawn(move || pairs.iter().filter_map(|pair| check(pair).transpose()).collect())
-                })
+                .map(|pairs| scope.spawn(move || pairs.iter().filter_map(|pair| check(pair).transpose()).collect()))
                 .collect();
             // A thread that panicked panics here too, with its own message.
             threads

@@ -31,7 +31,6 @@ mod loss;
 mod mlp;
 mod network;
 mod norm;
-mod prediction;
 mod quantize;
 mod random;
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use firebrand_metrics::Task;
 use firebrand_model::{Classifier, ProblemType, Tokens};
 use firebrand_pipeline::{Error, Result, ResultExt};
 use firebrand_text::{Encoded, TextOptions, TextTokenizer};
@@ -168,7 +169,8 @@ impl Predictor {
             return Err(Refusal::NotFinite);
         }
         let probabilities = self.problem().probabilities(logits);
-        let assigned = self.is_multi_label().then(|| self.problem().predicted(&probabilities).len());
+        let multi_label = self.is_multi_label();
+        let assigned = multi_label.then(|| Task::new(multi_label).assign(&probabilities).len());
         let mut scores: Vec<Score> =
             labels.iter().zip(probabilities).map(|(label, score)| Score { label: label.clone(), score }).collect();
         scores.sort_by(|a, b| b.score.total_cmp(&a.score));

@@ -1,6 +1,6 @@
 //! The card's body: for people.
 
-use firebrand_metrics::{ClassFigures, Measure};
+use firebrand_metrics::ClassFigures;
 use firebrand_model::ProblemType;
 use firebrand_text::{TextOptions, Unicode};
 
@@ -118,14 +118,14 @@ impl Card<'_> {
         for (label, class) in self.classifier.labels().iter().zip(&self.figures.classes) {
             table.row([
                 Markdown::text(label),
-                score(defined(class, Measure::Precision, class.precision)),
-                score(defined(class, Measure::Recall, class.recall)),
-                score(defined(class, Measure::F1, class.f1)),
+                score(class.precision),
+                score(class.recall),
+                score(class.f1),
                 Markdown::text(&class.support.to_string()),
             ]);
         }
-        let undefined = self.figures.classes.iter().any(|class| !class.undefined.is_empty());
-        let note = if undefined {
+        let undefined = |class: &ClassFigures| class.precision.is_none() || class.recall.is_none();
+        let note = if self.figures.classes.iter().any(undefined) {
             format!(
                 "\n{UNDEFINED}: undefined, because no test text has the label or none was assigned it; counts as 0 in macro F1.\n"
             )
@@ -181,11 +181,6 @@ impl Card<'_> {
     }
 }
 
-/// A figure of a class, unless it is 0 only for want of rows.
-fn defined(class: &ClassFigures, measure: Measure, value: f64) -> Option<f64> {
-    (!class.undefined.contains(&measure)).then_some(value)
-}
-
 fn score(value: Option<f64>) -> Markdown {
     Markdown::text(&value.map_or_else(|| UNDEFINED.to_owned(), |value| format!("{value:.4}")))
 }
@@ -227,15 +222,5 @@ mod tests {
     fn undefined_figures_are_not_zeros() {
         assert_eq!(score(None).to_string(), "–");
         assert_eq!(score(Some(0.0)).to_string(), "0.0000");
-        let class = ClassFigures {
-            precision: 0.0,
-            recall: 0.0,
-            f1: 0.0,
-            support: 3,
-            predicted: 0,
-            undefined: vec![Measure::Precision],
-        };
-        assert_eq!(defined(&class, Measure::Precision, class.precision), None);
-        assert_eq!(defined(&class, Measure::Recall, class.recall), Some(0.0));
     }
 }
