@@ -1,7 +1,7 @@
 //! Fused operations against the same functions written with Burn's own: values and gradients, on every CPU device.
 
 use crate::support::{MASK, check, close, devices, masked, numbers};
-use burn::tensor::{DType, Device, Int, Tensor, TensorData, activation};
+use burn::tensor::{DType, Device, Tensor, TensorData, activation};
 use firebrand_kernels::fused::{
     AttentionOptions, attention, bias_gelu, dropout, dropout_residual_norm, linear, norm, pad, softmax_dropout, unpad,
 };
