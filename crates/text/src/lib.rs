@@ -14,6 +14,7 @@ mod flags;
 mod html;
 mod options;
 mod padding;
+mod replace;
 mod segmenter;
 mod sentencepiece;
 mod special;
@@ -22,5 +23,6 @@ mod vocabulary;
 
 pub use options::{TextOptions, Unicode};
 pub use padding::{Padding, Side};
+pub use replace::{ReplaceRule, Replacements};
 pub use special::SpecialToken;
 pub use tokenizer::{Encoded, TextTokenizer};
