@@ -8,6 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use firebrand_dataset::{Part, TokenRow};
 use serde::Serialize;
+use unicode_segmentation::UnicodeSegmentation;
 
 /// Groups rows of all splits by their tokens.
 #[derive(Debug, Default)]
@@ -119,16 +120,14 @@ impl Ambiguity {
         let example = self.example.as_ref()?;
         let [first, second] = &example.labels;
         let labels = |names: &[String]| format!("`{}`", names.join("`, `"));
+        let [one, other] = excerpts(&example.texts);
         let mut text = format!(
-            "{} of {} rows have the same tokens as a row with another label, so no model can tell them apart: {:?} ({}) \
-             and {:?} ({}) both become {:?}",
+            "{} of {} rows have the same tokens as a row with another label, so no model can tell them apart: for example \
+             {one:?} ({}) and {other:?} ({})",
             self.ambiguous_rows,
             self.rows,
-            shorten(&example.texts[0]),
             labels(first),
-            shorten(&example.texts[1]),
             labels(second),
-            shorten(&example.tokens.join(" ")),
         );
         if !example.unknown.is_empty() {
             let unknown: Vec<&str> = example.unknown.iter().map(String::as_str).take(8).collect();
@@ -166,13 +165,19 @@ fn fingerprint(row: &TokenRow) -> u128 {
     (half(0) << 64) | half(1)
 }
 
-/// The beginning of a text, for a message.
-fn shorten(text: &str) -> String {
+/// Two texts from shortly before the place where they differ, for a message.
+fn excerpts(texts: &[String; 2]) -> [String; 2] {
+    const BEFORE: usize = 30;
     const MOST: usize = 60;
-    match text.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+    // Characters as people see them: many emoji are several code points.
+    let [first, second] = texts.each_ref().map(|text| text.graphemes(true).collect::<Vec<_>>());
+    let common = first.iter().zip(&second).take_while(|(a, b)| a == b).count();
+    let start = common.saturating_sub(BEFORE);
+    [first, second].map(|text| {
+        let rest = &text[start..];
+        let ellipsis = |cut: bool| if cut { "…" } else { "" };
+        format!("{}{}{}", ellipsis(start > 0), rest[..rest.len().min(MOST)].concat(), ellipsis(rest.len() > MOST))
+    })
 }
 
 #[cfg(test)]
@@ -202,6 +207,19 @@ mod tests {
         assert_eq!(example.unwrap().map(|row| (row.part, row.id)), [(Part::Train, 3), (Part::Test, 5)]);
         assert!(ambiguity.is_notable());
         assert!(ambiguity.about_test_rows().unwrap().starts_with("2 of 3 test rows"));
+    }
+
+    #[test]
+    fn excerpts_show_the_difference() {
+        let excerpts = |a: &str, b: &str| excerpts(&[a.to_owned(), b.to_owned()]);
+        assert_eq!(
+            excerpts("so 👨\u{200d}👩\u{200d}👧", "so 👨\u{200d}👩\u{200d}👦"),
+            ["so 👨\u{200d}👩\u{200d}👧", "so 👨\u{200d}👩\u{200d}👦"]
+        );
+        let long = "word ".repeat(50);
+        let [first, second] = excerpts(&format!("{long}😀 {long}"), &long);
+        assert!(first.starts_with("…word ") && first.contains("word 😀 word") && first.ends_with('…'), "{first}");
+        assert!(second.starts_with("…word ") && second.ends_with("word "), "{second}");
     }
 
     #[test]
