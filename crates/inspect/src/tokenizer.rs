@@ -56,7 +56,7 @@ impl Tokenizer {
         special_tokens.sort_by_key(|token| token.id);
         Ok(Self {
             algorithm: tokenizer.algorithm(),
-            made_of_vocabulary: tokenizer.is_made(),
+            made_of_vocabulary: tokenizer.is_built_from_vocabulary(),
             vocabulary: tokenizer.vocab_size(),
             longest_row: own,
             padding_side: match padding.side {

@@ -122,6 +122,11 @@ impl StageIo {
         &self.request.run
     }
 
+    /// Whether the user set this key of the stage's section, rather than leaving it at its default.
+    pub fn is_set(&self, key: &str) -> bool {
+        self.request.origins.contains_key(key)
+    }
+
     /// Whether the output directory holds what an interrupted run with the same inputs left there; see [`Request::resume`].
     pub fn resuming(&self) -> bool {
         self.request.resume

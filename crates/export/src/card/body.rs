@@ -198,6 +198,7 @@ fn cleaning(options: &TextOptions) -> Vec<&'static str> {
         options.strip_control.then_some("control characters removed"),
         options.collapse_whitespace.then_some("white space collapsed"),
         options.lowercase.then_some("letters lower-cased"),
+        (!options.replace.is_empty()).then_some("matches of the regular expressions in `text.json` replaced"),
     ]
     .into_iter()
     .flatten()
