@@ -128,6 +128,84 @@ fn a_model_alone_is_brought_to_where_all_clients_find_it() {
     says(bring(&bench, "a/b/c").map(|_| ()), &["`a/b/c` at `main` is not the name of a model on the hub", "(2)"]);
 }
 
+/// A repository of these files, each with its contents.
+fn repository(server: &Server, name: &str, files: &[(&str, &[u8])]) {
+    list(server, &format!("models/{name}"), "main", &files.iter().map(|(path, _)| *path).collect::<Vec<_>>());
+    for (path, content) in files {
+        let page = Page::new(*content).header("etag", &format!("\"{}\"", digest::of_bytes(content)));
+        server.page(&file(name, path), page);
+    }
+}
+
+#[test]
+fn a_repository_that_holds_no_checkpoint_is_called_what_it_is_without_its_weights() {
+    let (bench, server, _) = hub();
+    let adapter = br#"{"peft_type": "LORA", "base_model_name_or_path": "org/bert"}"#;
+    repository(&server, "org/lora", &[("adapter_config.json", adapter), ("adapter_model.safetensors", b"w")]);
+    says(
+        bench.model(json!({ "hub": "org/lora" })),
+        &["`model` is a PEFT adapter (LORA) for org/bert, not a whole model", "hub = \"org/bert\"", "(4)"],
+    );
+    let quantised = br#"{"quantization_config": {"quant_method": "gptq", "bits": 4}}"#;
+    repository(&server, "org/gptq", &[("config.json", quantised), ("model.safetensors", b"w")]);
+    says(bench.model(json!({ "hub": "org/gptq" })), &["quantised weights (gptq, 4 bits", "(4)"]);
+    repository(&server, "org/tf", &[("config.json", b"{}"), ("tf_model.h5", b"w"), ("onnx/model.onnx", b"w")]);
+    says(bench.model(json!({ "hub": "org/tf" })), &["has only TensorFlow weights and an ONNX export", "from_tf=True"]);
+    let brought = paths(&server);
+    assert!(!brought.iter().any(|path| path.ends_with("safetensors") || path.ends_with("h5")), "{brought:?}");
+    says(
+        crate::model::bring("org/tf", "main", &bench.path("cache"), &Http::new(), &bench.environment())
+            .map(|_| ())
+            .map_err(|error| error.render()),
+        &["org/tf has only TensorFlow weights"],
+    );
+}
+
+#[test]
+fn a_sentence_model_of_the_hub_is_followed_to_its_transformer() {
+    let (bench, server, _) = hub();
+    let modules = br#"[{"type": "sentence_transformers.models.Transformer", "path": "0_Transformer"},
+                       {"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"}]"#;
+    let files: [(&str, &[u8]); 6] = [
+        ("modules.json", modules),
+        ("README.md", b"# A card"),
+        ("config.json", b"{}"),
+        ("0_Transformer/config.json", CONFIG),
+        ("0_Transformer/pytorch_model.bin", b"weights"),
+        ("1_Pooling/config.json", br#"{"pooling_mode_mean_tokens": true}"#),
+    ];
+    repository(&server, "org/sentences", &files);
+    bench.model(json!({ "hub": "org/sentences" })).unwrap();
+    assert_eq!(bench.list("out/pretrained"), ["README.md", "config.json", "pytorch_model.bin"]);
+    assert_eq!(bench.read("out/pretrained/config.json").as_bytes(), CONFIG);
+    bench.model(json!({ "hub": "org/sentences", "inside": "0_Transformer" })).unwrap();
+    assert_eq!(bench.list("out/pretrained"), ["config.json", "pytorch_model.bin"]);
+
+    let found = crate::model::bring("org/sentences", "main", &bench.path("cache"), &Http::new(), &bench.environment());
+    let found = crate::local_model(&found.unwrap().directory).unwrap();
+    assert!(found.directory.ends_with("0_Transformer"));
+    assert!(found.sentence_model.unwrap().contains("pools by mean"));
+}
+
+#[test]
+fn one_of_several_models_of_a_repository_is_brought_when_it_is_named() {
+    let (bench, server, _) = hub();
+    let files: [(&str, &[u8]); 4] = [
+        ("large/config.json", CONFIG),
+        ("large/model.safetensors", b"large"),
+        ("small/config.json", CONFIG),
+        ("small/model.safetensors", b"small"),
+    ];
+    repository(&server, "org/several", &files);
+    says(
+        bench.model(json!({ "hub": "org/several" })),
+        &["`model` holds several models, in large, small", "set model.inside = \"large\"", "(4)"],
+    );
+    bench.model(json!({ "hub": "org/several", "inside": "small" })).unwrap();
+    assert_eq!(bench.read("out/pretrained/model.safetensors"), "small");
+    assert!(!paths(&server).iter().any(|path| path.contains("large")));
+}
+
 #[test]
 fn offline_takes_the_cache_and_never_the_network() {
     let (mut bench, server, _) = hub();

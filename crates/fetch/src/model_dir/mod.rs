@@ -1,0 +1,151 @@
+//! What a directory, repository or archive that should hold a model really holds.
+//!
+//! A checkpoint is `config.json` and weights of torch or safetensors in one folder. A sentence-transformers model has that
+//! folder named in its `modules.json`, which is followed. Anything else is refused by its name: an adapter, quantised weights,
+//! exports, several models. The same code looks at a directory here and at a repository of which only the names are known yet.
+
+mod refusal;
+mod sentence;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use firebrand_pipeline::{Error, Result, read_json};
+use serde_json::Value;
+
+pub(crate) use sentence::SentenceModel;
+
+use crate::hub::patterns;
+
+/// Files that weights are in, or that name the files that they are in; the best first.
+const WEIGHTS: [&str; 4] =
+    ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
+
+/// Who asks for the model: decides what messages call it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Asker<'a> {
+    /// The stage, for `[fetch] model`.
+    Stage,
+    /// A program, for this directory.
+    Directory(&'a str),
+    /// A program, for this repository of the hub.
+    Hub(&'a str),
+}
+
+/// Everything that is known of a place: the names of its files, and how to read one.
+pub(crate) struct Place<'a> {
+    pub(crate) asker: Asker<'a>,
+    /// Relative paths with `/`.
+    pub(crate) names: Vec<String>,
+    /// Reads a JSON file, after downloading it where needed.
+    pub(crate) read: &'a dyn Fn(&str) -> Result<Value>,
+}
+
+/// The files of a model.
+#[derive(Debug)]
+pub(crate) struct Choice {
+    /// Each file's path in the place, and its name in the model's directory.
+    pub(crate) files: Vec<(String, String)>,
+    /// How the sentence model that it is a part of pools, and where it lies there.
+    pub(crate) sentence: Option<SentenceModel>,
+}
+
+/// Chooses the files of the model in a place: configuration, tokenizer, licence, and the weights in one form.
+///
+/// # Errors
+/// When the place holds no checkpoint; the message says what it holds, the hint what to do.
+pub(crate) fn choose(place: &Place<'_>) -> Result<Choice> {
+    let sentence = SentenceModel::of(place)?;
+    let folder = sentence.as_ref().map(|sentence| sentence.folder.as_str()).unwrap_or_default();
+    let below = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+    let inner: Vec<&str> = place.names.iter().filter_map(|name| name.strip_prefix(&below)).collect();
+    refusal::check(place, &below, &inner)?;
+    let chosen = patterns::model(inner.iter().copied());
+    let mut files: Vec<_> = chosen.iter().map(|name| (format!("{below}{name}"), (*name).to_owned())).collect();
+    if !below.is_empty() {
+        // The card and the licence of the whole cover the part.
+        let top = place.names.iter().filter(|name| patterns::is_about(name) && !chosen.contains(&name.as_str()));
+        files.extend(top.map(|name| (name.clone(), name.clone())));
+    }
+    Ok(Choice { files, sentence })
+}
+
+/// Checks that files that were picked by hand are a checkpoint.
+pub(crate) fn check(place: &Place<'_>) -> Result<()> {
+    let names: Vec<_> = place.names.iter().map(String::as_str).collect();
+    refusal::check(place, "", &names)
+}
+
+/// A model's directory on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalModel {
+    /// The directory that has `config.json` and the weights: inside the one that was given, for some sentence models.
+    pub directory: PathBuf,
+    /// What to know of the sentence-transformers model that this is: how it pools, and where its transformer lies.
+    pub sentence_model: Option<String>,
+}
+
+/// Finds the model in a directory.
+///
+/// # Errors
+/// When the directory holds no checkpoint; the message says what it holds, the hint what to do.
+pub fn local_model(directory: &Path) -> Result<LocalModel> {
+    let shown = directory.display().to_string();
+    let read = |name: &str| read_json(&directory.join(name));
+    let choice = choose(&Place { asker: Asker::Directory(&shown), names: names(directory, "", DEPTH), read: &read })?;
+    let sentence = choice.sentence.as_ref();
+    let folder = sentence.map(|sentence| sentence.folder.as_str()).unwrap_or_default();
+    Ok(LocalModel { directory: directory.join(folder), sentence_model: sentence.and_then(SentenceModel::note) })
+}
+
+/// How many folders deep a directory is looked through: a repository of several models has them in folders.
+const DEPTH: u32 = 2;
+
+/// Files below a directory, by relative path. What cannot be read is as good as not there: whoever needs it will say so.
+fn names(directory: &Path, prefix: &str, depth: u32) -> Vec<String> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        if path.is_file() {
+            names.push(name);
+        } else if depth > 0 && path.is_dir() {
+            names.extend(self::names(&path, &format!("{name}/"), depth - 1));
+        }
+    }
+    names.sort();
+    names
+}
+
+/// The text of a value of an untrusted file, if it is short and without control characters.
+fn printable(value: &Value) -> Option<&str> {
+    const LONGEST: usize = 200;
+    value.as_str().filter(|text| (1..=LONGEST).contains(&text.len()) && !text.contains(char::is_control))
+}
+
+impl Asker<'_> {
+    /// What messages call the place.
+    fn name(self) -> String {
+        match self {
+            Self::Stage => "`model`".to_owned(),
+            Self::Directory(name) | Self::Hub(name) => name.to_owned(),
+        }
+    }
+
+    /// An error about the place.
+    fn error(self, problem: &str) -> Error {
+        Error::data(format!("{} {problem}", self.name()))
+    }
+
+    /// How to ask for a folder of the place.
+    fn inside(self, folder: &str) -> String {
+        match self {
+            Self::Stage => format!("set model.inside = \"{folder}\""),
+            Self::Directory(name) => format!("did you mean {}?", Path::new(name).join(folder).display()),
+            Self::Hub(name) => format!("to train it, set fetch.model = {{ hub = \"{name}\", inside = \"{folder}\" }}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
