@@ -145,7 +145,8 @@ fn broken(cause: io::Error) -> Failure {
     Failure::Network(Box::new(ureq::Error::Io(cause)))
 }
 
-/// Copies until the connection ends. Returns the number of bytes, and the error if the connection broke; fails if the disk does.
+/// Copies until the connection ends. Returns the number of bytes, and the error if the connection broke; fails if the disk
+/// does.
 fn receive(from: &mut impl Read, to: &mut File, progress: &Progress) -> io::Result<(u64, Option<io::Error>)> {
     let mut buffer = vec![0; 1 << 16];
     let mut brought = 0;

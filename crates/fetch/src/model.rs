@@ -19,9 +19,9 @@ pub struct HubModel {
     pub commit: String,
 }
 
-/// Downloads a model's configuration, tokenizer and weights into the hub's own cache, as `[fetch] model = { hub = … }` does. The
-/// cache's location, tokens and `HF_HUB_OFFLINE` are those of `huggingface_hub`. Only missing files are downloaded; progress is
-/// shown on stderr.
+/// Downloads a model's configuration, tokenizer and weights into the hub's own cache, as `[fetch] model = { hub = … }`
+/// does. The cache's location, tokens and `HF_HUB_OFFLINE` are those of `huggingface_hub`. Only missing files are
+/// downloaded; progress is shown on stderr.
 ///
 /// `repository` is `organisation/name`, or a name alone; `revision` a branch, a tag or a commit. `cache` is the directory
 /// of the runs' downloads, which also remembers the files of pinned commits.

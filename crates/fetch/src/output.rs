@@ -15,7 +15,8 @@ use crate::downloads::Record;
 use crate::source::{Found, Role};
 use crate::tree::Picked;
 
-/// `source.json`: where everything came from. It holds no times and no absolute paths, so the same sources give the same bytes.
+/// `source.json`: where everything came from. It holds no times and no absolute paths, so the same sources give the same
+/// bytes.
 #[derive(Debug, Serialize)]
 pub(crate) struct Origins {
     pub(crate) data: Origin,

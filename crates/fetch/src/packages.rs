@@ -1,7 +1,7 @@
 //! Packages from PyPI and npm, downloaded with pip and npm, which know the user's mirror, proxy and credentials.
 //!
-//! No code of a package is ever executed: pip only downloads wheels (a source package would run its build), npm ignores scripts,
-//! and nothing is installed.
+//! No code of a package is ever executed: pip only downloads wheels (a source package would run its build), npm ignores
+//! scripts, and nothing is installed.
 
 use std::ffi::OsStr;
 use std::fs::File;

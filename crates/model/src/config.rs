@@ -1,4 +1,4 @@
-//! `config.json` as the hub has it, and what this project reads from it.
+//! The hub's `config.json`, and the configuration read from it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,59 +10,59 @@ use crate::checkpoint::Rules;
 use crate::checkpoint::read_json;
 use crate::{Activation, Family, ModelError, NetworkConfig};
 
-/// A `config.json`: kept whole, so that what this project does not know survives a round trip.
+/// A `config.json`. It is kept as a whole, so that unknown keys survive a round trip.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HubConfig {
     path: PathBuf,
     values: Map<String, Value>,
 }
 
-/// What the labels of a row mean.
+/// How many labels a text can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProblemType {
-    /// One label per row: softmax.
+    /// One label per text: softmax.
     SingleLabelClassification,
-    /// Any number of labels per row: a sigmoid each.
+    /// Any number of labels per text: a sigmoid for each.
     MultiLabelClassification,
 }
 
-/// What is known of a model before its tensors are read.
+/// A model's configuration, as far as it is known before its tensors are read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelConfig {
     /// The architecture's family.
     pub family: Family,
-    /// The family's name in `config.json`: some go by several.
+    /// The name in `config.json`: some families have several.
     pub model_type: &'static str,
-    /// The name of its classifier in transformers.
+    /// The class of its classifier in transformers.
     pub architecture: &'static str,
-    /// Whether the mean of the hidden states is classified, where the family has another way.
+    /// Whether mean pooling replaces the family's own pooling.
     pub mean_pooling: bool,
-    /// The network's shape.
+    /// The network's configuration.
     pub network: NetworkConfig,
     /// The labels' names, by index.
     pub labels: Vec<String>,
-    /// What the labels mean.
+    /// Whether texts have one label or any number of them.
     pub problem: ProblemType,
-    /// The token that fills rows up.
+    /// The id of the padding token.
     pub pad_token_id: u32,
-    /// The longest row, in tokens; `None` where there is no end.
+    /// Maximum sequence length in tokens; `None` if unlimited.
     pub max_length: Option<usize>,
     /// Standard deviation of a new head's weights.
     pub initializer_range: f64,
 }
 
 impl HubConfig {
-    /// The largest count that is believed: a hostile file cannot make later code loop or allocate without end.
+    /// The largest accepted count: a hostile file must not make later code loop or allocate without end.
     const LARGEST: u64 = 10_000_000;
 
-    /// The most labels that are given names here: a short file must not fill the memory.
-    const MOST_NAMELESS: usize = 10_000;
+    /// The maximum number of labels without names: a short file must not fill the memory.
+    const MAX_NAMELESS: usize = 10_000;
 
-    /// Far more layers than any model has.
-    const MOST_LAYERS: usize = 1000;
+    /// The maximum number of layers, far more than any model has.
+    const MAX_LAYERS: usize = 1000;
 
-    /// A configuration that lies in no file: tests, benches, training from nothing.
+    /// A configuration without a file: for tests, benches, and training from scratch.
     pub fn new(values: Map<String, Value>) -> Self {
         Self { path: PathBuf::from("config.json"), values }
     }
@@ -87,7 +87,7 @@ impl HubConfig {
     /// When the system refuses.
     pub fn write(&self, directory: &Path) -> Result<(), ModelError> {
         let path = directory.join("config.json");
-        // A map of JSON values always has a text.
+        // Serialising a map of JSON values cannot fail.
         let text = format!("{:#}\n", Value::Object(self.values.clone()));
         fs::write(&path, text).map_err(ModelError::io("write", &path))
     }
@@ -97,7 +97,7 @@ impl HubConfig {
         ModelError::Config { path: self.path.clone(), problem: problem.into() }
     }
 
-    /// A value that is there and not null.
+    /// A value, unless it is missing or null.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.values.get(key).filter(|value| !value.is_null())
     }
@@ -107,7 +107,7 @@ impl HubConfig {
         self.values.insert(key.to_owned(), value);
     }
 
-    /// A positive count that must be there.
+    /// A required positive count.
     pub(crate) fn count(&self, key: &str) -> Result<usize, ModelError> {
         let value = self.get(key).ok_or_else(|| self.problem(format!("`{key}` is missing")))?;
         match value.as_u64() {
@@ -121,7 +121,7 @@ impl HubConfig {
         if self.get(key).is_some() { self.count(key) } else { Ok(default) }
     }
 
-    /// A positive count; `None` where it is 0 or not there.
+    /// A positive count; `None` if it is 0 or missing.
     pub(crate) fn count_or_none(&self, key: &str) -> Result<Option<usize>, ModelError> {
         match self.get(key) {
             None => Ok(None),
@@ -133,12 +133,12 @@ impl HubConfig {
     /// A number of layers.
     pub(crate) fn layers(&self, key: &str) -> Result<usize, ModelError> {
         match self.count(key)? {
-            layers @ 1..=Self::MOST_LAYERS => Ok(layers),
-            layers => Err(self.problem(format!("`{key}` is {layers}: at most {} are believed", Self::MOST_LAYERS))),
+            layers @ 1..=Self::MAX_LAYERS => Ok(layers),
+            layers => Err(self.problem(format!("`{key}` is {layers}: at most {} are accepted", Self::MAX_LAYERS))),
         }
     }
 
-    /// True or false, or a default.
+    /// A boolean, or a default.
     pub(crate) fn flag_or(&self, key: &str, default: bool) -> Result<bool, ModelError> {
         let Some(value) = self.get(key) else { return Ok(default) };
         value.as_bool().ok_or_else(|| self.problem(format!("`{key}` is {value}: expected true or false")))
@@ -153,7 +153,7 @@ impl HubConfig {
             .ok_or_else(|| self.problem(format!("`{key}` is {value}: expected a token id")))
     }
 
-    /// A number that is not negative, or a default.
+    /// A non-negative number, or a default.
     pub(crate) fn number_or(&self, key: &str, default: f64) -> Result<f64, ModelError> {
         let Some(value) = self.get(key) else { return Ok(default) };
         value
@@ -172,10 +172,10 @@ impl HubConfig {
         }
     }
 
-    /// A text, or a default.
+    /// A string, or a default.
     pub(crate) fn text_or<'a>(&'a self, key: &str, default: &'a str) -> Result<&'a str, ModelError> {
         let Some(value) = self.get(key) else { return Ok(default) };
-        value.as_str().ok_or_else(|| self.problem(format!("`{key}` is {value}: expected a text")))
+        value.as_str().ok_or_else(|| self.problem(format!("`{key}` is {value}: expected a string")))
     }
 
     /// The activation function of a key.
@@ -183,34 +183,107 @@ impl HubConfig {
         let name = self.text_or(key, default)?;
         Activation::from_name(name).ok_or_else(|| {
             let known: Vec<_> = Activation::NAMES.iter().map(|(name, _)| *name).collect();
-            self.problem(format!("`{key}` is \"{name}\": the known activations are {}", known.join(", ")))
+            self.problem(format!("`{key}` is \"{name}\": the supported activations are {}", known.join(", ")))
         })
     }
 
-    /// The labels' names by index: `id2label`, or `LABEL_0`, `LABEL_1`, … as transformers has it.
+    /// The names of a classifier's labels, by index; `LABEL_0`, `LABEL_1`, … as in transformers if it names none.
     pub(crate) fn labels(&self) -> Result<Vec<String>, ModelError> {
-        let Some(value) = self.get("id2label") else {
-            let count = self.count_or("num_labels", 2)?;
-            if count > Self::MOST_NAMELESS {
-                let most = Self::MOST_NAMELESS;
-                return Err(
-                    self.problem(format!("`num_labels` is {count}: more than {most} need names, in `id2label`"))
-                );
-            }
-            return Ok((0..count).map(|index| format!("LABEL_{index}")).collect());
-        };
-        let map = value.as_object().ok_or_else(|| {
-            self.problem(format!("`id2label` is {}: expected an object such as {{\"0\": \"ham\"}}", kind(value)))
-        })?;
-        let label = |index: usize| {
-            map.get(&index.to_string()).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| {
-                self.problem(format!("`id2label` has {} entries, but none for \"{index}\" that is a text", map.len()))
-            })
-        };
-        (0..map.len()).map(label).collect()
+        if let Some(names) = self.label_names()? {
+            return Ok(names);
+        }
+        let count = self.count_or("num_labels", 2)?;
+        if count > Self::MAX_NAMELESS {
+            let max = Self::MAX_NAMELESS;
+            return Err(self.problem(format!("`num_labels` is {count}: more than {max} need names, in `id2label`")));
+        }
+        Ok((0..count).map(generic_label).collect())
     }
 
-    /// Sets everything that says which labels there are and that this is a classifier of this family.
+    /// The names of the labels by index, from `id2label` or else from `label2id`; `None` if it names none.
+    ///
+    /// Numbers are their texts: trainers write the labels of a numeric column as numbers. `num_labels` is not consulted, as
+    /// the shape of the output layer tells the count.
+    pub(crate) fn label_names(&self) -> Result<Option<Vec<String>>, ModelError> {
+        match (self.get("id2label"), self.get("label2id")) {
+            (Some(Value::Object(map)), _) if !map.is_empty() => {
+                let name = |index: usize| {
+                    let entries = map.len();
+                    let name = map.get(&index.to_string()).ok_or_else(|| {
+                        self.problem(format!("`id2label` has {entries} entries, but none for \"{index}\""))
+                    })?;
+                    self.label_name(index, name)
+                };
+                (0..map.len()).map(name).collect::<Result<_, _>>().map(Some)
+            }
+            (Some(Value::Array(names)), _) if !names.is_empty() => names
+                .iter()
+                .enumerate()
+                .map(|(index, name)| self.label_name(index, name))
+                .collect::<Result<_, _>>()
+                .map(Some),
+            (None | Some(Value::Object(_) | Value::Array(_)), Some(Value::Object(map))) if !map.is_empty() => {
+                self.inverted(map).map(Some)
+            }
+            (Some(other), _) if !other.is_object() && !other.is_array() => {
+                Err(self
+                    .problem(format!("`id2label` is {}: expected an object such as {{\"0\": \"ham\"}}", kind(other))))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn label_name(&self, index: usize, name: &Value) -> Result<String, ModelError> {
+        match name {
+            Value::String(name) => Ok(name.clone()),
+            Value::Bool(_) | Value::Number(_) => Ok(name.to_string()),
+            Value::Null => Ok(generic_label(index)),
+            Value::Array(_) | Value::Object(_) => {
+                Err(self.problem(format!("`id2label` has {} for \"{index}\": expected a name", kind(name))))
+            }
+        }
+    }
+
+    /// The labels of `label2id`, by index.
+    fn inverted(&self, map: &Map<String, Value>) -> Result<Vec<String>, ModelError> {
+        let mut names = vec![None; map.len()];
+        for (name, index) in map {
+            let place =
+                index.as_u64().and_then(|index| usize::try_from(index).ok()).and_then(|index| names.get_mut(index));
+            match place {
+                Some(place @ None) => *place = Some(name.clone()),
+                _ => {
+                    return Err(self.problem(format!(
+                        "`label2id` has {index} for {name:?}: expected each number from 0 to {} once",
+                        map.len() - 1
+                    )));
+                }
+            }
+        }
+        // As many distinct places as names: all are filled.
+        Ok(names.into_iter().flatten().collect())
+    }
+
+    /// Why the head is not that of a text classifier, even if its tensors have the same names and shapes: the file was saved
+    /// from a model for another task.
+    pub(crate) fn other_task(&self) -> Option<String> {
+        const TASKS: [&str; 9] = [
+            "ForTokenClassification",
+            "ForQuestionAnswering",
+            "ForQuestionAnsweringSimple",
+            "ForMultipleChoice",
+            "ForMaskedLM",
+            "ForPreTraining",
+            "ForNextSentencePrediction",
+            "LMHeadModel",
+            "ForCausalLM",
+        ];
+        let saved_from = self.get("architectures")?.get(0)?.as_str()?;
+        let other = TASKS.iter().any(|task| saved_from.ends_with(task));
+        other.then(|| format!("it belongs to {saved_from}, which does not classify texts"))
+    }
+
+    /// Sets the labels and everything else that makes this the configuration of a classifier.
     pub(crate) fn describe_classifier(&mut self, config: &ModelConfig) {
         let ModelConfig { architecture, labels, problem, pad_token_id, .. } = config;
         let by_index: Map<_, _> =
@@ -221,29 +294,32 @@ impl HubConfig {
         self.set("id2label", Value::Object(by_index));
         self.set("label2id", Value::Object(by_label));
         self.set("problem_type", json!(problem));
+        // A count left over from another task must not contradict the two maps.
+        self.values.remove("num_labels");
+        self.values.remove("_num_labels");
         if self.get("pad_token_id").is_none() {
             self.set("pad_token_id", json!(pad_token_id));
         }
-        // Newer files of the hub call it `dtype`; both say what the tensors hold.
+        // Older name of `dtype`.
         self.values.remove("torch_dtype");
         self.set("dtype", json!("float32"));
     }
 }
 
 impl ModelConfig {
-    /// The key that says which hidden state is classified: ModernBERT's own, and ours in other families' files.
+    /// The key of the pooling: ModernBERT's own, used for all families here.
     pub(crate) const POOLING: &str = "classifier_pooling";
 
-    /// How the network's parameters are called in files.
+    /// The names of the network's parameters in files.
     pub(crate) fn rules(&self) -> Rules {
         let rules = self.family.rules();
         if self.mean_pooling { rules.mean_pooled() } else { rules }
     }
 
-    /// Reads what `config.json` says, for these labels or, without, for the labels it names.
+    /// Reads a `config.json`, for the given labels or else for those that it names.
     ///
     /// # Errors
-    /// When the family is not known or a value is missing or cannot be.
+    /// When the family is unknown, or a value is missing or invalid.
     pub fn new(hub: &HubConfig, labels: Option<Vec<String>>) -> Result<Self, ModelError> {
         let (family, model_type, architecture) = Family::of(hub)?;
         let labels = match labels {
@@ -278,12 +354,17 @@ impl ModelConfig {
     }
 }
 
+/// What transformers calls a label without a name.
+fn generic_label(index: usize) -> String {
+    format!("LABEL_{index}")
+}
+
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",
         Value::Number(_) => "a number",
-        Value::String(_) => "a text",
+        Value::String(_) => "a string",
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
     }
@@ -299,15 +380,50 @@ mod tests {
     }
 
     #[test]
-    fn labels_come_from_both_forms() {
-        assert_eq!(config(json!({"id2label": {"1": "b", "0": "a"}})).labels().unwrap(), ["a", "b"]);
-        assert_eq!(config(json!({"num_labels": 3})).labels().unwrap().len(), 3);
-        let error = config(json!({"id2label": {"1": "b", "2": "a"}})).labels().unwrap_err().to_string();
-        assert!(error.contains("none for \"0\""), "{error}");
+    fn labels_come_from_every_form() {
+        let labels = |values: Value| config(values).labels().map_err(|error| error.to_string());
+        for (values, expected) in [
+            (json!({"id2label": {"1": "b", "0": "a"}}), vec!["a", "b"]),
+            (json!({"id2label": {"0": 0, "1": 1, "2": 2}}), vec!["0", "1", "2"]),
+            (json!({"id2label": {"0": -1, "1": 0.5, "2": true}}), vec!["-1", "0.5", "true"]),
+            (json!({"id2label": {"0": null, "1": "b"}}), vec!["LABEL_0", "b"]),
+            (json!({"id2label": ["a", "b"]}), vec!["a", "b"]),
+            (json!({"id2label": {"0": "a", "1": "b"}, "num_labels": 7}), vec!["a", "b"]),
+            (json!({"id2label": {"0": "a", "1": "b"}, "label2id": {"x": 0, "y": 1}}), vec!["a", "b"]),
+            (json!({"label2id": {"spam": 1, "ham": 0}}), vec!["ham", "spam"]),
+            (json!({"id2label": null, "label2id": {"spam": 1, "ham": 0}}), vec!["ham", "spam"]),
+            (json!({"id2label": {}, "label2id": {"spam": 1, "ham": 0}}), vec!["ham", "spam"]),
+            (json!({"id2label": null, "num_labels": 3}), vec!["LABEL_0", "LABEL_1", "LABEL_2"]),
+            (json!({}), vec!["LABEL_0", "LABEL_1"]),
+        ] {
+            assert_eq!(labels(values.clone()).unwrap(), expected, "{values}");
+        }
+        for (values, expected) in [
+            (json!({"id2label": {"1": "b", "2": "a"}}), "none for \"0\""),
+            (json!({"id2label": {"0": "a", "2": "c"}}), "none for \"1\""),
+            (json!({"id2label": {"0": ["a"], "1": "b"}}), "a list for \"0\""),
+            (json!({"id2label": "ham,spam"}), "`id2label` is a string"),
+            (
+                json!({"label2id": {"a": 0, "b": 2}}),
+                "`label2id` has 2 for \"b\": expected each number from 0 to 1 once",
+            ),
+            (json!({"label2id": {"a": 0, "b": 0}}), "once"),
+            (json!({"label2id": {"a": "x", "b": 0}}), "once"),
+            (json!({"num_labels": "three"}), "`num_labels` is \"three\""),
+        ] {
+            let error = labels(values.clone()).unwrap_err();
+            assert!(error.contains(expected), "{values}: {error}");
+        }
     }
 
     #[test]
-    fn absurd_values_are_refused_with_key_and_value() {
+    fn names_are_told_from_their_absence() {
+        assert_eq!(config(json!({"num_labels": 3})).label_names().unwrap(), None);
+        assert_eq!(config(json!({"id2label": {}, "label2id": {}})).label_names().unwrap(), None);
+    }
+
+    #[test]
+    fn absurd_values_are_rejected_with_key_and_value() {
         let absurd = config(json!({"num_hidden_layers": 1_000_000_000_000u64, "hidden_dropout_prob": 1.0}));
         assert!(absurd.count("num_hidden_layers").unwrap_err().to_string().contains("1000000000000"));
         assert!(absurd.dropout_or("hidden_dropout_prob", 0.0).is_err());

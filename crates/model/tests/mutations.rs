@@ -154,7 +154,7 @@ fn damaged_pickles() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("pytorch_model.bin");
     for original in weights().into_iter().filter(|original| original.name == "pytorch_model.bin") {
-        // The pickle lies first and begins so; what comes after it cannot harm.
+        // The pickle is the first entry and begins like this; what follows it does not matter.
         let Some(start) = original.bytes.windows(2).position(|bytes| bytes == b"\x80\x02" || bytes == b"\x80\x04")
         else {
             continue;

@@ -87,7 +87,7 @@ fn tensors_may_share_a_storage_and_lie_in_it_in_any_order() {
     assert_eq!(weights.shapes()["ids"], [1, 9]);
     for (name, kind) in [("ids", "int64"), ("mask", "bool")] {
         let error = weights.floats(name).unwrap_err().to_string();
-        assert!(error.contains(&format!("tensor `{name}` holds {kind}, where floats are needed")), "{error}");
+        assert!(error.contains(&format!("tensor `{name}` holds {kind}, expected floats")), "{error}");
     }
 }
 
@@ -109,7 +109,7 @@ fn other_files_of_torch_are_refused_with_a_hint() {
     let old = open("old.bin").unwrap_err();
     assert!(old.contains("before 1.6") && old.contains("hint: load and save it once with a newer torch"), "{old}");
     let training = open("training.bin").unwrap_err();
-    assert!(training.contains("`model` is a dictionary, where a tensor is expected"), "{training}");
+    assert!(training.contains("`model` is a dictionary, expected a tensor"), "{training}");
 }
 
 #[test]
@@ -172,13 +172,13 @@ fn an_index_that_its_files_belie_is_refused() {
         let holder = index.get_mut("classifier.bias").unwrap();
         *holder = if holder == FIRST { SECOND.into() } else { FIRST.into() };
     }));
-    assert!(swapped.contains("`classifier.bias` is to be in") && swapped.contains("but lies in"), "{swapped}");
+    assert!(swapped.contains("`classifier.bias` should be in") && swapped.contains("but is in"), "{swapped}");
 
     let invented = refused(shards(|index| drop(index.insert("more".into(), FIRST.into()))));
-    assert!(invented.contains(&format!("`more` is to be in `{FIRST}`, but is not")), "{invented}");
+    assert!(invented.contains(&format!("`more` should be in `{FIRST}`, but is not")), "{invented}");
 
     let outside = refused(shards(|index| drop(index.insert("more".into(), "../model.safetensors".into()))));
-    assert!(outside.contains("\"../model.safetensors\": expected one that lies beside it"), "{outside}");
+    assert!(outside.contains("\"../model.safetensors\": expected one in the same directory"), "{outside}");
 
     let missing = shards(|_| ());
     fs::remove_file(missing.path().join(SECOND)).unwrap();

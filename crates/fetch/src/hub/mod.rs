@@ -1,7 +1,7 @@
 //! A small client of the Hugging Face hub.
 //!
-//! It uses plain HTTP rather than a client crate, because those lack what matters here: the environment variables, offline mode
-//! and locks of Python's clients, resuming with a check of size and hash, and messages that say what to do.
+//! It uses plain HTTP rather than a client crate, because those lack what matters here: the environment variables, offline
+//! mode and locks of Python's clients, resuming with a check of size and hash, and messages that say what to do.
 
 mod environment;
 mod layout;
@@ -59,7 +59,7 @@ struct Listing {
 
 /// The API's response, as far as it is needed.
 #[derive(Deserialize)]
-struct Answer {
+struct Response {
     sha: String,
     #[serde(default)]
     siblings: Vec<Sibling>,
@@ -71,7 +71,7 @@ struct Sibling {
 }
 
 impl Snapshot<'_> {
-    /// The commit that the revision stands for.
+    /// The commit of the revision.
     pub(crate) fn commit(&self) -> &str {
         &self.listing.commit
     }
@@ -109,7 +109,7 @@ impl Snapshot<'_> {
             self.hub.bring(self.wanted, &self.folder, &self.listing.commit, file)?;
         }
         match self.folder.set_commit(self.wanted.revision, &self.listing.commit) {
-            // A cache that has everything may be one that nobody may write to.
+            // A cache that has everything may be read-only.
             Err(_) if missing.is_empty() => Ok(()),
             noted => noted,
         }
@@ -139,8 +139,8 @@ impl<'a> Hub<'a> {
             };
         }
         match self.http.with_retries(self.io, || self.ask(wanted)) {
-            Ok(answer) => {
-                let listing = checked(wanted, answer)?;
+            Ok(response) => {
+                let listing = validated(wanted, &response)?;
                 if is_commit(wanted.revision) {
                     self.cache.remember(&key, &listing)?;
                 }
@@ -273,21 +273,21 @@ fn cached(wanted: Wanted<'_>, folder: &Folder) -> Result<Option<Listing>> {
 }
 
 /// Checks the API's response, whose names become paths.
-fn checked(wanted: Wanted<'_>, answer: Vec<u8>) -> Result<Listing> {
-    let answer: Answer = serde_json::from_slice(&answer).map_err(|error| {
-        Error::other(format!("the hub's answer about `{}` is not what a hub answers", wanted.repository))
+fn validated(wanted: Wanted<'_>, response: &[u8]) -> Result<Listing> {
+    let response: Response = serde_json::from_slice(response).map_err(|error| {
+        Error::other(format!("the response about `{}` is not a hub's", wanted.repository))
             .caused_by(&error)
             .hint("is HF_ENDPOINT set to something else than a hub, or is there a login page in between?")
     })?;
     let plain = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains(['\\', ':', '\0']);
-    let files: Vec<_> = answer.siblings.into_iter().map(|sibling| sibling.rfilename).collect();
+    let files: Vec<_> = response.siblings.into_iter().map(|sibling| sibling.rfilename).collect();
     let bad = files.iter().find(|file| !file.split('/').all(plain));
     match bad {
         Some(bad) => Err(Error::data(format!("`{}` on the hub has a file with the name {bad:?}", wanted.repository))),
-        None if !is_commit(&answer.sha) => {
-            Err(Error::other(format!("the hub names {:?} as a commit of `{}`", answer.sha, wanted.repository)))
+        None if !is_commit(&response.sha) => {
+            Err(Error::other(format!("the hub names {:?} as a commit of `{}`", response.sha, wanted.repository)))
         }
-        None => Ok(Listing { commit: answer.sha, files }),
+        None => Ok(Listing { commit: response.sha, files }),
     }
 }
 

@@ -1,8 +1,9 @@
 //! What a directory, repository or archive that should hold a model really holds.
 //!
 //! A checkpoint is `config.json` and weights of torch or safetensors in one folder. A sentence-transformers model has that
-//! folder named in its `modules.json`, which is followed. Anything else is refused by its name: an adapter, quantised weights,
-//! exports, several models. The same code looks at a directory here and at a repository of which only the names are known yet.
+//! folder named in its `modules.json`, which is followed. Anything else is refused by its name: an adapter, quantised
+//! weights, exports, several models. The same code looks at a directory here and at a repository of which only the names
+//! are known yet.
 
 mod refusal;
 mod sentence;
@@ -46,7 +47,7 @@ pub(crate) struct Place<'a> {
 pub(crate) struct Choice {
     /// Each file's path in the place, and its name in the model's directory.
     pub(crate) files: Vec<(String, String)>,
-    /// How the sentence model that it is a part of pools, and where it lies there.
+    /// The sentence-transformers model that it is part of, if any.
     pub(crate) sentence: Option<SentenceModel>,
 }
 
@@ -81,7 +82,7 @@ pub(crate) fn check(place: &Place<'_>) -> Result<()> {
 pub struct LocalModel {
     /// The directory that has `config.json` and the weights: inside the one that was given, for some sentence models.
     pub directory: PathBuf,
-    /// What to know of the sentence-transformers model that this is: how it pools, and where its transformer lies.
+    /// What to know of the sentence-transformers model that this is: how it pools, and where its transformer is.
     pub sentence_model: Option<String>,
 }
 
@@ -93,15 +94,18 @@ pub fn local_model(directory: &Path) -> Result<LocalModel> {
     let shown = directory.display().to_string();
     let read = |name: &str| read_json(&directory.join(name));
     let choice = choose(&Place { asker: Asker::Directory(&shown), names: names(directory, "", DEPTH), read: &read })?;
-    let sentence = choice.sentence.as_ref();
-    let folder = sentence.map(|sentence| sentence.folder.as_str()).unwrap_or_default();
-    Ok(LocalModel { directory: directory.join(folder), sentence_model: sentence.and_then(SentenceModel::note) })
+    let sentence_model = choice.sentence.as_ref().and_then(SentenceModel::note);
+    let directory = match choice.sentence {
+        Some(SentenceModel { folder, .. }) if !folder.is_empty() => directory.join(folder),
+        _ => directory.to_owned(),
+    };
+    Ok(LocalModel { directory, sentence_model })
 }
 
 /// How many folders deep a directory is looked through: a repository of several models has them in folders.
 const DEPTH: u32 = 2;
 
-/// Files below a directory, by relative path. What cannot be read is as good as not there: whoever needs it will say so.
+/// Files below a directory, by relative path. Unreadable folders count as empty: an error about them would be premature.
 fn names(directory: &Path, prefix: &str, depth: u32) -> Vec<String> {
     let mut names = Vec::new();
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
@@ -137,12 +141,14 @@ impl Asker<'_> {
         Error::data(format!("{} {problem}", self.name()))
     }
 
-    /// How to ask for a folder of the place.
+    /// A hint on how to ask for the model in a folder of the place.
     fn inside(self, folder: &str) -> String {
         match self {
-            Self::Stage => format!("set model.inside = \"{folder}\""),
+            Self::Stage => format!("for the one in {folder}, set model.inside = \"{folder}\""),
             Self::Directory(name) => format!("did you mean {}?", Path::new(name).join(folder).display()),
-            Self::Hub(name) => format!("to train it, set fetch.model = {{ hub = \"{name}\", inside = \"{folder}\" }}"),
+            Self::Hub(name) => {
+                format!("for the one in {folder}, set fetch.model = {{ hub = \"{name}\", inside = \"{folder}\" }}")
+            }
         }
     }
 }

@@ -177,7 +177,7 @@ fn several(place: &Place<'_>, folders: &[&str]) -> Error {
     place
         .asker
         .error(&format!("holds several models, in {}{more}", shown.join(", ")))
-        .hint(format!("choose one: {}", place.asker.inside(shown.first().unwrap_or(&""))))
+        .hint(place.asker.inside(shown.first().unwrap_or(&"")))
 }
 
 fn incomplete(place: &Place<'_>, names: &[&str], lacks: &str) -> Error {
@@ -187,7 +187,7 @@ fn incomplete(place: &Place<'_>, names: &[&str], lacks: &str) -> Error {
         .hint(closest_first("config.json", names.iter().copied()));
     match folders(names).folders.as_slice() {
         [] => error,
-        [folder, ..] => error.hint(format!("the model may be further inside: {}", place.asker.inside(folder))),
+        [folder, ..] => error.hint(place.asker.inside(folder)),
     }
 }
 

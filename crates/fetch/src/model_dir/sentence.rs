@@ -31,8 +31,10 @@ impl SentenceModel {
         let Some((kind, folder)) = modules.next() else { return Ok(None) };
         let config =
             |folder: &str| if folder.is_empty() { "config.json".to_owned() } else { format!("{folder}/config.json") };
-        if !has(&config(&folder)) {
-            let what = format!("is a sentence-transformers model that begins with a {kind}, which is no transformer");
+        let transformer = kind.ends_with("Transformer") || kind.to_lowercase().contains("bert") || kind == "XLNet";
+        if !transformer && !has(&config(&folder)) {
+            let what =
+                format!("is a sentence-transformers model whose first module is {kind}, which is not a transformer");
             return Err(place.asker.error(&what).hint("fetch a model whose modules.json begins with a Transformer"));
         }
         let pooling = modules.find(|(kind, _)| kind == "Pooling").map(|(_, folder)| config(&folder));
@@ -43,7 +45,7 @@ impl SentenceModel {
         Ok(Some(Self { folder, pooling }))
     }
 
-    /// What its user should know: where the transformer lies, and how to pool likewise.
+    /// What its user should know: where the transformer is, and how to get the same pooling.
     pub(crate) fn note(&self) -> Option<String> {
         let place =
             if self.folder.is_empty() { String::new() } else { format!(" with its transformer in {}", self.folder) };

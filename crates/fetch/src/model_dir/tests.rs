@@ -123,7 +123,7 @@ fn other_forms_of_weights_are_named_with_the_way_from_them() {
 fn several_models_are_listed() {
     let several =
         named(&["b/config.json", "b/pytorch_model.bin", "a/config.json", "a/model.safetensors", "c/config.json"]);
-    refused(&several, &["`model` holds several models, in b, a", "choose one: set model.inside = \"b\""]);
+    refused(&several, &["`model` holds several models, in b, a", "for the one in b, set model.inside = \"b\""]);
     let one = named(&["notes.txt", "deep/bert/config.json", "deep/bert/model.safetensors", "onnx/model.onnx"]);
     refused(&one, &["neither config.json nor weights", "set model.inside = \"deep/bert\""]);
     let hint = |asker| place(asker, &one).unwrap_err();
@@ -196,10 +196,14 @@ fn pooling_is_told_in_every_spelling() {
 #[test]
 fn a_sentence_model_without_a_transformer_is_refused() {
     let files = [("modules.json", modules(&[("StaticEmbedding", "")])), ("model.safetensors", json!(0))];
-    refused(&files, &["begins with a StaticEmbedding, which is no transformer"]);
+    refused(&files, &["whose first module is StaticEmbedding, which is not a transformer"]);
     // Nor does a path lead out of the place.
     let files = [("modules.json", modules(&[("Transformer", "../other")])), ("config.json", json!({}))];
-    refused(&files, &["no transformer"]);
+    refused(&files, &["neither config.json nor weights"]);
+    // An adapter on a sentence model is an adapter.
+    let adapter = json!({"peft_type": "LORA", "base_model_name_or_path": "org/sentences"});
+    let files = [("modules.json", modules(&[("Transformer", "")])), ("adapter_config.json", adapter)];
+    refused(&files, &["is a PEFT adapter (LORA) for org/sentences"]);
     for odd in [json!({}), json!([]), json!("x")] {
         assert!(stage(&[("modules.json", odd), ("config.json", json!({})), ("model.safetensors", json!(0))]).is_ok());
     }

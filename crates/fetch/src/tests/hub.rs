@@ -292,7 +292,7 @@ fn refusals_say_what_to_do() {
     server.page("/api/models/org/gated/revision/main", Page::status(403));
     says(bench.model(json!({ "hub": "org/gated" })), &["403", "accept its terms at", "/org/gated"]);
     server.page("/api/models/org/html/revision/main", Page::new(b"<html>".as_slice()));
-    says(bench.model(json!({ "hub": "org/html" })), &["not what a hub answers", "login page"]);
+    says(bench.model(json!({ "hub": "org/html" })), &["is not a hub's", "login page"]);
 }
 
 #[test]
