@@ -183,7 +183,7 @@ fn local(path: &str, source: &Source, key: &str, picks: bool, means: &Means<'_>)
         return Tree::walk(&full);
     }
     if !full.is_file() {
-        return Err(Error::data(format!("`{key}.path` = \"{path}\" is neither a file nor a folder"))
+        return Err(Error::data(format!("`{key}.path` = \"{path}\" is neither a file nor a directory"))
             .hint("pipes and devices are no data: write it to a file first"));
     }
     let name = full.file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -1,4 +1,4 @@
-//! What is said of a model without loading it is what loading it finds.
+//! Facts about a model agree with the loaded model.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -23,7 +23,7 @@ fn changed(name: &str, change: impl FnOnce(&mut serde_json::Map<String, Value>))
 }
 
 #[test]
-fn every_family_is_told_as_it_loads() {
+fn every_family_is_inspected_as_it_loads() {
     let mut seen = 0;
     for entry in fs::read_dir(golden("")).unwrap() {
         let path = entry.unwrap().path();

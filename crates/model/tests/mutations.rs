@@ -201,14 +201,14 @@ impl Model {
 }
 
 #[test]
-fn damaged_settings() {
+fn damaged_configurations() {
     for model in Model::all() {
         try_variants(&model.settings(), 100, |bytes| model.load_with(bytes));
     }
 }
 
 #[test]
-fn every_setting_may_be_absurd() {
+fn absurd_configuration_values() {
     let absurd =
         [json!(0), json!(-1), json!(1000), json!(10_000_000), json!(1e300), json!("x"), json!([1, "x"]), json!({})];
     for model in Model::all() {

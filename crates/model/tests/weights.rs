@@ -163,7 +163,7 @@ fn a_model_in_two_safetensors_files_is_the_same_model() {
 }
 
 #[test]
-fn an_index_that_its_files_belie_is_refused() {
+fn an_index_that_contradicts_its_files_is_rejected() {
     const FIRST: &str = "model-00001-of-00002.safetensors";
     const SECOND: &str = "model-00002-of-00002.safetensors";
     let refused = |directory: TempDir| Weights::open(directory.path()).unwrap_err().to_string();
@@ -191,7 +191,7 @@ fn an_index_that_its_files_belie_is_refused() {
 }
 
 #[test]
-fn safetensors_come_first_and_nothing_at_all_is_an_error_that_says_what_was_looked_for() {
+fn safetensors_are_preferred_and_missing_weights_name_the_candidates() {
     let directory = tempfile::tempdir().unwrap();
     let error = Weights::open(directory.path()).unwrap_err().to_string();
     for name in [
@@ -208,7 +208,7 @@ fn safetensors_come_first_and_nothing_at_all_is_an_error_that_says_what_was_look
 }
 
 #[test]
-fn a_pointer_of_git_lfs_is_called_one() {
+fn a_git_lfs_pointer_is_rejected() {
     let directory = tempfile::tempdir().unwrap();
     let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 440449768\n";
     for name in ["pytorch_model.bin", "model.safetensors"] {

@@ -8,11 +8,11 @@
 mod refusal;
 mod sentence;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use firebrand_pipeline::{Error, Result, read_json};
 use serde_json::Value;
+use walkdir::WalkDir;
 
 pub(crate) use sentence::SentenceModel;
 
@@ -93,7 +93,7 @@ pub struct LocalModel {
 pub fn local_model(directory: &Path) -> Result<LocalModel> {
     let shown = directory.display().to_string();
     let read = |name: &str| read_json(&directory.join(name));
-    let choice = choose(&Place { asker: Asker::Directory(&shown), names: names(directory, "", DEPTH), read: &read })?;
+    let choice = choose(&Place { asker: Asker::Directory(&shown), names: names(directory), read: &read })?;
     let sentence_model = choice.sentence.as_ref().and_then(SentenceModel::note);
     let directory = match choice.sentence {
         Some(SentenceModel { folder, .. }) if !folder.is_empty() => directory.join(folder),
@@ -102,23 +102,17 @@ pub fn local_model(directory: &Path) -> Result<LocalModel> {
     Ok(LocalModel { directory, sentence_model })
 }
 
-/// How many folders deep a directory is looked through: a repository of several models has them in folders.
-const DEPTH: u32 = 2;
-
 /// Files below a directory, by relative path. Unreadable folders count as empty: an error about them would be premature.
-fn names(directory: &Path, prefix: &str, depth: u32) -> Vec<String> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        let path = entry.path();
-        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-        if path.is_file() {
-            names.push(name);
-        } else if depth > 0 && path.is_dir() {
-            names.extend(self::names(&path, &format!("{name}/"), depth - 1));
-        }
-    }
-    names.sort();
-    names
+fn names(directory: &Path) -> Vec<String> {
+    // A repository of several models has them in folders: deeper ones do not matter.
+    const DEPTH: usize = 3;
+    let entries = WalkDir::new(directory).min_depth(1).max_depth(DEPTH).follow_links(true).sort_by_file_name();
+    let files = entries.into_iter().flatten().filter(|entry| entry.file_type().is_file());
+    let name = |entry: walkdir::DirEntry| {
+        let below = entry.path().strip_prefix(directory).ok()?;
+        Some(below.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/"))
+    };
+    files.filter_map(name).collect()
 }
 
 /// The text of a value of an untrusted file, if it is short and without control characters.

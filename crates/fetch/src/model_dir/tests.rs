@@ -1,5 +1,7 @@
 //! Directories as people have them, each called what it is.
 
+use std::fs;
+
 use serde_json::json;
 
 use super::*;

@@ -58,7 +58,7 @@ fn paths(server: &Server) -> Vec<String> {
 }
 
 #[test]
-fn a_model_comes_into_the_cache_that_all_clients_share() {
+fn a_model_is_fetched_into_the_shared_cache() {
     let (bench, _, weights) = hub();
     bench.model(json!({ "hub": "org/bert" })).unwrap();
     assert_eq!(bench.list("out/pretrained"), ["config.json", "model.safetensors"]);
@@ -107,7 +107,7 @@ fn only_what_is_missing_is_asked_for() {
 }
 
 #[test]
-fn a_model_alone_is_brought_to_where_all_clients_find_it() {
+fn other_programs_fetch_a_model_into_the_shared_cache() {
     let (mut bench, server, weights) = hub();
     let bring = |bench: &Bench, name: &str| {
         let http = Http::with_pause(Duration::from_millis(1));
@@ -138,7 +138,7 @@ fn repository(server: &Server, name: &str, files: &[(&str, &[u8])]) {
 }
 
 #[test]
-fn a_repository_that_holds_no_checkpoint_is_called_what_it_is_without_its_weights() {
+fn a_repository_without_a_checkpoint_is_refused_before_its_weights_are_downloaded() {
     let (bench, server, _) = hub();
     let adapter = br#"{"peft_type": "LORA", "base_model_name_or_path": "org/bert"}"#;
     repository(&server, "org/lora", &[("adapter_config.json", adapter), ("adapter_model.safetensors", b"w")]);
@@ -188,7 +188,7 @@ fn a_sentence_model_of_the_hub_is_followed_to_its_transformer() {
 }
 
 #[test]
-fn one_of_several_models_of_a_repository_is_brought_when_it_is_named() {
+fn one_of_several_models_of_a_repository_is_fetched_by_folder() {
     let (bench, server, _) = hub();
     let files: [(&str, &[u8]); 4] = [
         ("large/config.json", CONFIG),
@@ -237,7 +237,7 @@ fn a_hub_that_is_not_reached_leaves_the_cache() {
 }
 
 #[test]
-fn a_truncated_body_is_gone_on_with() {
+fn a_truncated_body_is_resumed() {
     let (bench, server, weights) = hub();
     let mut page = Page::new(weights.clone());
     page.cuts = vec![20_000, 10_000];
@@ -250,7 +250,7 @@ fn a_truncated_body_is_gone_on_with() {
 }
 
 #[test]
-fn what_python_left_incomplete_is_gone_on_with() {
+fn what_python_left_incomplete_is_resumed() {
     let (bench, server, weights) = hub();
     let blob = format!("hub/models--org--bert/blobs/{}", digest::of_bytes(&weights));
     bench.write(&format!("{blob}.incomplete"), &weights[..40_000]);

@@ -128,7 +128,7 @@ fn a_model_must_be_one() {
 }
 
 #[test]
-fn an_adapter_and_a_sentence_model_are_no_riddles() {
+fn an_adapter_is_refused_and_a_sentence_model_is_followed() {
     let bench = Bench::new();
     let adapter =
         json!({ "peft_type": "LORA", "base_model_name_or_path": "google-bert/bert-base-uncased" }).to_string();
@@ -204,6 +204,6 @@ fn pipes_are_not_waited_for() {
     let bench = Bench::new();
     let made = std::process::Command::new("mkfifo").arg(bench.path("model/pipe")).status().unwrap();
     assert!(made.success());
-    says(bench.data(json!({ "path": "model" })), &["pipe is neither a file nor a folder", "(4)"]);
-    says(bench.data(json!({ "path": "model/pipe" })), &["is neither a file nor a folder", "(4)"]);
+    says(bench.data(json!({ "path": "model" })), &["pipe is neither a file nor a directory", "(4)"]);
+    says(bench.data(json!({ "path": "model/pipe" })), &["is neither a file nor a directory", "(4)"]);
 }
