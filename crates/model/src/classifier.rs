@@ -88,19 +88,27 @@ impl StartFrom {
         Ok(hub)
     }
 
-    /// What becomes of the output map of a model with these labels.
-    fn output(&self, stored: Option<Vec<String>>) -> Result<StoredOutput, ModelError> {
+    /// What becomes of the stored output layer. Names in `config.json` are read only where the head may be kept.
+    fn output(&self, hub: &HubConfig) -> Result<StoredOutput, ModelError> {
+        let refused = |why: String| ModelError::Input(format!("the head cannot be kept: {why}"));
+        let stored = match (self.head, hub.other_task()) {
+            (StartHead::New, _) | (StartHead::Auto, Some(_)) => return Ok(StoredOutput::Replace),
+            (StartHead::Keep, Some(why)) => return Err(refused(why)),
+            // Names that cannot be read are not the data's.
+            (StartHead::Auto, None) => hub.label_names().unwrap_or_default(),
+            (StartHead::Keep, None) => hub.label_names()?,
+        };
         let order = stored.as_ref().filter(|stored| stored.len() == self.labels.len()).and_then(|stored| {
             self.labels.iter().map(|label| stored.iter().position(|other| other == label)).collect::<Option<Vec<_>>>()
         });
         match (self.head, order) {
-            (StartHead::Auto | StartHead::Keep, Some(order)) => Ok(StoredOutput::Keep(order)),
-            (StartHead::Auto | StartHead::New, _) => Ok(StoredOutput::Replace),
-            (StartHead::Keep, None) => Err(ModelError::Input(format!(
-                "the head cannot be kept: the model's labels are {:?}, the data's are {:?}",
-                stored.unwrap_or_default(),
-                self.labels
-            ))),
+            (StartHead::Keep, Some(order)) => Ok(StoredOutput::Keep(order)),
+            (StartHead::Keep, None) => Err(refused(match stored {
+                Some(stored) => format!("the model's labels are {stored:?}, the data's are {:?}", self.labels),
+                None => format!("the model names no labels, and the data's are {:?}", self.labels),
+            })),
+            (_, Some(order)) => Ok(StoredOutput::KeepIfWhole(order)),
+            (_, None) => Ok(StoredOutput::Replace),
         }
     }
 }
@@ -119,15 +127,14 @@ impl Classifier {
 
     /// Loads a pretrained model and gives it a head for these labels.
     ///
-    /// A head that the file already has is kept when its labels are the same, in the same order, and replaced otherwise;
-    /// the report says which.
+    /// A head that the file already has is kept when its labels are the same by name, in whatever order, and replaced
+    /// otherwise; the report says which, and which tensors were left out.
     ///
     /// # Errors
     /// When a file is missing or damaged, or the tensors do not fit the configuration.
     pub fn start(directory: &Path, from: &StartFrom, device: &Device) -> Result<(Self, LoadReport), ModelError> {
         let mut hub = HubConfig::read(directory)?;
-        let stored = if hub.get("id2label").is_some() { Some(hub.labels()?) } else { None };
-        let output = from.output(stored)?;
+        let output = from.output(&hub)?;
         if from.mean_pooling {
             hub.set(ModelConfig::POOLING, json!("mean"));
         }

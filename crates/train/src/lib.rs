@@ -118,6 +118,9 @@ pub fn train(config: &Config, io: &StageIo, stop: impl Fn(u64) -> bool + Send) -
         report.loaded,
         if report.new.is_empty() { "none, the head is kept".to_owned() } else { report.new.join(", ") },
     ));
+    if let Some(names) = report.left_out_names() {
+        io.log(format!("left out: {names}"));
+    }
     let classifier = reinitialise(config, classifier, !report.new.is_empty())?;
     train.check_fits(&classifier)?;
     validation.check_fits(&classifier)?;

@@ -1,4 +1,4 @@
-//! Parameters that were never trained.
+//! Freshly initialised parameters.
 
 use burn::tensor::{Device, TensorData};
 
@@ -6,7 +6,7 @@ use super::ParameterSource;
 use crate::ModelError;
 use crate::random::Initializer;
 
-/// Weights from a normal distribution, norms at one, biases at zero.
+/// Weights drawn from a normal distribution, norms at one, biases at zero.
 pub(crate) struct Untrained<'a> {
     initializer: Initializer,
     device: &'a Device,

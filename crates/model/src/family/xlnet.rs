@@ -1,4 +1,4 @@
-//! XLNet: Transformer-XL's relative positions, relative segments, and the last token summarised.
+//! XLNet: the relative positions of Transformer-XL, relative segments, and a summary of the last token.
 
 use super::common::{BERT_DEFAULTS, Keys, encoder, even};
 use super::{DropoutKeys, FamilyFile, Translation};
