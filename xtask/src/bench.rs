@@ -14,8 +14,8 @@ use crate::workspace::Workspace;
 /// When cargo cannot be started.
 pub(crate) fn bench(arguments: &Bench, workspace: &Workspace) -> Result<ExitCode> {
     let mut command = cargo::command();
-    // In the profile that the stages run in: what is measured is what users have, and nothing is compiled twice. For the
-    // same reason a suite is chosen by its targets and not by its package, whose dependencies would have fewer features.
+    // In the profile of the stages, so that nothing is compiled twice and what is measured is what users run. For the same
+    // reason a suite is selected by its targets and not by its package, whose dependencies would have fewer features.
     command.args(["bench", "--profile", "dev", "--workspace", "--manifest-path"]);
     command.arg(workspace.root().join("Cargo.toml"));
     for target in arguments.suite.map_or(&["*"][..], |suite| suite.targets()) {

@@ -1,9 +1,10 @@
-//! Builds stages with the cargo that runs this program.
+//! Builds the stages with the cargo that runs this program.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use firebrand_pipeline::{Error, Result, ResultExt, Slot, closest_first, suggest};
@@ -12,10 +13,10 @@ use serde::Deserialize;
 use crate::interrupt;
 use crate::workspace::Workspace;
 
-/// The package that answers questions from a bundle.
+/// The package that classifies texts with a bundle.
 pub(crate) const SERVE: &str = "firebrand-serve";
 
-/// The package that says what a pretrained model is.
+/// The package that describes a pretrained model.
 pub(crate) const INSPECT: &str = "firebrand-inspect";
 
 /// A program that is ready to run.
@@ -58,11 +59,11 @@ pub(crate) fn command() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
 }
 
-/// Builds the packages (each with the place that names it), every built-in stage, the server and the inspecting program, and
-/// returns the programs by package.
+/// Builds the given packages (with the place in the configuration that names each), every built-in stage, the server and the
+/// inspect program. Returns the programs by package.
 ///
-/// Always all of them: cargo unites the features of what is built together, so another set would compile the same
-/// dependencies once more.
+/// Always all of them: cargo unifies features over the packages that it builds together, so any other selection would
+/// compile the same dependencies again.
 ///
 /// # Errors
 /// When there is no such package or something does not compile.
@@ -78,6 +79,7 @@ pub(crate) fn build(
     let features =
         if custom || !features.is_empty() { resolve(&all, packages, features, workspace)? } else { Vec::new() };
 
+    announce(&all, workspace);
     let mut command = command();
     command.arg("build").arg("--manifest-path").arg(workspace.root().join("Cargo.toml"));
     command.arg("--message-format=json-render-diagnostics").stdout(Stdio::piped()).stdin(Stdio::null());
@@ -106,7 +108,70 @@ pub(crate) fn build(
     Ok(built)
 }
 
-/// The program that a message tells of, by its package's name.
+/// Where cargo puts what it builds: beside this program, which cargo built too.
+pub(crate) fn target_dir() -> PathBuf {
+    let built = std::env::current_exe().ok().and_then(|program| program.parent().map(Path::to_owned));
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(dir) => PathBuf::from(dir).join("debug"),
+        None => built.unwrap_or_default(),
+    }
+}
+
+/// A source file that changed after the program was built from it, by the list that cargo leaves beside the program.
+pub(crate) fn newer_source(executable: &Path) -> Option<PathBuf> {
+    let changed = |path: &Path| fs::metadata(path).and_then(|data| data.modified()).ok();
+    let built = changed(executable)?;
+    let list = fs::read_to_string(executable.with_extension("d")).ok()?;
+    let (_, sources) = list.lines().next()?.split_once(": ")?;
+    // Spaces within names are escaped.
+    let sources = sources.replace("\\ ", "\0");
+    let mut sources = sources.split_whitespace().map(|source| PathBuf::from(source.replace('\0', " ")));
+    sources.find(|source| changed(source).is_some_and(|time| time > built))
+}
+
+/// Core-seconds that compiling a dependency takes, as the mean over all of them, measured on a desktop of 2020.
+const SECONDS_PER_CRATE: usize = 6;
+
+/// Says before the first build that it takes minutes, and roughly how many.
+fn announce(packages: &BTreeSet<String>, workspace: &Workspace) {
+    let target = target_dir();
+    if packages.iter().any(|package| target.join(format!("{package}{}", std::env::consts::EXE_SUFFIX)).exists()) {
+        return;
+    }
+    let mut command = command();
+    command.args(["tree", "--edges", "normal,build", "--prefix", "none", "--format", "{p}", "--manifest-path"]);
+    command.arg(workspace.root().join("Cargo.toml")).stderr(Stdio::inherit());
+    for package in packages {
+        command.arg("--package").arg(package);
+    }
+    // Only a courtesy: whatever is wrong here, the build says better.
+    let Ok(output) = command.output() else { return };
+    let crates = count_crates(&String::from_utf8_lossy(&output.stdout));
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    tracing::info!("{}", first_build(crates, cores));
+}
+
+/// The distinct packages of `cargo tree`, which marks repeated ones.
+fn count_crates(tree: &str) -> usize {
+    tree.lines()
+        .map(|line| line.trim_end_matches(" (*)"))
+        .filter(|line| !line.is_empty())
+        .collect::<BTreeSet<_>>()
+        .len()
+}
+
+fn first_build(crates: usize, cores: usize) -> String {
+    let minutes = (crates * SECONDS_PER_CRATE).div_ceil(60 * cores);
+    let s = |number: usize| if number == 1 { "" } else { "s" };
+    format!(
+        "compiling {crates} crate{}, once; about {minutes} minute{} on {cores} core{}",
+        s(crates),
+        s(minutes),
+        s(cores)
+    )
+}
+
+/// The program that a message reports, by its package's name.
 fn program(message: Message) -> Option<(String, Built)> {
     let (target, executable) = (message.target?, message.executable?);
     if message.reason != "compiler-artifact" || target.kind != ["bin"] {
@@ -177,6 +242,34 @@ mod tests {
         assert_eq!(name_and_version("path+file:///w/crates/clean#firebrand-clean@0.1.0"), pair("firebrand-clean"));
         assert_eq!(name_and_version("path+file:///w/crates/my-clean#0.1.0"), pair("my-clean"));
         assert_eq!(name_and_version("nonsense"), None);
+    }
+
+    #[test]
+    fn the_first_build_is_announced_with_its_length() {
+        assert_eq!(count_crates("a v1.0.0\nb v1.0.0 (proc-macro)\na v1.0.0 (*)\n\nb v1.0.0 (proc-macro) (*)\n"), 2);
+        assert_eq!(first_build(372, 2), "compiling 372 crates, once; about 19 minutes on 2 cores");
+        assert_eq!(first_build(1, 1), "compiling 1 crate, once; about 1 minute on 1 core");
+    }
+
+    #[test]
+    fn a_changed_source_is_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        fs::write(path("my source.rs"), "").unwrap();
+        fs::write(path("program"), "").unwrap();
+        assert_eq!(newer_source(&path("program")), None);
+        let list = format!("{0}/program: {0}/gone.rs {0}/my\\ source.rs\n", dir.path().display());
+        fs::write(path("program.d"), list).unwrap();
+        let built = fs::metadata(path("program")).unwrap().modified().unwrap();
+        let touch = |time: std::time::SystemTime| {
+            fs::File::options().write(true).open(path("my source.rs")).unwrap().set_modified(time).unwrap();
+        };
+        let moment = std::time::Duration::from_secs(10);
+        touch(built - moment);
+        assert_eq!(newer_source(&path("program")), None);
+        touch(built + moment);
+        assert_eq!(newer_source(&path("program")), Some(path("my source.rs")));
+        assert_eq!(newer_source(&path("nowhere")), None);
     }
 
     #[test]

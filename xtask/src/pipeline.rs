@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use firebrand_pipeline::{Error, Result, Slot, progress};
+use firebrand_pipeline::{Error, Result, Slot};
+use tracing::info;
 
 use crate::cli::{How, Pipeline, Programs, Run, Stage, Status};
 use crate::config::Config;
@@ -10,7 +11,7 @@ use crate::lock::Lock;
 use crate::programs::Source;
 use crate::runner::{Runner, Selection};
 use crate::workspace::Workspace;
-use crate::{clean_run, interrupt, status, summary};
+use crate::{clean_run, interrupt, programs, status, summary};
 
 /// `cargo xtask pipeline`.
 ///
@@ -47,7 +48,9 @@ pub(crate) fn stage(arguments: &Stage, workspace: &Workspace) -> Result<()> {
 pub(crate) fn status(arguments: &Status, workspace: &Workspace) -> Result<()> {
     let config = load(&arguments.run, workspace)?;
     let selection = Selection { slots: BTreeSet::from(Slot::ALL), force: false };
-    let plan = status::plan(&config, &selection, &source(&arguments.programs), workspace)?;
+    let given = arguments.bin_dir.clone().map(Source::Directory).or_else(programs::from_environment);
+    let source = given.unwrap_or(Source::LastBuild);
+    let plan = status::plan(&config, &selection, &source, workspace)?;
     status::print_plan(&plan, &config, workspace, "stale", arguments.json)
 }
 
@@ -69,7 +72,7 @@ fn run(slots: BTreeSet<Slot>, which: &Run, how: &How, workspace: &Workspace) -> 
     }
     interrupt::install()?;
     let lock_dir = config.run_dir();
-    progress::log(&format!("{} ({}) in {}", config.run, config.file, workspace.show(&lock_dir)));
+    info!("{} ({}) in {}", config.run, config.file, workspace.show(&lock_dir));
     // Built before the lock is taken: what cargo starts must not inherit it.
     let mut runner = Runner::open(workspace, &config, &source)?;
     let lock = Lock::take(&lock_dir)?;
@@ -85,6 +88,7 @@ fn load(which: &Run, workspace: &Workspace) -> Result<Config> {
 pub(crate) fn source(programs: &Programs) -> Source {
     match &programs.bin_dir {
         Some(dir) => Source::Directory(dir.clone()),
+        None if programs.features.is_empty() => programs::from_environment().unwrap_or(Source::Cargo(Vec::new())),
         None => Source::Cargo(programs.features.clone()),
     }
 }

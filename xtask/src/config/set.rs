@@ -8,10 +8,10 @@ use toml::{Table, Value};
 
 use super::layer::{Layer, join};
 
-/// How a key set on the command line is said to have been set.
+/// What messages name as the place of a key set on the command line.
 const PLACE: &str = "--set";
 
-/// The layer of one `key=value`: the value is TOML, and what is not TOML is a text.
+/// The layer of one `key=value`. The value is TOML; anything that is not valid TOML is a text.
 pub(crate) fn parse(argument: &str) -> Result<Layer> {
     let malformed = || {
         Error::usage(format!("--set: expected `section.key=value`, found `{argument}`"))
