@@ -10,6 +10,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// again only when its configuration, its inputs or its program have changed.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100, subcommand_required = true)]
+#[command(
+    after_help = "Exit codes: 0 success, 2 usage, 3 configuration, 4 data, 5 a quality gate failed, 130 interrupted, 1 \
+                        anything else.\nFIREBRAND_LOG sets the level of the log: off, error, warn, info (default), debug, trace."
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,

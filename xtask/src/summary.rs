@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use firebrand_pipeline::{Result, ResultExt, Slot};
+use firebrand_pipeline::{Result, Slot, escape, to_json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -93,8 +93,7 @@ pub(crate) fn print_summary(
         pairs: read(&run.stage(Slot::Export).join("bundle/text.json"))["pairs"] == true,
     };
     if json {
-        let text = serde_json::to_string_pretty(&summary).or_other(|| "the summary has no JSON form".to_owned())?;
-        return print(&text);
+        return print(to_json(&summary)?.trim_end());
     }
     print(&summary.as_text(hint_config))
 }
@@ -128,7 +127,7 @@ impl Summary {
             None => lines.push(format!("go on   cargo xtask pipeline {}", config.display())),
         }
         // A stage may be anybody's: its sentences must not move the cursor.
-        lines.iter().map(|line| line.replace(char::is_control, "\u{fffd}")).collect::<Vec<_>>().join("\n")
+        lines.iter().map(|line| escape(line)).collect::<Vec<_>>().join("\n")
     }
 }
 
@@ -220,7 +219,7 @@ mod tests {
             "test    accuracy 0.5000 (95 % interval 0.250 to 0.750), macro F1 0.3333\n\
              verdict the model is worse than TF-IDF\n\
              warning it learned nothing\n\
-             warning the model answers `fi\u{fffd}ne` to every test row\n\
+             warning the model answers `fi\\u{1b}ne` to every test row\n\
              bundle  data/b\n\
              try it  cargo xtask predict data/b \"some text\""
         );
