@@ -212,7 +212,7 @@ pub(crate) struct Bench {
 pub(crate) enum Suite {
     /// Fused operations, next to Burn's own
     Kernels,
-    /// Batching and the forward pass
+    /// Batching, the forward pass, and attention over the length of a text
     Model,
     /// The training step
     Train,
