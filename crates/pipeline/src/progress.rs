@@ -18,15 +18,15 @@ static WAITING: Mutex<Option<Vec<String>>> = Mutex::new(None);
 
 /// Until this is dropped, no bar is drawn and lines are held back.
 #[derive(Debug)]
-pub struct Hushed(());
+pub struct QuietProgress(());
 
 /// Leaves the terminal to something else, such as a dashboard. If stderr is not a terminal, nothing changes.
 #[must_use]
-pub fn hush() -> Hushed {
+pub fn quiet() -> QuietProgress {
     if std::io::stderr().is_terminal() {
         hold_back();
     }
-    Hushed(())
+    QuietProgress(())
 }
 
 fn hold_back() {
@@ -38,7 +38,7 @@ fn waiting() -> MutexGuard<'static, Option<Vec<String>>> {
     WAITING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Drop for Hushed {
+impl Drop for QuietProgress {
     fn drop(&mut self) {
         let lines = waiting().take();
         if let Some(lines) = lines {
@@ -222,14 +222,14 @@ mod tests {
     #[test]
     fn lines_are_held_back_while_something_else_has_the_terminal() {
         hold_back();
-        let hushed = Hushed(());
+        let quiet = QuietProgress(());
         log("first");
         log("second");
         // Tests in other threads may print too.
         let lines = waiting().clone().unwrap();
         let places = ["first", "second"].map(|line| lines.iter().position(|other| other == line).unwrap());
         assert!(places[0] < places[1]);
-        drop(hushed);
+        drop(quiet);
         assert!(waiting().is_none());
     }
 
