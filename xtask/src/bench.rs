@@ -8,7 +8,7 @@ use crate::cargo;
 use crate::cli::Bench;
 use crate::workspace::Workspace;
 
-/// Runs every benchmark of the workspace or of a suite, or those of them whose names contain the filter.
+/// Runs the benchmarks of the workspace or of a suite, optionally only those whose names contain the filter.
 ///
 /// # Errors
 /// When cargo cannot be started.
@@ -37,7 +37,7 @@ mod tests {
 
     use crate::cli::Suite;
 
-    /// Two benchmarks of one name would run in each other's suite; one that no suite names would only run with all.
+    /// Benchmarks of the same name would run in each other's suite; one without a suite would only run with all of them.
     #[test]
     fn every_benchmark_is_in_one_suite() {
         let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("crates");

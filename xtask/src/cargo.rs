@@ -22,13 +22,13 @@ pub(crate) const INSPECT: &str = "firebrand-inspect";
 /// A program that is ready to run.
 #[derive(Debug, Clone)]
 pub(crate) struct Built {
-    /// Its file.
+    /// The executable file.
     pub(crate) executable: PathBuf,
-    /// Its package's version, where it is known.
+    /// The package's version, if known.
     pub(crate) version: Option<String>,
 }
 
-/// A line of cargo's report.
+/// A line of cargo's JSON output.
 #[derive(Deserialize)]
 struct Message {
     reason: String,
@@ -66,7 +66,7 @@ pub(crate) fn command() -> Command {
 /// compile the same dependencies again.
 ///
 /// # Errors
-/// When there is no such package or something does not compile.
+/// When a package does not exist or something does not compile.
 pub(crate) fn build(
     packages: &BTreeMap<String, String>,
     features: &[String],
@@ -93,7 +93,7 @@ pub(crate) fn build(
     let mut built = BTreeMap::new();
     for line in child.stdout.take().map(BufReader::new).into_iter().flat_map(BufRead::lines) {
         let line = line.or_other(|| "cannot read what cargo built".to_owned())?;
-        // Newer cargos may send more kinds of lines.
+        // Newer versions of cargo may print other kinds of messages.
         let Ok(message) = serde_json::from_str::<Message>(&line) else { continue };
         if let Some((package, program)) = program(message) {
             built.insert(package, program);
@@ -108,7 +108,7 @@ pub(crate) fn build(
     Ok(built)
 }
 
-/// Where cargo puts what it builds: beside this program, which cargo built too.
+/// The directory of the programs that cargo builds, this one among them.
 pub(crate) fn target_dir() -> PathBuf {
     let built = std::env::current_exe().ok().and_then(|program| program.parent().map(Path::to_owned));
     match std::env::var_os("CARGO_TARGET_DIR") {
@@ -117,22 +117,22 @@ pub(crate) fn target_dir() -> PathBuf {
     }
 }
 
-/// A source file that changed after the program was built from it, by the list that cargo leaves beside the program.
+/// A source file that has changed since the program was built, according to the list that cargo writes next to it.
 pub(crate) fn newer_source(executable: &Path) -> Option<PathBuf> {
     let changed = |path: &Path| fs::metadata(path).and_then(|data| data.modified()).ok();
     let built = changed(executable)?;
     let list = fs::read_to_string(executable.with_extension("d")).ok()?;
     let (_, sources) = list.lines().next()?.split_once(": ")?;
-    // Spaces within names are escaped.
+    // Spaces in file names are escaped.
     let sources = sources.replace("\\ ", "\0");
     let mut sources = sources.split_whitespace().map(|source| PathBuf::from(source.replace('\0', " ")));
     sources.find(|source| changed(source).is_some_and(|time| time > built))
 }
 
-/// Core-seconds that compiling a dependency takes, as the mean over all of them, measured on a desktop of 2020.
+/// Mean number of core-seconds that it takes to compile a dependency, measured on a server of 2021.
 const SECONDS_PER_CRATE: usize = 6;
 
-/// Says before the first build that it takes minutes, and roughly how many.
+/// Logs before the first build that it takes minutes, and roughly how many.
 fn announce(packages: &BTreeSet<String>, workspace: &Workspace) {
     let target = target_dir();
     if packages.iter().any(|package| target.join(format!("{package}{}", std::env::consts::EXE_SUFFIX)).exists()) {
@@ -144,14 +144,14 @@ fn announce(packages: &BTreeSet<String>, workspace: &Workspace) {
     for package in packages {
         command.arg("--package").arg(package);
     }
-    // Only a courtesy: whatever is wrong here, the build says better.
+    // If this fails, so does the build, with a better message.
     let Ok(output) = command.output() else { return };
     let crates = count_crates(&String::from_utf8_lossy(&output.stdout));
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     tracing::info!("{}", first_build(crates, cores));
 }
 
-/// The distinct packages of `cargo tree`, which marks repeated ones.
+/// The number of distinct packages in the output of `cargo tree`, which marks repeated ones.
 fn count_crates(tree: &str) -> usize {
     tree.lines()
         .map(|line| line.trim_end_matches(" (*)"))
@@ -178,11 +178,11 @@ fn program(message: Message) -> Option<(String, Built)> {
         return None;
     }
     let (package, version) = name_and_version(&message.package_id?)?;
-    // A package may have more programs than its stage.
+    // A package may have other programs besides its stage.
     (target.name == package).then_some((package, Built { executable, version: Some(version) }))
 }
 
-/// `path+file:///…/crates/clean#firebrand-clean@0.1.0`, or `…/crates/my-clean#0.1.0` where the directory has the name.
+/// `path+file:///…/crates/clean#firebrand-clean@0.1.0`, or `…/crates/my-clean#0.1.0` if the directory has the package's name.
 fn name_and_version(id: &str) -> Option<(String, String)> {
     let (place, fragment) = id.rsplit_once('#')?;
     let (name, version) = fragment.split_once('@').or_else(|| Some((place.rsplit_once('/')?.1, fragment)))?;

@@ -1,4 +1,4 @@
-//! Files and directories that outlast a power cut.
+//! Flushes files and directories to the disk, so that they survive a power cut.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use firebrand_pipeline::{Error, Result};
 
-/// With more files than this the whole file system is flushed at once: a call per file would take minutes.
+/// Above this number of files, the whole file system is flushed at once: one call per file would take minutes.
 #[cfg(target_os = "linux")]
 const ONE_BY_ONE: usize = 2_000;
 
@@ -30,10 +30,10 @@ pub(crate) fn flush_tree(dir: &Path, files: &[String]) -> Result<()> {
     dirs.iter().try_for_each(|dir| flush_dir(dir))
 }
 
-/// Flushes a directory: the names in it, and so what was created, renamed or removed.
+/// Flushes a directory's entries: what was created, renamed or removed in it.
 ///
 /// # Errors
-/// When it cannot be written to the disk. A file system that cannot flush directories is no error.
+/// When it cannot be written to the disk. Nothing happens on a file system that cannot flush directories.
 pub(crate) fn flush_dir(dir: &Path) -> Result<()> {
     if !cfg!(unix) {
         return Ok(());

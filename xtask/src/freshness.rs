@@ -19,9 +19,9 @@ pub(crate) struct Recipe {
     /// The hash of the program.
     pub(crate) executable: String,
     pub(crate) config: Value,
-    /// The content of the files that the configuration names, by the path as it is written there.
+    /// Content hashes of the files that the configuration names, by their paths as written there.
     pub(crate) files: BTreeMap<String, String>,
-    /// The content of the inputs; of one that has not finished there is none.
+    /// Content hashes of the inputs that have finished.
     pub(crate) inputs: BTreeMap<Slot, String>,
 }
 
@@ -36,20 +36,20 @@ pub(crate) enum Reason {
     Damaged(String),
     /// Keys have other values: `batch_size: 16 → 32`.
     Config(Vec<String>),
-    /// Files that the configuration names have another content.
+    /// Files that the configuration names have changed.
     Files(Vec<String>),
-    /// Inputs have another content.
+    /// Inputs have changed.
     Inputs(Vec<Slot>),
-    /// Inputs are about to be made again.
+    /// Inputs are about to be recomputed.
     Follows(Vec<Slot>),
-    /// The program is another one.
+    /// The program has changed.
     Executable,
     /// `--force`.
     Forced,
 }
 
 impl Recipe {
-    /// The recipe as things stand now.
+    /// The current recipe of a stage.
     ///
     /// # Errors
     /// When a file that the configuration names cannot be read.
@@ -64,7 +64,7 @@ impl Recipe {
         let mut files = BTreeMap::new();
         for name in local_paths(&section.values) {
             let path = expand(&name, root);
-            // A path that is not there is the stage's to complain about.
+            // The stage itself reports a path that does not exist.
             if path.exists() {
                 files.insert(name, hashes.of_path(&path)?);
             }
@@ -74,7 +74,7 @@ impl Recipe {
         Ok(Self { stage, executable, config: section.values.clone(), files, inputs })
     }
 
-    /// Why the result in `run` is not what this recipe gives; empty when it is.
+    /// Why the result in `run` is not what this recipe yields; empty if it is.
     pub(crate) fn compare(&self, run: &RunDir) -> Vec<Reason> {
         let manifest = match run.manifest(self.stage) {
             Ok(Some(manifest)) => manifest,
@@ -108,7 +108,7 @@ impl Recipe {
         inputs: &BTreeMap<Slot, String>,
     ) -> Vec<Reason> {
         let mut reasons = Vec::new();
-        // A file that is gone since then cannot be read again; what was made from it stays what it is.
+        // A file that was removed since then cannot be read again, but the result made from it is still valid.
         let changed = self.files.iter().filter(|(name, content)| files.get(*name) != Some(content));
         let changed: Vec<String> = changed.map(|(name, _)| name.clone()).collect();
         if !changed.is_empty() {
@@ -123,7 +123,7 @@ impl Recipe {
     }
 }
 
-/// The values of all keys named `path`: files on this machine that are no stage's outputs.
+/// The values of all keys named `path`: local files that are not outputs of a stage.
 fn local_paths(config: &Value) -> Vec<String> {
     let mut found = Vec::new();
     let Value::Object(table) = config else { return found };
@@ -137,7 +137,7 @@ fn local_paths(config: &Value) -> Vec<String> {
     found
 }
 
-/// A path of the configuration: below the home directory, absolute, or below the root.
+/// A path in the configuration, which may start with `~/`; relative ones start from the root.
 fn expand(path: &str, root: &Path) -> PathBuf {
     match (path.strip_prefix("~/"), std::env::home_dir()) {
         (Some(rest), Some(home)) => home.join(rest),
@@ -258,7 +258,7 @@ mod tests {
             change(&mut changed);
             assert_eq!(explain(&changed.differences(&manifest)), reason);
         }
-        // What is gone cannot be read again; what was made from it stays.
+        // A removed file cannot be read again, but the result made from it is still valid.
         let mut gone = recipe.clone();
         gone.files.clear();
         assert_eq!(gone.differences(&manifest), []);

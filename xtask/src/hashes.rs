@@ -49,7 +49,7 @@ impl Hashes {
         Ok(blake3)
     }
 
-    /// The hash of a file, or of the names and contents of the files below a directory that fetching would take.
+    /// The hash of a file, or of a directory: of the names and contents of the files that `fetch` would copy from it.
     ///
     /// # Errors
     /// When something below it cannot be read.
@@ -88,7 +88,7 @@ mod tests {
         let first = hashes.of_file(&file).unwrap();
         assert_eq!(first, hash::bytes(b"one"));
         hashes.save();
-        // What is remembered is what is told, without another look at the content.
+        // A cached hash is returned without reading the file.
         let remembered = fs::read_to_string(&memory).unwrap().replace(&first, "remembered");
         fs::write(&memory, remembered).unwrap();
         assert_eq!(Hashes::open(memory.clone()).of_file(&file).unwrap(), "remembered");

@@ -10,7 +10,7 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// The process group of the running stage.
 static CHILD: Mutex<Option<u32>> = Mutex::new(None);
 
-/// From now on Ctrl-C, SIGTERM and a terminal that closes no longer end this process, but ask it to end.
+/// Makes Ctrl-C, SIGTERM and a closing terminal request a stop instead of ending this process.
 ///
 /// A stage has a process group of its own, so that it gets each signal once, whether a terminal sent it, to the whole
 /// foreground group, or a supervisor, to the runner alone.

@@ -12,20 +12,20 @@ pub(crate) struct Manifest {
     pub(crate) stage: Slot,
     /// The package, or the command line, that filled it.
     pub(crate) package: String,
-    /// The package's version, where it is known.
+    /// The package's version, if known.
     pub(crate) version: Option<String>,
     /// The version of the protocol between runner and stage.
     pub(crate) protocol: u32,
     /// The hash of the executable (of a command: of its words and of the files that are watched).
     pub(crate) executable: String,
-    /// The executables that had worked on it before, where an interrupted run was resumed after a rebuild.
+    /// Hashes of other executables that worked on it before, if an interrupted run was resumed after a rebuild.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) resumed_from: Vec<String>,
     /// The resolved section of the configuration.
     pub(crate) config: serde_json::Value,
-    /// The content of the files outside the run that the configuration names.
+    /// Content hashes of the files outside the run that the configuration names.
     pub(crate) files: BTreeMap<String, String>,
-    /// The content of each input: [`Manifest::content`] of its manifest.
+    /// Content hashes of the inputs: [`Manifest::content`] of their manifests.
     pub(crate) inputs: BTreeMap<Slot, String>,
     /// Every file that the stage wrote, sorted by path.
     pub(crate) outputs: Vec<OutputFile>,
@@ -38,9 +38,9 @@ pub(crate) struct Manifest {
 pub(crate) struct OutputFile {
     /// Relative to the stage's directory, with `/`.
     pub(crate) path: String,
-    /// Its size.
+    /// Size of the file.
     pub(crate) bytes: u64,
-    /// The hash of its content.
+    /// Hash of its content.
     pub(crate) blake3: String,
 }
 

@@ -79,8 +79,7 @@ fn parquet(path: &Path) -> std::io::Result<Option<()>> {
     Ok((first == *b"PAR1" && last == *b"PAR1").then_some(()))
 }
 
-/// Lists every file of a stage's directory with its size and hash, and sees to it that all of them are on the disk: a
-/// manifest vouches for them.
+/// Flushes every file of a stage's directory to the disk and lists it with its size and hash, for the manifest.
 ///
 /// # Errors
 /// When a file cannot be read.

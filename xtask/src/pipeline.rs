@@ -1,4 +1,4 @@
-//! The commands that are about a run.
+//! The commands that work on a run.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::{clean_run, interrupt, programs, status, summary};
 /// `cargo xtask pipeline`.
 ///
 /// # Errors
-/// Whatever went wrong, ready to be shown.
+/// Any failure, ready to be shown to the user.
 pub(crate) fn pipeline(arguments: &Pipeline, workspace: &Workspace) -> Result<()> {
     let [from, to, only] = [&arguments.from, &arguments.to, &arguments.only]
         .map(|name| name.as_deref().map(str::parse::<Slot>).transpose());
@@ -36,7 +36,7 @@ pub(crate) fn pipeline(arguments: &Pipeline, workspace: &Workspace) -> Result<()
 /// `cargo xtask stage`.
 ///
 /// # Errors
-/// Whatever went wrong, ready to be shown.
+/// Any failure, ready to be shown to the user.
 pub(crate) fn stage(arguments: &Stage, workspace: &Workspace) -> Result<()> {
     run(BTreeSet::from([arguments.name.parse()?]), &arguments.run, &arguments.how, workspace)
 }
@@ -44,7 +44,7 @@ pub(crate) fn stage(arguments: &Stage, workspace: &Workspace) -> Result<()> {
 /// `cargo xtask status`.
 ///
 /// # Errors
-/// Whatever went wrong, ready to be shown.
+/// Any failure, ready to be shown to the user.
 pub(crate) fn status(arguments: &Status, workspace: &Workspace) -> Result<()> {
     let config = load(&arguments.run, workspace)?;
     let selection = Selection { slots: BTreeSet::from(Slot::ALL), force: false };
@@ -57,7 +57,7 @@ pub(crate) fn status(arguments: &Status, workspace: &Workspace) -> Result<()> {
 /// `cargo xtask clean-run`.
 ///
 /// # Errors
-/// Whatever went wrong, ready to be shown.
+/// Any failure, ready to be shown to the user.
 pub(crate) fn clean_run(arguments: &Run, workspace: &Workspace) -> Result<()> {
     clean_run::clean(&load(arguments, workspace)?, workspace)
 }
@@ -73,7 +73,7 @@ fn run(slots: BTreeSet<Slot>, which: &Run, how: &How, workspace: &Workspace) -> 
     interrupt::install()?;
     let lock_dir = config.run_dir();
     info!("{} ({}) in {}", config.run, config.file, workspace.show(&lock_dir));
-    // Built before the lock is taken: what cargo starts must not inherit it.
+    // Built before the lock is taken, because cargo's processes must not inherit it.
     let mut runner = Runner::open(workspace, &config, &source)?;
     let lock = Lock::take(&lock_dir)?;
     let outcomes = runner.execute(&selection, &lock)?;

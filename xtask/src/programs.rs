@@ -17,13 +17,13 @@ use crate::workspace::Workspace;
 pub(crate) struct Program {
     words: Vec<String>,
     package: Option<String>,
-    /// The package's version, where it is known.
+    /// The package's version, if known.
     pub(crate) version: Option<String>,
     /// The hash of the executable (of a command: of its words and of the files that are watched); `None` if it is not built.
     pub(crate) hash: Option<String>,
-    /// A source file that changed since the program was built from it.
+    /// A source file that has changed since the program was built.
     pub(crate) newer_source: Option<PathBuf>,
-    /// What is watched of a command, and what is not.
+    /// Which files are watched for a command, and which are not.
     pub(crate) watched: Option<String>,
 }
 
@@ -34,20 +34,20 @@ pub(crate) enum Source {
     Cargo(Vec<String>),
     /// What cargo built last; nothing is compiled.
     LastBuild,
-    /// They are there already: `DIR/PACKAGE`.
+    /// They exist: `DIR/PACKAGE`.
     Directory(PathBuf),
 }
 
-/// Names a directory that the programs are taken from, where the command line says nothing.
+/// The environment variable with the default of `--bin-dir`.
 const BIN_DIR: &str = "FIREBRAND_BIN_DIR";
 
-/// The directory that the environment names, if it names one.
+/// The source that the environment sets, if it does.
 pub(crate) fn from_environment() -> Option<Source> {
     std::env::var_os(BIN_DIR).filter(|dir| !dir.is_empty()).map(|dir| Source::Directory(dir.into()))
 }
 
 impl Program {
-    /// A new process of the program, without the verb.
+    /// A command that starts the program, without the verb.
     pub(crate) fn command(&self) -> Command {
         let mut words = self.words.iter();
         let mut command = Command::new(words.next().map_or("", String::as_str));
@@ -55,7 +55,7 @@ impl Program {
         command
     }
 
-    /// Whether it is a command line of the user's.
+    /// Whether it is a command line rather than a package.
     pub(crate) fn is_command(&self) -> bool {
         self.package.is_none()
     }
@@ -90,7 +90,7 @@ impl Program {
     }
 }
 
-/// The program of every slot, built where need be.
+/// The program of every slot, built if necessary.
 ///
 /// # Errors
 /// When a package does not build or a program cannot be read.
@@ -100,7 +100,7 @@ pub(crate) fn find(
     workspace: &Workspace,
     hashes: &mut Hashes,
 ) -> Result<BTreeMap<Slot, Program>> {
-    // Each package with the place that names it.
+    // The packages, each with the place in the configuration that names it.
     let mut packages = BTreeMap::new();
     for slot in Slot::ALL {
         let section = config.section(slot);
@@ -131,7 +131,7 @@ pub(crate) fn find(
     Ok(programs)
 }
 
-/// The error where a slot has to be filled by a program that is not there.
+/// The error for a stage that has to run but has no program.
 pub(crate) fn missing(slot: Slot, program: &Program) -> Error {
     Error::other(format!("the package `{}`, which fills `{slot}`, has no program", program.words()))
         .hint("a stage's package has a `src/main.rs`: `cargo xtask new-stage` writes one")
@@ -140,7 +140,7 @@ pub(crate) fn missing(slot: Slot, program: &Program) -> Error {
 /// The program of one package that fills no slot.
 ///
 /// # Errors
-/// When it does not build or is not there.
+/// When it does not build or does not exist.
 pub(crate) fn find_one(package: &str, source: &Source, workspace: &Workspace) -> Result<PathBuf> {
     let built = match source {
         Source::Cargo(features) => cargo::build(&BTreeMap::new(), features, workspace)?.remove(package),

@@ -1,9 +1,9 @@
-//! A run's directory: `STAGE/` of each finished stage, and what is on its way there.
+//! A run's directory: `STAGE/` for each finished stage, and work in progress.
 //!
-//! A stage writes into `STAGE.tmp/`; when it is done the manifest is written there last and the directory is renamed as
-//! a whole. A kill at any moment leaves the previous result, or none, and the next run tidies up.
+//! A stage writes to `STAGE.tmp/`. When it is done, the manifest is written last and the directory is renamed as a whole. A
+//! kill at any moment leaves the previous result or none, and the next run cleans up.
 //!
-//! Training is long, so none of it is thrown away: an interrupted training is resumed or [set aside](Begun::SetAside), and
+//! Training takes long, so none of it is deleted: an interrupted training is resumed or [set aside](Begun::SetAside), and
 //! a model that a new one replaces is kept as `train.previous/`.
 
 use std::fs::{self, File};
@@ -18,7 +18,7 @@ use crate::manifest::{Manifest, OutputFile};
 use crate::outputs;
 use crate::work::Work;
 
-/// The file that says that a stage finished.
+/// The file that marks a stage as finished.
 pub(crate) const MANIFEST: &str = "manifest.json";
 
 /// The directory of one run.
@@ -32,10 +32,10 @@ pub(crate) struct RunDir {
 pub(crate) enum Begun {
     /// Nothing.
     Empty,
-    /// What an interrupted run left that had the same inputs. The stage decides whether its own configuration and program
-    /// allow to go on from there. Other executables that have worked on it are named.
+    /// The work of an interrupted run with the same inputs. The stage decides whether its configuration and program can
+    /// continue it. Holds the hashes of other executables that have worked on it.
     Resumed(Vec<String>),
-    /// Nothing: what an interrupted run left was made from other inputs, and is now in this directory.
+    /// Nothing: the work of an interrupted run had other inputs and was moved to this directory.
     SetAside { to: PathBuf, why: String },
 }
 
@@ -50,56 +50,56 @@ impl RunDir {
         &self.path
     }
 
-    /// Where a finished stage is.
+    /// The directory of a finished stage.
     pub(crate) fn stage(&self, slot: Slot) -> PathBuf {
         self.path.join(slot.name())
     }
 
-    /// Where a stage writes while it runs.
+    /// The directory that a stage writes to while it runs.
     pub(crate) fn tmp(&self, slot: Slot) -> PathBuf {
         self.path.join(format!("{slot}.tmp"))
     }
 
-    /// Where the previous result is while a new one takes its place.
+    /// The directory of the previous result while a new one takes its place.
     fn old(&self, slot: Slot) -> PathBuf {
         self.path.join(format!("{slot}.old"))
     }
 
-    /// Where the result that the finished one replaced is kept, if the slot keeps it.
+    /// The directory of the result that the current one replaced, if the slot keeps it.
     pub(crate) fn previous(&self, slot: Slot) -> PathBuf {
         self.path.join(format!("{slot}.previous"))
     }
 
-    /// What `STAGE.tmp/` is being made from, and by which program.
+    /// The file that says what `STAGE.tmp/` is made from, and by which program.
     fn key(&self, slot: Slot) -> PathBuf {
         self.path.join(format!("{slot}.key"))
     }
 
-    /// Where interrupted work that cannot be resumed is kept: `STAGE.set-aside-1`, …
+    /// A directory for work that cannot be resumed: `STAGE.set-aside-1`, …
     fn set_aside(&self, slot: Slot, number: usize) -> PathBuf {
         self.path.join(format!("{slot}.set-aside-{number}"))
     }
 
-    /// Where what is asked of a stage is written.
+    /// The file of a stage's request.
     pub(crate) fn request(&self, slot: Slot) -> PathBuf {
         self.path.join("requests").join(format!("{slot}.json"))
     }
 
-    /// The memory of hashes.
+    /// The file of cached hashes.
     pub(crate) fn hashes(&self) -> PathBuf {
         self.path.join("hashes.json")
     }
 
-    /// The manifest of a stage; `None` where it has not finished.
+    /// The manifest of a stage; `None` if it has not finished.
     ///
     /// # Errors
-    /// When there is one that cannot be read.
+    /// When it exists but cannot be read.
     pub(crate) fn manifest(&self, slot: Slot) -> Result<Option<Manifest>> {
         let path = self.stage(slot).join(MANIFEST);
         if path.exists() { read_json(&path).map(Some) } else { Ok(None) }
     }
 
-    /// Tidies up what a killed run left. `STAGE.tmp/` of a resumable stage stays until it is known what will run.
+    /// Cleans up after a killed run. `STAGE.tmp/` of a resumable stage stays until it is known what will run.
     ///
     /// # Errors
     /// When the system refuses.
@@ -119,7 +119,7 @@ impl RunDir {
         Ok(())
     }
 
-    /// Makes `STAGE.tmp/` ready to be written into.
+    /// Prepares `STAGE.tmp/` for a stage to write to.
     ///
     /// # Errors
     /// When the system refuses.
@@ -152,7 +152,7 @@ impl RunDir {
         Ok(begun)
     }
 
-    /// Moves what a resumed stage could not use (`*.superseded*`) out of its result. Returns where it is kept.
+    /// Moves work that a resumed stage could not use (`*.superseded*`) out of its result. Returns where it is kept.
     ///
     /// # Errors
     /// When the system refuses.
@@ -173,8 +173,8 @@ impl RunDir {
         free.unwrap_or_default()
     }
 
-    /// Puts `STAGE.tmp/`, which is complete and on the disk, into its place. Returns where the result that it replaces is
-    /// kept, if it is.
+    /// Makes `STAGE.tmp/`, which is complete and flushed to the disk, the stage's result. Returns where the result that it
+    /// replaces is kept, if it is.
     ///
     /// # Errors
     /// When the system refuses.
@@ -191,7 +191,8 @@ impl RunDir {
             rename(&stage, &old)?;
         }
         rename(&tmp, &stage)?;
-        flush_dir(&self.path)?;
+        // `runs/` and what it lies in may be new too.
+        self.path.ancestors().take(3).try_for_each(flush_dir)?;
         remove(&self.key(slot))?;
         self.retire(slot)
     }
@@ -239,7 +240,7 @@ impl RunDir {
         Ok(found)
     }
 
-    /// The first output that the manifest lists and that is gone, or has another size.
+    /// The first output in the manifest that is missing or has another size.
     pub(crate) fn first_damage(&self, manifest: &Manifest) -> Option<String> {
         let dir = self.stage(manifest.stage);
         let damaged = manifest.outputs.iter().find(|output| {
@@ -253,7 +254,7 @@ fn has_entries(dir: &Path) -> bool {
     fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some())
 }
 
-/// Removes a file or a directory that may be there.
+/// Removes a file or directory, if it exists.
 pub(crate) fn remove(path: &Path) -> Result<()> {
     let removed = match fs::symlink_metadata(path) {
         Ok(data) if data.is_dir() => fs::remove_dir_all(path),
@@ -267,7 +268,7 @@ fn rename(from: &Path, to: &Path) -> Result<()> {
     fs::rename(from, to).map_err(|error| Error::io("rename", from, &error))
 }
 
-/// Removes a manifest that the stage itself left, checks its outputs, and lists every file.
+/// Removes a manifest that the stage itself wrote, checks its outputs, and lists every file.
 ///
 /// # Errors
 /// When an output is missing or malformed.

@@ -1,4 +1,4 @@
-//! A run: what would run and why, and running it.
+//! Plans a run and executes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -25,44 +25,44 @@ pub(crate) struct Runner<'a> {
     programs: BTreeMap<Slot, Program>,
     run: RunDir,
     hashes: Hashes,
-    /// The content of every finished stage.
+    /// The content hash of every finished stage.
     content: BTreeMap<Slot, String>,
 }
 
-/// Which stages are asked for.
+/// The stages to run.
 #[derive(Debug, Clone)]
 pub(crate) struct Selection {
     /// The stages.
     pub(crate) slots: BTreeSet<Slot>,
-    /// Whether they run even if they are fresh.
+    /// Whether to run them even if they are fresh.
     pub(crate) force: bool,
 }
 
-/// What became of a stage.
+/// The outcome of a stage.
 #[derive(Debug, Clone)]
 pub(crate) struct Outcome {
     pub(crate) slot: Slot,
     pub(crate) ran: bool,
-    /// How long it ran, or had run when it was made.
+    /// How long it ran, now or when its result was made.
     pub(crate) seconds: f64,
 }
 
 impl<'a> Runner<'a> {
-    /// Builds the programs and looks at what is there.
+    /// Builds the programs and finds the finished stages.
     ///
     /// # Errors
-    /// When a program does not build or is not there.
+    /// When a program does not build.
     pub(crate) fn open(workspace: &'a Workspace, config: &'a Config, source: &Source) -> Result<Self> {
         let run = RunDir::new(config.run_dir());
         let mut hashes = Hashes::open(run.hashes());
         let programs = programs::find(config, source, workspace, &mut hashes)?;
         let mut runner = Self { workspace, config, programs, run, hashes, content: BTreeMap::new() };
-        runner.look();
+        runner.find_finished();
         Ok(runner)
     }
 
-    /// Looks at what is finished.
-    fn look(&mut self) {
+    /// Finds the finished stages.
+    fn find_finished(&mut self) {
         let manifests = Slot::ALL.into_iter().filter_map(|slot| self.run.manifest(slot).ok().flatten());
         self.content = manifests.map(|manifest| (manifest.stage, manifest.content())).collect();
     }
@@ -89,8 +89,8 @@ impl<'a> Runner<'a> {
         Ok(plan)
     }
 
-    /// What `status` says of the selected stages' programs: which are not built, which are older than their sources, and
-    /// what is not watched of commands.
+    /// Notes for `status` on the selected stages' programs: which are not built, which are older than their sources, and which
+    /// files commands watch.
     pub(crate) fn notes(&self, selection: &Selection) -> Vec<String> {
         let programs = || selection.slots.iter().map(|slot| &self.programs[slot]);
         let unbuilt: Vec<_> = programs().filter(|program| program.hash.is_none()).map(Program::words).collect();
@@ -114,7 +114,7 @@ impl<'a> Runner<'a> {
         let section = self.config.section(slot);
         let executable = match &self.programs[&slot].hash {
             Some(hash) => hash.clone(),
-            // Not built now, it is taken to be the one that was.
+            // A program that is not built is assumed not to have changed.
             None => self.run.manifest(slot).ok().flatten().map(|manifest| manifest.executable).unwrap_or_default(),
         };
         Recipe::now(slot, section, executable, &self.content, self.workspace.root(), &mut self.hashes)
@@ -128,13 +128,13 @@ impl<'a> Runner<'a> {
         Ok(reasons)
     }
 
-    /// Runs what is not fresh of the selected stages.
+    /// Runs those of the selected stages that are not fresh.
     ///
     /// # Errors
-    /// When an earlier stage that is not selected has not finished, a stage refuses its configuration, or one fails.
+    /// When an earlier stage that is not selected has not finished, or a stage rejects its configuration or fails.
     pub(crate) fn execute(&mut self, selection: &Selection, lock: &Lock) -> Result<Vec<Outcome>> {
         self.run.recover()?;
-        self.look();
+        self.find_finished();
         let plan = self.plan(selection)?;
         let stale = || plan.iter().filter(|(_, reasons)| !reasons.is_empty()).map(|(&slot, _)| slot);
         if let Some(slot) = stale().find(|slot| self.programs[slot].hash.is_none()) {
@@ -151,10 +151,10 @@ impl<'a> Runner<'a> {
         Ok(outcomes)
     }
 
-    /// Asks stages whether they can work with their configuration.
+    /// Lets stages check their configurations.
     ///
     /// # Errors
-    /// When one refuses it.
+    /// When one rejects its configuration.
     pub(crate) fn check(&self, slots: impl Iterator<Item = Slot>) -> Result<()> {
         for slot in slots {
             self.write_request(slot, false)?;
@@ -163,7 +163,7 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    /// Stages that are not asked for are used as they are, but they must be there.
+    /// Fails unless the inputs that are not selected have finished; they are used even if they are not fresh.
     fn require_inputs(&mut self, selection: &Selection, plan: &BTreeMap<Slot, Vec<Reason>>) -> Result<()> {
         let running = plan.iter().filter(|(_, reasons)| !reasons.is_empty()).map(|(slot, _)| *slot);
         let needed: BTreeSet<Slot> = running.flat_map(|slot| slot.inputs().iter().copied()).collect();

@@ -13,14 +13,14 @@ use crate::run_dir::RunDir;
 use crate::runner::{Runner, Selection};
 use crate::workspace::Workspace;
 
-/// What would run, why, and what else there is to know.
+/// The stages that would run, why, and notes.
 #[derive(Debug)]
 pub(crate) struct Plan {
     stages: BTreeMap<Slot, Vec<Reason>>,
     notes: Vec<String>,
 }
 
-/// What would run, and why. Compiles nothing for a run of which nothing is there.
+/// Finds out what would run, and why. Nothing is compiled for a run without any results.
 ///
 /// # Errors
 /// When a program does not build, or a file that the configuration names cannot be read.
@@ -34,7 +34,7 @@ pub(crate) fn plan(config: &Config, selection: &Selection, source: &Source, work
     Ok(Plan { stages: runner.plan(selection)?, notes: runner.notes(selection) })
 }
 
-/// Prints a plan on stdout; `stale` is the word for a stage that is not fresh.
+/// Prints a plan to stdout; `stale` is the word for a stage that is not fresh.
 ///
 /// # Errors
 /// When stdout is closed.
@@ -69,6 +69,6 @@ pub(crate) fn print_plan(plan: &Plan, config: &Config, workspace: &Workspace, st
         });
     }
     lines.extend(plan.notes.iter().map(|note| format!("note: {note}")));
-    // Names of files and keys are the user's: nothing in them shall act on the terminal.
+    // Names of files and keys come from outside, and must not act on the terminal.
     print(&lines.iter().map(|line| escape(line)).collect::<Vec<_>>().join("\n"))
 }

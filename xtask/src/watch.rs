@@ -1,4 +1,4 @@
-//! What the freshness of a command line depends on: its words, the files among them, and the files that `watch` names.
+//! Freshness of a `command`: its words, the files among them, and the files in `watch`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,10 +8,10 @@ use firebrand_pipeline::{Error, Glob, Hidden, Result, Slot, files_below, hash};
 use crate::config::Section;
 use crate::hashes::Hashes;
 
-/// How many files a note lists.
+/// Number of files that a note lists.
 const LISTED: usize = 4;
 
-/// The watched files of a command line, by their paths below the workspace's root.
+/// The watched files of a command, by their paths relative to the workspace's root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Watched {
     words: Vec<String>,
@@ -19,7 +19,7 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    /// The files among the words, and those that the section watches.
+    /// The files among the words, and those in the section's `watch`.
     ///
     /// # Errors
     /// When a path in `watch` matches nothing, or a directory cannot be read.
@@ -55,7 +55,7 @@ impl Watched {
         Ok(hash::bytes(text.as_bytes()))
     }
 
-    /// What is watched and what is not, for `status`.
+    /// Says which files are watched and which are not, for `status`.
     pub(crate) fn note(&self, slot: Slot) -> String {
         let program = self.words.first().filter(|word| !self.files.contains(*word));
         let program = program.map(|word| format!("`{word}` and ")).unwrap_or_default();
@@ -74,13 +74,13 @@ impl Watched {
     }
 }
 
-/// The files that a glob names: itself, what is below it where it is a directory, or what it matches.
+/// The files that a glob matches; a path of a file or directory matches it and what is below it.
 fn matching(glob: &Glob, root: &Path) -> Result<Vec<String>> {
     let path = root.join(glob.as_str());
     if path.is_file() {
         return Ok(vec![glob.as_str().to_owned()]);
     }
-    // The directories that are named literally: nothing beside them can match.
+    // Only the leading directories without wildcards need to be searched.
     let literal = |part: &&str| !part.contains(['*', '?', '[', '{']);
     let dir: Vec<&str> = match path.is_dir() {
         true => vec![glob.as_str()],

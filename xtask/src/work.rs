@@ -1,4 +1,4 @@
-//! `STAGE.key`: what an unfinished stage is being made from, and which programs have worked on it.
+//! `STAGE.key`: what the work in `STAGE.tmp/` is made from, and which programs have done it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -8,21 +8,22 @@ use std::path::Path;
 use firebrand_pipeline::{Error, Result, Slot, read_json, to_json};
 use serde::{Deserialize, Serialize};
 
+use crate::durable::flush_dir;
 use crate::freshness::{Recipe, explain};
 
-/// What `STAGE.tmp/` holds the beginnings of.
+/// Unfinished work of a stage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Work {
     stage: Slot,
     files: BTreeMap<String, String>,
     inputs: BTreeMap<Slot, String>,
     executable: String,
-    /// The hashes of other executables that worked on it before, oldest first.
+    /// Hashes of other executables that have worked on it, oldest first.
     pub(crate) earlier_executables: Vec<String>,
 }
 
 impl Work {
-    /// Work by a recipe, which goes on with what was there `before`.
+    /// Work with a recipe, which continues the work `before` it.
     pub(crate) fn new(recipe: &Recipe, before: Option<&Self>) -> Self {
         let before = before.into_iter().flat_map(|work| work.earlier_executables.iter().chain([&work.executable]));
         let mut earlier_executables: Vec<String> = Vec::new();
@@ -40,12 +41,12 @@ impl Work {
         }
     }
 
-    /// What was noted; `None` where nothing was, or nothing readable.
+    /// Reads the file; `None` if it does not exist or cannot be read.
     pub(crate) fn read(path: &Path) -> Option<Self> {
         read_json(path).ok()
     }
 
-    /// Notes it, as a whole or not at all.
+    /// Writes the file atomically.
     ///
     /// # Errors
     /// When the system refuses.
@@ -55,11 +56,12 @@ impl Work {
         File::create(&part)
             .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
             .and_then(|()| fs::rename(&part, path))
-            .map_err(|error| Error::io("write", path, &error))
+            .map_err(|error| Error::io("write", path, &error))?;
+        path.parent().map_or(Ok(()), flush_dir)
     }
 
-    /// How the recipe's inputs differ from those of this work; `None` when they are the same. Configuration and program are
-    /// for the stage itself to compare.
+    /// How the recipe's inputs differ from those of this work; `None` if they do not. Configuration and program are compared
+    /// by the stage itself.
     pub(crate) fn other_inputs(&self, recipe: &Recipe) -> Option<String> {
         let reasons = recipe.input_differences(&self.files, &self.inputs);
         (!reasons.is_empty()).then(|| explain(&reasons))

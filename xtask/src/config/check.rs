@@ -1,4 +1,4 @@
-//! Whether every section and key is known, and every value of the right type, as the defaults show them.
+//! Checks sections, keys and types of values against the defaults.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use toml::{Table, Value};
 use super::extends::EXTENDS;
 use super::layer::{Layer, join};
 
-/// The slots that something else than the built-in package fills: their keys are their own stage's business.
+/// The slots that are not filled by the built-in package. Only their own stage knows their keys.
 pub(crate) fn custom_slots(layers: &[Layer]) -> Result<BTreeSet<Slot>> {
     let mut custom = BTreeSet::new();
     for layer in layers {
@@ -60,7 +60,7 @@ fn is_list_of_texts(value: &Value) -> bool {
     value.as_array().is_some_and(|values| !values.is_empty() && values.iter().all(Value::is_str))
 }
 
-/// Checks a layer, and turns its whole numbers into floats where the default is one.
+/// Checks a layer, and turns integers into floats if the default is one.
 pub(crate) fn layer(layer: &mut Layer, defaults: &Table, custom: &BTreeSet<Slot>) -> Result<()> {
     let mut table = std::mem::take(&mut layer.table);
     for (name, value) in &mut table {
@@ -98,7 +98,7 @@ fn entry(prefix: &str, key: &str, value: &mut Value, keys: &Table, layer: &Layer
             }
             return Ok(());
         }
-        // As the stages read it; and `3` and `3.0` are the same setting.
+        // As the stages read it, so that `3` and `3.0` are the same setting.
         (Value::Float(_), &mut Value::Integer(whole)) => *value = Value::Float(whole as f64),
         _ => {}
     }

@@ -1,4 +1,4 @@
-//! `extends = "other.toml"`: a configuration file on top of another one.
+//! `extends = "other.toml"`: a configuration file that builds on another one.
 
 use std::path::{Path, PathBuf};
 
@@ -11,13 +11,12 @@ use crate::workspace::Workspace;
 /// The key, above every section of a file.
 pub(crate) const EXTENDS: &str = "extends";
 
-/// The layers of a file: of the file that it extends, if it does, and so on, then its own.
+/// The layers of a file and of those that it extends, the base first.
 ///
-/// A run is named by the file that is run, so names that extended files set do not count: two runs in one directory would
-/// overwrite each other.
+/// `run.name` is not inherited: runs of two files would overwrite each other.
 ///
 /// # Errors
-/// A config error with file and line: a file that cannot be read, is no TOML, or extends itself in a circle.
+/// A config error with file and line: a file that cannot be read or parsed, or that extends itself.
 pub(crate) fn layers(path: &Path, workspace: &Workspace) -> Result<Vec<Layer>> {
     let mut layers: Vec<Layer> = Vec::new();
     let mut seen: Vec<PathBuf> = Vec::new();
@@ -46,7 +45,7 @@ pub(crate) fn layers(path: &Path, workspace: &Workspace) -> Result<Vec<Layer>> {
     Ok(layers)
 }
 
-/// The file that a layer extends; paths start from the file that names it.
+/// The file that a layer extends. Its path is relative to the file that names it.
 fn extended(layer: &mut Layer, path: &Path) -> Result<Option<PathBuf>> {
     match take(&mut layer.table) {
         None => Ok(None),
@@ -57,11 +56,11 @@ fn extended(layer: &mut Layer, path: &Path) -> Result<Option<PathBuf>> {
 }
 
 fn take(table: &mut Table) -> Option<Value> {
-    // A section of that name is an unknown section.
+    // A table of that name is an unknown section.
     table.get(EXTENDS).is_some_and(|value| !value.is_table()).then(|| table.remove(EXTENDS)).flatten()
 }
 
-/// `configs/models/../a.toml` as `configs/a.toml`, for messages, where no link is on the way.
+/// `configs/models/../a.toml` as `configs/a.toml`, for messages, unless `models` is a link.
 fn tidy(path: &Path) -> PathBuf {
     let mut tidied = PathBuf::new();
     for part in path.components() {

@@ -1,5 +1,5 @@
-//! The configuration of a run: the embedded defaults, over them the user's file (and before it those that it extends), over
-//! all `--set`.
+//! The configuration of a run. In order of precedence: `--set`, the user's file, the files that it extends, the embedded
+//! defaults.
 
 mod check;
 mod extends;
@@ -17,10 +17,10 @@ use toml::{Table, Value};
 use crate::workspace::Workspace;
 use layer::Layer;
 
-/// A run as configured.
+/// The configuration of a run.
 #[derive(Debug)]
 pub(crate) struct Config {
-    /// The file, as shown.
+    /// The file's path for messages.
     pub(crate) file: String,
     /// The run's name.
     pub(crate) run: String,
@@ -29,16 +29,16 @@ pub(crate) struct Config {
     sections: BTreeMap<Slot, Section>,
 }
 
-/// What is configured for one slot.
+/// The configuration of one slot.
 #[derive(Debug)]
 pub(crate) struct Section {
     /// What fills the slot.
     pub(crate) filler: Filler,
-    /// Files and globs that a command line reads and that its freshness depends on.
+    /// Files and globs that a command reads and that its freshness depends on.
     pub(crate) watch: Vec<String>,
     /// The resolved keys, defaults included.
     pub(crate) values: serde_json::Value,
-    /// Where each key was set that is not at its default: `learning_rate` → `configs/my.toml:12`.
+    /// Where each key was set, except defaults: `learning_rate` → `configs/my.toml:12`.
     pub(crate) origins: BTreeMap<String, String>,
 }
 
@@ -84,7 +84,7 @@ impl Config {
         Ok(Self { file, run, dir: workspace.root().join(dir), sections })
     }
 
-    /// What is configured for a slot.
+    /// The configuration of a slot.
     pub(crate) fn section(&self, slot: Slot) -> &Section {
         &self.sections[&slot]
     }
