@@ -10,7 +10,7 @@ use burn_train::metric::{
 };
 use burn_train::renderer::tui::TuiMetricsRendererWrapper;
 use burn_train::renderer::{MetricState, MetricsRenderer, MetricsRendererTraining};
-use firebrand_pipeline::progress::{self, Hushed};
+use firebrand_pipeline::progress::{self, QuietProgress};
 
 use super::screen::{self, Screen};
 use crate::StepFigures;
@@ -30,18 +30,18 @@ pub(crate) struct Dashboard {
     renderer: TuiMetricsRendererWrapper,
     interrupter: Interrupter,
     _screen: Screen,
-    _hushed: Hushed,
+    _quiet: QuietProgress,
 }
 
 impl Dashboard {
     /// Takes over the terminal; `None` if that is not possible.
     pub(crate) fn open(epochs: u32, done: u32) -> Option<Self> {
-        let hushed = progress::hush();
+        let quiet = progress::quiet();
         let screen = Screen::take()?;
         let interrupter = Interrupter::new();
         let renderer = TuiMetricsRendererWrapper::new(interrupter.clone(), Some(done as usize));
         screen.keep_interrupts();
-        let mut dashboard = Self { renderer, interrupter, _screen: screen, _hushed: hushed };
+        let mut dashboard = Self { renderer, interrupter, _screen: screen, _quiet: quiet };
         dashboard.tell(|renderer| {
             for (name, better) in [
                 (LOSS, false),
