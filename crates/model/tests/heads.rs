@@ -37,10 +37,10 @@ fn fixtures() -> Vec<(PathBuf, &'static str, &'static str)> {
     paths.into_iter().map(known).collect()
 }
 
-/// A copy of a fixture with other tensors and another configuration.
-struct Copy(TempDir);
+/// A fixture with other tensors or another configuration.
+struct Variant(TempDir);
 
-impl Copy {
+impl Variant {
     fn of(
         fixture: &Path,
         tensors: impl FnOnce(&mut Vec<(String, TensorData)>),
@@ -94,7 +94,7 @@ fn every_family_leaves_out_the_heads_of_other_tasks_and_names_them() {
     for (fixture, prefix, _) in fixtures() {
         for (task, head) in OTHER_TASKS {
             for keep_prefix in [true, false] {
-                let copy = Copy::of(
+                let copy = Variant::of(
                     &fixture,
                     |tensors| {
                         bare(tensors, prefix);
@@ -127,7 +127,7 @@ fn every_family_refuses_what_is_unknown_inside_the_encoder() {
     for (fixture, prefix, module) in fixtures() {
         for name in [format!("{prefix}{module}.adapter.weight"), format!("{module}.adapter.weight")] {
             let extra = zeros(&name, &[4, 32]);
-            let copy = Copy::of(&fixture, |tensors| tensors.push(extra), |_| ());
+            let copy = Variant::of(&fixture, |tensors| tensors.push(extra), |_| ());
             for start in [StartHead::Auto, StartHead::New] {
                 let error = copy.start(start, &["one", "two"]).unwrap_err();
                 assert!(error.contains(&format!("`{name}` is not a parameter of this model")), "{error}");
@@ -142,7 +142,7 @@ fn every_family_refuses_an_encoder_with_a_tensor_missing_whatever_head_there_is(
     for (fixture, prefix, module) in fixtures() {
         let start = format!("{prefix}{module}.");
         let mut missing = String::new();
-        let copy = Copy::of(
+        let copy = Variant::of(
             &fixture,
             |tensors| {
                 let place = tensors.iter().position(|(name, _)| name.starts_with(&start)).unwrap();
@@ -171,7 +171,7 @@ fn a_head_of_another_shape_is_replaced_and_not_kept() {
         tensors.retain(|(name, _)| !name.starts_with("classifier."));
         tensors.extend([zeros("classifier.weight", &[5, 32]), zeros("classifier.bias", &[5])]);
     };
-    let copy = Copy::of(&golden("bert"), other_shape, |_| ());
+    let copy = Variant::of(&golden("bert"), other_shape, |_| ());
     let report = copy.start(StartHead::Auto, &LABELS).unwrap();
     assert_eq!(report.new, ["classifier.weight", "classifier.bias"]);
     assert_eq!(report.left_out, report.new);
@@ -184,7 +184,7 @@ fn a_head_of_another_shape_is_replaced_and_not_kept() {
         tensors.retain(|(name, _)| !name.starts_with("classifier.dense."));
         tensors.extend([zeros("classifier.dense.weight", &[8, 32]), zeros("classifier.dense.bias", &[8])]);
     };
-    let report = Copy::of(&golden("roberta"), wide, |_| ()).start(StartHead::New, &LABELS).unwrap();
+    let report = Variant::of(&golden("roberta"), wide, |_| ()).start(StartHead::New, &LABELS).unwrap();
     assert_eq!(report.new.len(), 4, "{report:?}");
 }
 
@@ -193,7 +193,7 @@ fn a_head_with_the_datas_labels_is_not_kept_where_it_is_that_of_another_task() {
     let ner = |config: &mut serde_json::Map<String, Value>| {
         config.insert("architectures".to_owned(), json!(["BertForTokenClassification"]));
     };
-    let copy = Copy::of(&golden("bert"), |_| (), ner);
+    let copy = Variant::of(&golden("bert"), |_| (), ner);
     assert_eq!(copy.start(StartHead::Auto, &LABELS).unwrap().new, ["classifier.weight", "classifier.bias"]);
     let error = copy.start(StartHead::Keep, &LABELS).unwrap_err();
     assert!(error.contains("cannot be kept: it belongs to BertForTokenClassification"), "{error}");
@@ -203,7 +203,7 @@ fn a_head_with_the_datas_labels_is_not_kept_where_it_is_that_of_another_task() {
 
 #[test]
 fn a_kept_head_leaves_out_other_heads_but_has_nothing_unknown_in_itself() {
-    let with = |name: &'static str| Copy::of(&golden("bert"), |tensors| tensors.push(zeros(name, &[5, 5])), |_| ());
+    let with = |name: &'static str| Variant::of(&golden("bert"), |tensors| tensors.push(zeros(name, &[5, 5])), |_| ());
     for start in [StartHead::Auto, StartHead::Keep] {
         let report = with("crf.transitions").start(start, &LABELS).unwrap();
         assert!(report.new.is_empty() && report.left_out == ["crf.transitions"], "{report:?}");
@@ -216,14 +216,14 @@ fn a_kept_head_leaves_out_other_heads_but_has_nothing_unknown_in_itself() {
 }
 
 /// `config.json` of a classifier for three labels, with its labels written in another way.
-fn named(change: Value) -> Copy {
+fn named(change: Value) -> Variant {
     let config = |config: &mut serde_json::Map<String, Value>| {
         for key in ["id2label", "label2id", "num_labels"] {
             config.remove(key);
         }
         config.extend(change.as_object().unwrap().clone());
     };
-    Copy::of(&golden("bert"), |_| (), config)
+    Variant::of(&golden("bert"), |_| (), config)
 }
 
 #[test]
