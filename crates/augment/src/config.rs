@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// How variants are made; `"none"` makes none.
+    /// The augmentation method; `"none"` adds no variants.
     pub method: String,
 }
 
-/// A way to make variants of rows.
+/// An augmentation method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {
-    /// The rows as they are.
+    /// No variants.
     None,
 }
 
@@ -23,7 +23,7 @@ impl Method {
 }
 
 impl Config {
-    /// The method that is meant; a text in the section, so that a wrong one is an error with the key's name and place.
+    /// Parses the method. The key is a string so that the error for an unknown one names the key and its place.
     pub(crate) fn method(&self) -> Result<Method> {
         let found = Method::ALL.into_iter().find(|(name, _)| *name == self.method);
         found.map(|(_, method)| method).ok_or_else(|| {

@@ -1,7 +1,7 @@
-//! The `augment` stage: adds marked variants to the training rows.
+//! The `augment` stage: adds augmented variants to the training rows.
 //!
-//! Reads the split stage's `train.parquet`; leaves `train.parquet` and `report.json`. Validation and test rows are never
-//! touched. With the method `"none"` the rows pass unchanged: the stage is the place where a custom one steps in.
+//! Reads the split stage's `train.parquet`; writes `train.parquet` and `report.json`. Validation and test rows are never
+//! changed. The only method so far is `"none"`, which copies the rows: the stage exists to be replaced by a custom one.
 
 mod config;
 

@@ -1,11 +1,11 @@
-//! Which columns hold what.
+//! Finds the columns with texts, labels, groups and weights.
 
 use firebrand_pipeline::{Error, Result, suggest};
 
-use crate::nearest::listed;
 use crate::settings::{Settings, Weight};
+use crate::wording::listed;
 
-/// Usual names of columns with texts, in lower case.
+/// Common names of text columns, in lower case.
 const TEXT: [&str; 14] = [
     "text",
     "texts",
@@ -23,7 +23,7 @@ const TEXT: [&str; 14] = [
     "question",
 ];
 
-/// Usual names of columns with labels, in lower case.
+/// Common names of label columns, in lower case.
 const LABEL: [&str; 11] = [
     "label",
     "labels",
@@ -38,7 +38,7 @@ const LABEL: [&str; 11] = [
     "label_text",
 ];
 
-/// Whether a column of this name is looked for where the configuration names none.
+/// Whether this is a common name of a text or label column.
 pub(crate) fn is_usual(name: &str) -> bool {
     let name = name.trim().to_lowercase();
     TEXT.contains(&name.as_str()) || LABEL.contains(&name.as_str())
@@ -74,7 +74,7 @@ impl Columns {
         settings: &Settings,
     ) -> Result<Self> {
         let named = |key: &str, wanted: &str| named(file, names, key, wanted);
-        // Named ones first: what is taken is not inferred as something else.
+        // Configured columns first: they are not inferred to be anything else.
         let mut taken = Vec::new();
         let mut take = |key: &str, wanted: &Option<String>| {
             let place = wanted.as_deref().map(|wanted| named(key, wanted)).transpose()?;
@@ -103,13 +103,14 @@ impl Columns {
             Some(text) => text,
             None => inferred(file, names, &taken, "text_column", "texts", &TEXT)?,
         };
-        let labels = match label.or(label_by_content.filter(|label| *label != text)) {
-            _ if !several.is_empty() => Labels::Columns(several),
-            Some(label) => Labels::Column(label),
-            None => Labels::Column(inferred(file, names, &taken, "label_column", "labels", &LABEL).map_err(|error| {
-                error.hint("where each label is a column of 0 and 1: label_columns = [\"…\", \"…\"]")
-            })?),
-        };
+        let labels =
+            match label.or(label_by_content.filter(|label| *label != text)) {
+                _ if !several.is_empty() => Labels::Columns(several),
+                Some(label) => Labels::Column(label),
+                None => Labels::Column(inferred(file, names, &taken, "label_column", "labels", &LABEL).map_err(
+                    |error| error.hint("where each label is a column of 0 and 1: label_columns = [\"…\", \"…\"]"),
+                )?),
+            };
         // Nothing can be two things; what was only inferred to be weights gives way.
         let taken = |weight: usize| weight == text || taken.contains(&weight) || labels == Labels::Column(weight);
         let weight = weight.filter(|weight| settings.weight_column != Weight::Detect || !taken(*weight));

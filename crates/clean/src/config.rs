@@ -1,4 +1,4 @@
-//! The `[clean]` section: which rows to take from the raw files, and what to make of them.
+//! The `[clean]` section: how raw files are read, and how rows are cleaned.
 
 use std::collections::BTreeMap;
 
@@ -8,40 +8,40 @@ use serde_json::Value;
 
 /// The configuration of the stage.
 ///
-/// Closed choices are texts here and become enums in the stage's own settings, so that a wrong one is reported by its key.
+/// Closed choices are strings here and enums in the checked settings, so that errors name the key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The column with the texts; empty: inferred from the usual names.
+    /// The text column; empty: inferred from common names.
     pub text_column: String,
-    /// The column with the second text, where a row is a pair of texts; empty: rows are single texts.
+    /// The column with the second text of a pair; empty: rows are single texts.
     pub pair_column: String,
-    /// The column with the labels; empty: inferred from the usual names.
+    /// The label column; empty: inferred from common names.
     pub label_column: String,
-    /// Columns of 0 and 1, one for each label, in the place of `label_column`; a row may then have several labels.
+    /// 0/1 columns, one per label, instead of `label_column`; implies `multi_label`.
     pub label_columns: Vec<String>,
-    /// Whether a row may have any number of labels, none included, rather than exactly one.
+    /// Multi-label classification: a row has any number of labels, including none.
     pub multi_label: bool,
     /// What stands between the labels of a text such as `war,politics`; empty: a text is one label, and only a list (JSON,
     /// Parquet) has several. Only with `multi_label`.
     pub label_separator: String,
-    /// The column whose equal values must stay on one side of the split; empty: none.
+    /// The column of groups, whose rows stay in the same split; empty: none.
     pub group_column: String,
-    /// The column with what each row counts for in training; empty: `weight`, if there is one; `none`: rows count alike.
+    /// The column with the rows' weights in the training loss; empty: `weight`, if there is one; `none`: no weights.
     pub weight_column: String,
-    /// What stands between the fields of CSV and TSV files: one ASCII character; empty: detected.
+    /// Field separator of CSV and TSV files, one ASCII character; empty: detected.
     pub separator: String,
-    /// What encloses fields of CSV and TSV files: one ASCII character, or `none`; empty: `"`, and in a tab-separated file only
-    /// if that makes sense of it.
+    /// Quote character of CSV and TSV files, one ASCII character, or `none`; empty: `"`, which in tab-separated files is
+    /// detected.
     pub quote: String,
     /// The encoding of text files, by its name on the web (`windows-1252`, `shift_jis`); empty: UTF-8, UTF-16 or a guess.
     pub encoding: String,
     /// Whether the first line of CSV and TSV files names the columns: true, false, or `auto`. Without a header, columns are
     /// called `1`, `2`, ….
     pub header: Value,
-    /// What stands for a missing value: in labels, groups and weights of any file, in CSV and TSV files in texts too.
+    /// Markers of missing values: of labels and groups in any file, and of texts in CSV and TSV files.
     pub null_values: Vec<String>,
-    /// Rows that cannot be read, as they have too many fields: `error`, or `drop`, which counts them.
+    /// Malformed rows, such as rows with too many fields: `error`, or `drop` and count them.
     pub bad_rows: String,
     /// Keeps only the rows whose columns have these values (texts, numbers or booleans), compared as texts.
     pub filter: BTreeMap<String, Value>,

@@ -1,4 +1,4 @@
-//! The labels of a table's rows: from a column of names, of lists, or from columns of 0 and 1.
+//! Reads the labels of a table: from a column of names or lists, or from 0/1 columns.
 
 use std::collections::BTreeMap;
 
@@ -7,19 +7,19 @@ use firebrand_pipeline::{Error, Result};
 use crate::columns::Labels;
 use crate::files::SourceFile;
 use crate::labels::is_blank;
-use crate::nearest::{listed, short};
 use crate::read::{Table, list_literal, unit};
 use crate::report::Report;
 use crate::settings::Settings;
+use crate::wording::{listed, short};
 
 /// What a row says about its labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RowLabels {
-    /// It lacks the one that it must have.
+    /// The label is missing.
     Missing,
-    /// It has -1 where classes are numbered from 0: whoever made the data keeps the label back.
+    /// The label is -1 although classes are numbered from 0: the data's authors hide it.
     Hidden,
-    /// Sorted, each once; one, or where the settings say so any number.
+    /// Sorted and unique; exactly one, unless the data is multi-label.
     Known(Vec<String>),
 }
 
@@ -61,7 +61,7 @@ impl Source<'_> {
         self.unwrap_lists(column, &mut values, settings, report)?;
         let mut nulls = BTreeMap::new();
         let label = |value: Option<String>| match value.filter(|value| !is_blank(value)) {
-            Some(value) if settings.is_null(&value) => {
+            Some(value) if settings.is_null_label(&value) => {
                 *nulls.entry(value).or_insert(0_u64) += 1;
                 RowLabels::Missing
             }
@@ -74,7 +74,7 @@ impl Source<'_> {
         Ok(labels)
     }
 
-    /// Labels that are lists of one item each, written as text, are those items; other lists mean several labels.
+    /// Unwraps lists of one label written as text (`['war']`); refuses longer ones.
     fn unwrap_lists(
         &self,
         column: usize,
@@ -82,7 +82,9 @@ impl Source<'_> {
         settings: &Settings,
         report: &mut Report,
     ) -> Result<()> {
-        let filled = |value: &Option<String>| value.as_ref().is_some_and(|value| !is_blank(value) && !settings.is_null(value));
+        let filled = |value: &Option<String>| {
+            value.as_ref().is_some_and(|value| !is_blank(value) && !settings.is_null_label(value))
+        };
         let list = |value: &Option<String>| value.as_deref().and_then(list_literal);
         let Some(first) = values.iter().position(|value| list(value).is_some()) else { return Ok(()) };
         let one_each = |value: &Option<String>| list(value).is_some_and(|items| items.len() == 1);
@@ -114,7 +116,7 @@ impl Source<'_> {
         let label = |list: Vec<String>| {
             let mut labels = Vec::with_capacity(list.len());
             for item in list.into_iter().filter(|item| !is_blank(item)) {
-                if settings.is_null(&item) {
+                if settings.is_null_label(&item) {
                     *nulls.entry(item).or_insert(0_u64) += 1;
                     continue;
                 }
@@ -133,7 +135,7 @@ impl Source<'_> {
         Ok(labels)
     }
 
-    /// Vectors of 0 and 1 say which labels a row has by their places, which nothing names.
+    /// Refuses multi-hot vectors: nothing names their positions.
     fn refuse_vectors(&self, column: usize, lists: &[Vec<String>]) -> Result<()> {
         let mut filled = lists.iter().filter(|list| !list.is_empty());
         let Some(first) = filled.next().filter(|list| list.len() > 1) else { return Ok(()) };
@@ -218,8 +220,7 @@ impl<'a> Classes<'a> {
         Self { names: table.class_names(column), settings }
     }
 
-    /// A label's name, which for most is what stands in the row; `None` for the -1 of a label that is kept back. A number
-    /// that the user renames stays as it is.
+    /// The name of a label; `None` for the -1 of a hidden label. Numbers that `rename_labels` renames are left to it.
     fn name(&self, value: String) -> Option<String> {
         let Some(names) = &self.names else { return Some(value) };
         if self.settings.rename_labels.contains_key(&value) {
@@ -235,7 +236,10 @@ impl<'a> Classes<'a> {
     fn tell(&self, file: &str, report: &mut Report) {
         if let Some(names) = &self.names {
             report.note_for_files(
-                format!("classes are called as the file's own metadata say: {}", listed(names.iter().map(String::as_str))),
+                format!(
+                    "classes are called as the file's own metadata say: {}",
+                    listed(names.iter().map(String::as_str))
+                ),
                 file,
             );
         }

@@ -1,4 +1,4 @@
-//! The names of the labels: renamed, told apart, put in order.
+//! Label names: renaming, normalisation, near duplicates, order.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,16 +7,25 @@ use firebrand_pipeline::{Error, Result, suggest};
 use firebrand_text::{TextOptions, Unicode};
 
 use crate::files::SourceFile;
-use crate::nearest::{counted as number_of, listed};
 use crate::report::{Reason, Report, labels_listed};
 use crate::rows::Row;
 use crate::settings::{Settings, SimilarLabels};
+use crate::wording::{counted, listed};
 
-/// Leaves out the rows of files whose labels are all -1 while no other file has that label: benchmarks keep the labels of
-/// their test sets back so. The files, by name.
+/// Drops the rows of files whose labels are all -1 if no other file has that label, and returns the names of these files:
+/// benchmarks such as GLUE hide the labels of their test sets that way.
 ///
-/// Where every file has one label only, -1 is a class like the others: such data have a file for each class.
-pub(crate) fn drop_hidden(rows: &mut Vec<Row>, files: &[SourceFile], report: &mut Report) -> BTreeSet<String> {
+/// If every file has a single label, the data has one file per class, and -1 is a class like the others.
+pub(crate) fn drop_hidden(
+    rows: &mut Vec<Row>,
+    files: &[SourceFile],
+    settings: &Settings,
+    report: &mut Report,
+) -> BTreeSet<String> {
+    // Whoever renames -1 knows what it means.
+    if settings.rename_labels.contains_key("-1") {
+        return BTreeSet::new();
+    }
     let mut labels: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
     for row in rows.iter() {
         let known = row.labels.iter().map(|label| if label.trim() == "-1.0" { "-1" } else { label.trim() });
@@ -32,12 +41,13 @@ pub(crate) fn drop_hidden(rows: &mut Vec<Row>, files: &[SourceFile], report: &mu
     for &file in &hidden {
         let count = rows.iter().filter(|row| row.place.file == file).count();
         let given = files.get(file).and_then(|file| file.part);
-        let instead = given.map_or_else(String::new, |part| format!("; other rows become the {part} rows in its place"));
+        let instead =
+            given.map_or_else(String::new, |part| format!("; other rows become the {part} rows in its place"));
         report.warn(format!(
-            "every label of {} is -1, which marks labels that are kept back, as in GLUE's test sets: its {} are left out, \
-             because nothing can be measured with them{instead}",
+            "every label of {} is -1, which marks hidden labels, as in GLUE's test sets: its {} are left out, because \
+             nothing can be measured on them{instead}",
             name(file),
-            number_of(count, "row")
+            counted(count, "row")
         ));
     }
     rows.retain(|row| {
@@ -50,27 +60,27 @@ pub(crate) fn drop_hidden(rows: &mut Vec<Row>, files: &[SourceFile], report: &mu
     hidden.into_iter().map(name).collect()
 }
 
-/// Whether a label has nothing in it that one could see.
+/// Whether a label has no visible characters.
 pub(crate) fn is_blank(label: &str) -> bool {
     label.chars().all(|c| c.is_whitespace() || c.is_control() || matches!(c, '\u{200b}' | '\u{feff}' | '\u{ad}'))
 }
 
-/// One space for every run of white space and control characters in a label, and whole numbers as integers: pandas writes
-/// 1 as 1.0 where another row has no value. Space around a label is left to [`similar`].
-pub(crate) fn tidy(rows: &mut [Row], report: &mut Report) {
+/// Collapses white space and control characters inside a label into one space, and writes whole numbers as integers: pandas
+/// writes 1 as 1.0 if another row has no value. White space around labels is left to [`merge_similar`].
+pub(crate) fn normalize(rows: &mut [Row], report: &mut Report) {
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     rows.iter().flat_map(|row| &row.labels).for_each(|label| *counts.entry(label.clone()).or_default() += 1);
     let numbers = counts.keys().all(|label| label.trim().parse::<f64>().is_ok());
-    let tidied = |label: &str| {
+    let normalized = |label: &str| {
         let trimmed = label.trim();
-        let (mut tidied, whole) = (on_one_line(trimmed), whole_number(trimmed));
+        let (mut normalized, whole) = (on_one_line(trimmed), whole_number(trimmed));
         if let Some(whole) = whole.filter(|whole| numbers || counts.contains_key(*whole)) {
-            tidied = whole.to_owned();
+            normalized = whole.to_owned();
         }
-        (tidied != trimmed).then_some(tidied)
+        (normalized != trimmed).then_some(normalized)
     };
     let names: BTreeMap<&str, String> =
-        counts.keys().filter_map(|label| Some((label.as_str(), tidied(label)?))).collect();
+        counts.keys().filter_map(|label| Some((label.as_str(), normalized(label)?))).collect();
     if names.is_empty() {
         return;
     }
@@ -80,20 +90,20 @@ pub(crate) fn tidy(rows: &mut [Row], report: &mut Report) {
                 label.clone_from(name);
             }
         }
-        each_once(&mut row.labels);
+        dedup(&mut row.labels);
     }
     let count = |label: &str| counts.get(label).copied().unwrap_or_default();
     report.cleaned = names.iter().map(|(from, to)| ((*from).to_owned(), to.clone(), count(from))).collect();
 }
 
-/// A label as one line without anything invisible, composed as texts are.
+/// A label on one line, without invisible characters, in Unicode form NFC.
 fn on_one_line(label: &str) -> String {
     let spaced: String = label.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     TextOptions { unicode: Unicode::Nfc, strip_control: true, collapse_whitespace: true, ..TextOptions::UNTOUCHED }
         .clean(&spaced)
 }
 
-/// The integer that a number with nothing but zeros behind its point is: `2.0` is `2`.
+/// The integer part of a number without a fractional part: `2` for `2.0`.
 fn whole_number(label: &str) -> Option<&str> {
     let (whole, zeros) = label.split_once('.')?;
     let digits = whole.strip_prefix('-').unwrap_or(whole);
@@ -111,7 +121,7 @@ pub(crate) fn rename(rows: &mut [Row], settings: &Settings, report: &mut Report)
     for row in rows {
         let mut renamed = false;
         for label in &mut row.labels {
-            // Space around a label is never meant, nor is the form of a number.
+            // White space around a label and the spelling of a number carry no meaning.
             let trimmed = label.trim();
             let names = [Some(label.as_str()), Some(trimmed), whole_number(trimmed)];
             let to = names.into_iter().flatten().find_map(|name| settings.rename_labels.get(name));
@@ -121,7 +131,7 @@ pub(crate) fn rename(rows: &mut [Row], settings: &Settings, report: &mut Report)
             }
         }
         report.renamed += u64::from(renamed);
-        each_once(&mut row.labels);
+        dedup(&mut row.labels);
     }
     for from in settings.rename_labels.keys() {
         let names = |label: &String| label == from || label.trim() == from || whole_number(label.trim()) == Some(from);
@@ -136,14 +146,14 @@ pub(crate) fn rename(rows: &mut [Row], settings: &Settings, report: &mut Report)
     }
 }
 
-/// Two names may have become one.
-fn each_once(labels: &mut Vec<String>) {
+/// Removes labels that became equal.
+fn dedup(labels: &mut Vec<String>) {
     labels.sort_unstable();
     labels.dedup();
 }
 
-/// Labels that differ only in case or surrounding space become one, or are refused. Surrounding space goes in any case.
-pub(crate) fn similar(rows: &mut [Row], settings: &Settings, report: &mut Report) -> Result<()> {
+/// Merges or refuses labels that differ only in case or surrounding white space, which is removed in either case.
+pub(crate) fn merge_similar(rows: &mut [Row], settings: &Settings, report: &mut Report) -> Result<()> {
     let mut spellings: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
     for label in rows.iter().flat_map(|row| &row.labels) {
         let like = label.trim().to_lowercase();
@@ -160,7 +170,7 @@ pub(crate) fn similar(rows: &mut [Row], settings: &Settings, report: &mut Report
     }
     let mut names = BTreeMap::new();
     for alike in spellings.into_values() {
-        // As most rows have it; of equals the first.
+        // The most frequent spelling wins; ties go to the first.
         let mut trimmed: BTreeMap<&str, u64> = BTreeMap::new();
         alike.iter().for_each(|(name, rows)| *trimmed.entry(name.trim()).or_default() += rows);
         let most = trimmed.values().max().copied();
@@ -182,13 +192,13 @@ pub(crate) fn similar(rows: &mut [Row], settings: &Settings, report: &mut Report
                 label.clone_from(name);
             }
         }
-        each_once(&mut row.labels);
+        dedup(&mut row.labels);
     }
     Ok(())
 }
 
-/// The labels in their order with their rows: integers by value, anything else by Unicode. The order of rows has no say.
-pub(crate) fn counted(rows: &[Row]) -> Vec<(String, u64)> {
+/// Labels with their row counts, integers in numeric order and others by code points, independent of row order.
+pub(crate) fn count(rows: &[Row]) -> Vec<(String, u64)> {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     rows.iter().flat_map(|row| &row.labels).for_each(|label| *counts.entry(label).or_default() += 1);
     let mut labels: Vec<_> = counts.into_iter().map(|(name, rows)| (name.to_owned(), rows)).collect();
@@ -204,19 +214,19 @@ fn by_value(a: &str, b: &str) -> Ordering {
     value(a).cmp(&value(b)).then_with(|| a.cmp(b))
 }
 
-/// Refuses labels that nothing can be learnt from.
-pub(crate) fn check(labels: &[(String, u64)], settings: &Settings, report: &Report) -> Result<()> {
+/// Refuses data without at least two labels, or with labels that have too few rows.
+pub(crate) fn check_counts(labels: &[(String, u64)], settings: &Settings, report: &Report) -> Result<()> {
     let each = || labels.iter().map(|(name, rows)| (name.as_str(), *rows));
     match labels {
         [] => {
-            return Err(Error::data(format!("no rows are left: {}", report.account()))
+            return Err(Error::data(format!("no rows are left: {}", report.summary()))
                 .hint("see what the keys below [clean] ask for: filter, min_characters, duplicates, conflicts"));
         }
         [_] => {
             return Err(Error::data(format!(
                 "there is only one label: {} ({})",
                 labels_listed(each()),
-                report.account()
+                report.summary()
             ))
             .hint("a classifier needs two; is `label_column` right, or does a `filter` leave one only?"));
         }

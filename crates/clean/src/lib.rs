@@ -1,27 +1,27 @@
-//! The `clean` stage: raw files into rows of text and label.
+//! The `clean` stage: turns raw files into labelled texts.
 //!
-//! Reads `raw/` of `fetch`: tables (CSV, TSV, JSON Lines, JSON, Parquet, Arrow), or a folder per label with a text per file. Leaves
-//! `examples.parquet`, `labels.json`, `text.json` (how a text is cleaned: it travels with the model) and `report.json`.
+//! Reads `raw/` of `fetch`: tables (CSV, TSV, JSON Lines, JSON, Parquet, Arrow), or one folder per label with one text
+//! per file. Writes `examples.parquet`, `labels.json`, `text.json` (how a text is cleaned: it travels with the model) and `report.json`.
 //!
 //! Steps, each counted: unreadable rows, filter, missing text, missing and hidden labels, renaming of labels, cleaning of
 //! texts, too short texts, similar labels, duplicates, conflicts. Then labels without enough rows are refused.
 //!
-//! Invariants: every row that was read is either kept or counted under one reason; a row's id is its place among all rows
-//! of all files by name, so it does not depend on what was dropped; the label map does not depend on the order of rows.
+//! Invariants: every row read is either kept or counted under exactly one reason; a row's id is its position among all rows of
+//! all files in the order of their names, so it does not depend on what is dropped; the label map does not depend on row order.
 
 mod columns;
 mod config;
-mod equal;
+mod duplicates;
 mod files;
 mod labelling;
 mod labels;
-mod nearest;
 mod read;
 mod report;
 mod rows;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod wording;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -51,16 +51,16 @@ impl Stage for Clean {
         let found = files::find(&io.input(Slot::Fetch, "raw")?, &settings)?;
         let mut report = Report::default();
         let mut rows = rows::read(&found.files, &settings, &mut report, io)?;
-        let hidden = labels::drop_hidden(&mut rows, &found.files, &mut report);
+        let hidden = labels::drop_hidden(&mut rows, &found.files, &settings, &mut report);
         let warnings = found.warnings.into_iter().filter(|(file, _)| !hidden.contains(file));
         warnings.for_each(|(_, warning)| report.warn(warning));
         labels::rename(&mut rows, &settings, &mut report);
-        labels::tidy(&mut rows, &mut report);
+        labels::normalize(&mut rows, &mut report);
         let mut rows = clean_texts(rows, &settings, &mut report, io);
-        labels::similar(&mut rows, &settings, &mut report)?;
-        let rows = equal::settle(rows, &found.files, &settings, &mut report)?;
-        let labels = labels::counted(&rows);
-        labels::check(&labels, &settings, &report).map_err(|error| report.explain(error))?;
+        labels::merge_similar(&mut rows, &settings, &mut report)?;
+        let rows = duplicates::resolve(rows, &found.files, &settings, &mut report)?;
+        let labels = labels::count(&rows);
+        labels::check_counts(&labels, &settings, &report).map_err(|error| report.explain(error))?;
         let map = LabelMap::new(labels.iter().map(|(name, _)| name.clone()).collect())?
             .with_multi_label(settings.multi_label);
         let mut parts = BTreeMap::new();
@@ -78,7 +78,7 @@ impl Stage for Clean {
     }
 }
 
-/// Cleans the texts and leaves out those that are too short afterwards; of a pair, each counts.
+/// Cleans the texts and drops those that are too short afterwards; both texts of a pair must be long enough.
 fn clean_texts(rows: Vec<Row>, settings: &Settings, report: &mut Report, io: &StageIo) -> Vec<Row> {
     let progress = io.progress("clean texts", rows.len() as u64);
     let mut kept = Vec::with_capacity(rows.len());
@@ -87,12 +87,12 @@ fn clean_texts(rows: Vec<Row>, settings: &Settings, report: &mut Report, io: &St
         let short = texts.fold(None, |short, text| {
             *text = settings.text.clean(text);
             let characters = text.chars().count();
-            // A text of nothing but space has no characters worth the name, wherever spaces are not collapsed.
+            // A blank text counts as too short even if white space is not collapsed.
             short.or((characters < settings.min_characters || text.trim().is_empty()).then_some(characters))
         });
         match short {
             Some(characters) => report.drop(Reason::TooShort, row.id, row.place, || {
-                format!("{} after cleaning", nearest::counted(characters, "character"))
+                format!("{} after cleaning", wording::counted(characters, "character"))
             }),
             None => kept.push(row),
         }
@@ -102,7 +102,7 @@ fn clean_texts(rows: Vec<Row>, settings: &Settings, report: &mut Report, io: &St
     kept
 }
 
-/// Indices in their own order, which is not that of the names where these are numbers.
+/// Sorted label indices. The order of the names differs from theirs if the names are numbers.
 fn sorted(indices: impl Iterator<Item = u32>) -> Vec<u32> {
     let mut indices: Vec<u32> = indices.collect();
     indices.sort_unstable();

@@ -1,4 +1,4 @@
-//! What became of every row.
+//! The report: what happened to every row.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::files::SourceFile;
-use crate::nearest::{counted, listed};
 use crate::rows::Place;
+use crate::wording::{counted, listed};
 
-/// Why a row is left out, in the order of the steps.
+/// Why a row was dropped, in the order of the steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Reason {
@@ -69,7 +69,7 @@ impl Reason {
     }
 }
 
-/// Rows named per reason: enough to look at, few enough to read.
+/// Examples listed per reason.
 const SHOWN: usize = 5;
 
 /// Counts, and a few rows for each of them.
@@ -82,12 +82,12 @@ pub(crate) struct Report {
     pub(crate) renamed: u64,
     /// Spelling, name it was merged into, rows.
     pub(crate) merged: Vec<(String, String, u64)>,
-    /// Label with odd white space, what it became, rows.
+    /// Original label, normalised label, rows.
     pub(crate) cleaned: Vec<(String, String, u64)>,
     pub(crate) conflicting_texts: u64,
-    /// What stands for a missing label, and how often.
+    /// Null markers found as labels, with their row counts.
     null_labels: BTreeMap<String, u64>,
-    /// What the user may want to know, and the files that it is about, where it is the same of many.
+    /// Notes, each with its files if it may apply to several.
     notes: Vec<(String, Vec<String>)>,
     warnings: Vec<String>,
 }
@@ -109,13 +109,13 @@ struct Dropped {
 }
 
 impl Report {
-    /// Counts a row that was read; its id.
-    pub(crate) fn read_one(&mut self) -> u64 {
+    /// Counts a row that was read and returns its id.
+    pub(crate) fn next_id(&mut self) -> u64 {
         self.read += 1;
         self.read - 1
     }
 
-    /// Counts a row that is left out.
+    /// Counts a dropped row.
     pub(crate) fn drop(&mut self, reason: Reason, id: u64, place: Place, why: impl FnOnce() -> String) {
         let dropped = self.dropped.entry(reason).or_default();
         dropped.rows += 1;
@@ -124,7 +124,7 @@ impl Report {
         }
     }
 
-    /// Notes which columns were read; the same ones of many files are noted once.
+    /// Records which columns were read; equal ones of several files are recorded once.
     pub(crate) fn columns(&mut self, columns: ColumnNames) {
         if !self.columns.contains(&columns) {
             self.columns.push(columns);
@@ -136,12 +136,12 @@ impl Report {
         nulls.into_iter().for_each(|(value, rows)| *self.null_labels.entry(value).or_default() += rows);
     }
 
-    /// Notes how something was read that can be read in another way.
+    /// Adds a note on how ambiguous input was read.
     pub(crate) fn note(&mut self, note: String) {
         self.notes.push((note, Vec::new()));
     }
 
-    /// Notes the same of one more file.
+    /// Adds a note about a file; the same note about several files is shown once.
     pub(crate) fn note_for_files(&mut self, note: String, file: &str) {
         match self.notes.iter_mut().find(|(known, files)| *known == note && !files.is_empty()) {
             Some((_, files)) => files.push(file.to_owned()),
@@ -176,18 +176,18 @@ impl Report {
         self.guessed += u64::from(guessed);
     }
 
-    /// Notes something that the user should know.
+    /// Adds a warning.
     pub(crate) fn warn(&mut self, warning: String) {
         self.warnings.push(warning);
     }
 
-    /// Adds what was noted to an error that it may explain.
+    /// Adds the warnings to an error as hints, since they may explain it.
     pub(crate) fn explain(&self, error: Error) -> Error {
         self.warnings.iter().fold(error, |error, warning| error.hint(warning))
     }
 
-    /// How many rows were read, and how many left out for each reason, in words.
-    pub(crate) fn account(&self) -> String {
+    /// How many rows were read, and how many were dropped for which reason.
+    pub(crate) fn summary(&self) -> String {
         let dropped =
             self.dropped.iter().map(|(reason, dropped)| format!("{} {}", thousands(dropped.rows), reason.words()));
         let dropped = dropped.collect::<Vec<_>>().join(", ");
@@ -199,9 +199,9 @@ impl Report {
         }
     }
 
-    /// Tells the user.
+    /// Logs the outcome.
     pub(crate) fn log(&self, files: usize, outcome: &Outcome, io: &StageIo) {
-        io.log(format!("{}: {}; {} kept", counted(files, "file"), self.account(), thousands(outcome.kept)));
+        io.log(format!("{}: {}; {} kept", counted(files, "file"), self.summary(), thousands(outcome.kept)));
         let mut labels: Vec<_> =
             outcome.labels.iter().map(|(name, rows)| format!("{name} {}", thousands(*rows))).collect();
         let more = labels.len().saturating_sub(20);
@@ -267,7 +267,7 @@ impl Report {
     }
 }
 
-/// What is left.
+/// What is kept.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     /// Rows.

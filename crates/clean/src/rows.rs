@@ -1,4 +1,4 @@
-//! The rows of all files, with the first steps done on the way: filter, and what is missing.
+//! Reads the rows of all files, applies the filter, and drops rows with missing values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,22 +8,22 @@ use firebrand_pipeline::{Error, Result, StageIo, suggest};
 use crate::columns::{Columns, Labels};
 use crate::files::{Kind, SourceFile, parent};
 use crate::labelling::{RowLabels, labels_of};
-use crate::nearest::{listed, short};
 use crate::read::{BadRow, Table, read_document, read_table, unit};
 use crate::report::{ColumnNames, Reason, Report};
 use crate::settings::{Settings, Weight};
+use crate::wording::{listed, short};
 
-/// A row with both text and label: one, or where the settings say so any number of them.
+/// A row with a text and its labels: exactly one, unless the data is multi-label.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Row {
     /// The row's number among all rows of all files, from 0.
     pub(crate) id: u64,
-    /// Where it stands, for messages: `a.csv, line 3`.
+    /// Where it comes from, for messages such as `a.csv, line 3`.
     pub(crate) place: Place,
     pub(crate) text: String,
-    /// The second text, where rows are pairs.
+    /// The second text of a pair; `None` for single texts.
     pub(crate) pair: Option<String>,
-    /// Sorted, each once.
+    /// Sorted and unique.
     pub(crate) labels: Vec<String>,
     pub(crate) group: Option<String>,
     /// What the row counts for in training; 1 is a plain row.
@@ -112,7 +112,8 @@ impl Source<'_> {
             group: columns.group.map(name),
             weight: columns.weight.map(name),
         });
-        let filters = columns.filter.iter().map(|(place, wanted)| Ok((name(*place), self.table.column(*place)?, wanted)));
+        let filters =
+            columns.filter.iter().map(|(place, wanted)| Ok((name(*place), self.table.column(*place)?, wanted)));
         let filters = filters.collect::<Result<Vec<_>>>()?;
         let texts = self.texts(columns.text)?;
         let mut pairs = columns.pair.map(|place| Ok::<_, Error>((place, self.texts(place)?))).transpose()?;
@@ -124,7 +125,7 @@ impl Source<'_> {
             while let Some(bad) = bad.next_if(|bad| bad.number < number) {
                 self.drop_bad(bad, report);
             }
-            let id = report.read_one();
+            let id = report.next_id();
             let place = Place { file: self.index, number };
             let odd = filters.iter().find_map(|(name, values, wanted)| {
                 let found = values.get(row).and_then(Option::as_deref);
@@ -177,7 +178,7 @@ impl Source<'_> {
         Ok(())
     }
 
-    /// Texts; none where one is missing or blank. In CSV and TSV files only a word can say that it is missing.
+    /// Texts; `None` if missing or blank. CSV and TSV files have no other way to mark missing texts than null markers.
     fn texts(&self, column: usize) -> Result<Vec<Option<String>>> {
         let words = matches!(self.file.kind, Kind::Csv | Kind::Tsv);
         let there = |value| present(value).filter(|value| !(words && self.settings.is_null(value)));
@@ -201,12 +202,12 @@ impl Source<'_> {
     }
 
     fn drop_bad(&self, bad: &BadRow, report: &mut Report) {
-        let id = report.read_one();
+        let id = report.next_id();
         report.drop(Reason::BadRow, id, Place { file: self.index, number: bad.number }, || bad.why.clone());
     }
 }
 
-/// What was seen in the columns of `filter`, to explain one that nothing matches.
+/// Values seen in the columns of `filter`, to explain a filter that matches nothing.
 #[derive(Debug, Default)]
 struct Seen {
     /// Per column: the wanted value, whether it occurs, and some of the others.
@@ -217,11 +218,11 @@ impl Seen {
     fn note(&mut self, column: &str, wanted: &str, values: &[Option<String>]) {
         let entry = self.columns.entry(column.to_owned());
         let (_, occurs, others) = entry.or_insert_with(|| (wanted.to_owned(), false, BTreeSet::new()));
-        // An empty value asks for rows that have none.
+        // An empty filter value matches missing values.
         *occurs |= wanted.is_empty() && values.contains(&None);
         for value in values.iter().flatten() {
             *occurs |= value == wanted;
-            // Enough for a message; a column of texts must not be held twice.
+            // Enough for a message; a whole column of texts would take too much memory.
             if others.len() < 100 && !others.contains(value) {
                 others.insert(value.clone());
             }
@@ -281,7 +282,7 @@ fn document(
             .hint("data is a CSV, TSV, JSON Lines or Parquet file, or one folder per label with one text per file"));
     };
     let document = read_document(file, settings.reading.encoding)?;
-    let id = report.read_one();
+    let id = report.next_id();
     report.guessed(document.guessed);
     let place = Place { file: index, number: 1 };
     match present(Some(document.text)) {

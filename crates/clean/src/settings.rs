@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use encoding_rs::Encoding;
 use firebrand_dataset::Part;
 use firebrand_pipeline::{Error, Result, suggest};
 use firebrand_text::{Replacements, TextOptions};
@@ -12,6 +11,7 @@ use serde_json::Value;
 
 use crate::config::Config;
 use crate::files::Globs;
+use crate::read::ReadOptions;
 
 /// What to do with the same text twice under one label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -49,27 +49,6 @@ pub(crate) enum SimilarLabels {
     Merge,
 }
 
-/// What to do with rows that cannot be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum BadRows {
-    /// Refuse the file.
-    Error,
-    /// Leave them out.
-    Drop,
-}
-
-/// What encloses the fields of a CSV file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Quote {
-    /// A quotation mark, unless the file makes sense only without.
-    Detect,
-    /// Nothing: quotation marks are text.
-    None,
-    /// This character.
-    Is(u8),
-}
-
 /// Which column holds the weights.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Weight {
@@ -79,20 +58,6 @@ pub(crate) enum Weight {
     None,
     /// This one.
     Column(String),
-}
-
-/// How text files are read.
-#[derive(Debug, Clone)]
-pub(crate) struct ReadOptions {
-    /// `None`: detected.
-    pub(crate) separator: Option<u8>,
-    pub(crate) quote: Quote,
-    /// `None`: detected.
-    pub(crate) encoding: Option<&'static Encoding>,
-    /// Whether there is a header; `None`: detected.
-    pub(crate) header: Option<bool>,
-    pub(crate) null_values: Vec<String>,
-    pub(crate) bad_rows: BadRows,
 }
 
 /// A checked [`Config`].
@@ -185,7 +150,12 @@ impl Settings {
         single.map(String::as_str).chain(self.filter.iter().map(|(column, _)| column.as_str())).collect()
     }
 
-    /// Whether a value stands for a missing one.
+    /// Whether a label marks a missing value. One that `rename_labels` renames does not.
+    pub(crate) fn is_null_label(&self, label: &str) -> bool {
+        self.is_null(label) && !self.rename_labels.contains_key(label.trim())
+    }
+
+    /// Whether a value marks a missing one.
     pub(crate) fn is_null(&self, value: &str) -> bool {
         self.reading.null_values.iter().any(|null| null == value.trim())
     }
@@ -193,57 +163,6 @@ impl Settings {
     /// The globs with their keys and parts; validation and test first, as they take files away from the training files.
     pub(crate) fn globs(&self) -> [(&Globs, Part); 3] {
         [(&self.validation_files, Part::Validation), (&self.test_files, Part::Test), (&self.train_files, Part::Train)]
-    }
-}
-
-impl ReadOptions {
-    fn new(config: &Config) -> Result<Self> {
-        let quote = match config.quote.as_str() {
-            "" => Quote::Detect,
-            "none" => Quote::None,
-            quote => Quote::Is(character("quote", quote, "or \"none\"")?),
-        };
-        let separator = match config.separator.as_str() {
-            "" => None,
-            "tab" => Some(b'\t'),
-            separator => Some(character("separator", separator, "\"\\t\" is a tab")?),
-        };
-        if let (Some(separator), Quote::Is(quote)) = (separator, quote)
-            && separator == quote
-        {
-            return Err(Error::key("quote", format!("= {:?} is the separator too", config.quote))
-                .hint("they must be two characters; `quote = \"none\"` for a file without quotes"));
-        }
-        let encoding = match config.encoding.as_str() {
-            "" => None,
-            name => Some(Encoding::for_label(name.as_bytes()).ok_or_else(|| {
-                Error::key("encoding", format!("= {name:?} is no encoding that is known here"))
-                    .hint("for example \"utf-8\", \"windows-1252\", \"utf-16le\", \"shift_jis\", \"gbk\", \"koi8-r\"")
-            })?),
-        };
-        let header = match &config.header {
-            Value::Bool(header) => Some(*header),
-            Value::String(auto) if auto == "auto" => None,
-            other => {
-                return Err(Error::key("header", format!("= {other} is none of true, false, \"auto\"")));
-            }
-        };
-        Ok(Self {
-            separator,
-            quote,
-            encoding,
-            header,
-            null_values: config.null_values.clone(),
-            bad_rows: choice("bad_rows", &config.bad_rows, &["error", "drop"])?,
-        })
-    }
-}
-
-/// One ASCII character that can part or enclose fields.
-fn character(key: &str, text: &str, also: &str) -> Result<u8> {
-    match text.as_bytes() {
-        [byte] if byte.is_ascii() && !matches!(byte, b'\n' | b'\r') => Ok(*byte),
-        _ => Err(Error::key(key, format!("= {text:?} is not one ASCII character")).hint(format!("\";\", for example; {also}"))),
     }
 }
 
@@ -261,8 +180,11 @@ fn check_columns(config: &Config) -> Result<()> {
         ("weight_column", &config.weight_column),
     ];
     if let ([_, ..], false) = (config.label_columns.as_slice(), config.label_column.is_empty()) {
-        return Err(Error::key("label_columns", format!("and `label_column` = {:?} are both set", config.label_column))
-            .hint("labels are either in one column or in one column each"));
+        return Err(Error::key(
+            "label_columns",
+            format!("and `label_column` = {:?} are both set", config.label_column),
+        )
+        .hint("labels are either in one column or in one column each"));
     }
     let mut seen = BTreeSet::new();
     if let Some(column) = config.label_columns.iter().find(|column| column.is_empty() || !seen.insert(*column)) {
@@ -311,7 +233,7 @@ fn check_multi_label(config: &Config) -> Result<()> {
     Ok(())
 }
 
-fn choice<T: DeserializeOwned>(key: &str, value: &str, choices: &[&str]) -> Result<T> {
+pub(crate) fn choice<T: DeserializeOwned>(key: &str, value: &str, choices: &[&str]) -> Result<T> {
     serde_json::from_value(Value::String(value.to_owned())).map_err(|_| {
         let listed: Vec<_> = choices.iter().map(|choice| format!("\"{choice}\"")).collect();
         let error = Error::key(key, format!("= \"{value}\" is none of {}", listed.join(", ")));

@@ -1,4 +1,4 @@
-//! The label map: names in the order of their indices.
+//! The label map: label names by index.
 
 use std::collections::HashSet;
 use std::path::Path;

@@ -19,16 +19,15 @@
 //! | predictions | `predicted` | list of integers, or an integer | an error |
 //! | | `probabilities` | list of floating point | an error |
 //!
-//! That is what the readers accept, so that a stage in any language can write these files; integers may have 32 or 64
-//! bits, with a sign or without, and other columns are ignored. What the writers write has every column, with the types of
-//! the structs.
+//! The readers accept all of this, so a stage in any language can write these files; integers may have any width, signed or
+//! unsigned, and other columns are ignored. The writers write every column, with the types of the structs.
 //!
-//! Damaged files end in errors: [`calmly`] is for whoever else asks polars to read what may be damaged.
+//! [`ColumnarFile`] reads Parquet and Arrow files of other origins. Damaged files are errors, never panics.
 
-mod calm;
 mod columnar;
 mod examples;
 mod label_map;
+mod panics;
 mod predictions;
 #[cfg(test)]
 mod properties;
@@ -41,7 +40,6 @@ mod tokens;
 mod values;
 mod write;
 
-pub use calm::calmly;
 pub use columnar::{ColumnInfo, ColumnType, ColumnarFile, Damage, Values, write_parquet};
 pub use examples::{read_examples, write_examples};
 pub use label_map::LabelMap;

@@ -1,24 +1,24 @@
-//! The rows themselves.
+//! Row types.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A part of the data.
+/// A split of the data, in the sense of train/validation/test (the column `part`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Part {
-    /// What the model learns from.
+    /// Rows that the model is trained on.
     Train,
-    /// What decides when to stop and which weights to keep.
+    /// Rows for early stopping and for choosing the best weights.
     Validation,
-    /// What the final figures are measured on.
+    /// Rows that the final metrics are computed on.
     Test,
 }
 
 impl Part {
-    /// Every part, in order.
+    /// All splits, in order.
     pub const ALL: [Part; 3] = [Self::Train, Self::Validation, Self::Test];
 
-    /// The name, in files and messages.
+    /// The name in files and messages.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Train => "train",
@@ -48,40 +48,40 @@ impl FromStr for Part {
 /// A labelled text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Example {
-    /// The row's number for life: it stays the same through all stages.
+    /// Identifies the row through all stages.
     pub id: u64,
     /// The cleaned text.
     pub text: String,
-    /// The cleaned second text, where rows are pairs of texts.
+    /// The cleaned second text of a pair; `None` for single texts.
     pub pair: Option<String>,
     /// Indices in the [`LabelMap`](crate::LabelMap).
     pub labels: Vec<u32>,
-    /// Rows of one group stay on one side of the split.
+    /// Rows of one group stay in the same split; `None` for rows without a group.
     pub group: Option<String>,
-    /// What the row counts for in training; 1 is a plain row.
+    /// The row's weight in the training loss; 1 by default.
     pub weight: f32,
-    /// The part that the source says it belongs to.
+    /// The split that the data assigns the row to; `None` if it is drawn.
     pub part: Option<Part>,
 }
 
-/// A text as the model reads it.
+/// A tokenized text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TokenRow {
     /// The [`Example`]'s id.
     pub id: u64,
     /// Token ids, special tokens included, without padding.
     pub ids: Vec<u32>,
-    /// The segment of every token; as long as `ids`.
+    /// Token type (segment) ids, one per token.
     pub type_ids: Vec<u32>,
     /// Indices in the [`LabelMap`](crate::LabelMap).
     pub labels: Vec<u32>,
-    /// What the row counts for in training.
+    /// The row's weight in the training loss.
     pub weight: f32,
-    /// Tokens that were cut off by truncation.
+    /// Number of tokens removed by truncation.
     pub cut: u32,
 }
 
-/// What a model said about a row.
+/// A model's prediction for a row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
     /// The [`Example`]'s id.
@@ -90,6 +90,6 @@ pub struct Prediction {
     pub labels: Vec<u32>,
     /// The predicted labels.
     pub predicted: Vec<u32>,
-    /// One probability per label of the [`LabelMap`](crate::LabelMap), in its order.
+    /// One probability per label, in the order of the [`LabelMap`](crate::LabelMap).
     pub probabilities: Vec<f32>,
 }

@@ -1,9 +1,9 @@
-//! A hash inside the files that this crate writes, so that damage is found before anything is decoded.
+//! A checksum inside the Parquet files that this crate writes, verified before anything is decoded.
 //!
-//! Parquet's own structures do not notice a changed byte, and some changes make decoders ask for more memory than there
-//! is, which ends the process. The seal stands between the last data and the footer, where no reader looks: the footer is
-//! found from the file's end, and data by its distance from the start. Files of other writers have none and are read all
-//! the same.
+//! Parquet itself does not detect a changed byte, and some changes make decoders allocate more memory than there is, which
+//! aborts the process. The seal lies between the last column chunk and the footer, where no reader looks: the footer is found
+//! from the end of the file, and column chunks by their offset from its start. Files of other writers have no seal and are
+//! read as they are.
 
 use firebrand_pipeline::hash;
 
@@ -11,7 +11,7 @@ const MARK: &[u8] = b"firebrand-seal-1";
 /// The mark and a hash as hex.
 const LENGTH: usize = MARK.len() + 64;
 
-/// Puts the seal into a complete Parquet file. Bytes that are none are left as they are.
+/// Inserts the seal into a complete Parquet file. Other bytes are left unchanged.
 pub(crate) fn seal(mut bytes: Vec<u8>) -> Vec<u8> {
     if let Some(footer) = footer(&bytes) {
         let (data, end) = bytes.split_at(footer);
@@ -21,7 +21,7 @@ pub(crate) fn seal(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// Whether the file is as it was sealed; true where it never was.
+/// Verifies the seal; true if there is none.
 pub(crate) fn is_whole(bytes: &[u8]) -> bool {
     // A footer longer than the file.
     let Some(footer) = footer(bytes) else { return false };

@@ -1,4 +1,4 @@
-//! A Parquet file, read as far as it is wanted.
+//! The wanted columns of a Parquet file.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,17 +12,17 @@ use crate::seal::is_whole;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted {
     pub(crate) name: &'static str,
-    /// A second name for it, after the first.
+    /// An alternative name, used if there is no column `name`.
     pub(crate) alias: Option<&'static str>,
     pub(crate) kind: Kind,
     pub(crate) required: bool,
 }
 
-/// What values a column may have.
+/// The types that a column may have.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Kind {
     Text,
-    /// Text, or integers that stand for it.
+    /// Text, or integers used as names.
     Name,
     Integer,
     Float,
@@ -65,7 +65,7 @@ impl Kind {
 
     fn accepts(self, found: &ColumnInfo) -> bool {
         match (self, found.kind, found.is_list) {
-            // A column of nulls only, as pandas writes it; where a value is needed, its absence is found later.
+            // Null columns, as pandas writes them; missing values are reported later if they are required.
             (_, ColumnType::Null, false) => true,
             (Self::Integers, ColumnType::Integer | ColumnType::Null, _) => true,
             (Self::Floats, ColumnType::Float | ColumnType::Null, true) => true,
@@ -91,9 +91,8 @@ pub(crate) struct Table {
 impl Table {
     /// Reads the wanted columns, of which at least one is required; others are ignored.
     pub(crate) fn read(path: &Path, wanted: &[Wanted]) -> Result<Self> {
-        let damaged = |damage: Damage| {
-            Error::data(format!("{} is damaged", path.display())).caused_by(&damage).hint(AGAIN)
-        };
+        let damaged =
+            |damage: Damage| Error::data(format!("{} is damaged", path.display())).caused_by(&damage).hint(AGAIN);
         let file = ColumnarFile::parquet(bytes(path)?).map_err(damaged)?;
         let mut columns = BTreeMap::new();
         for (name, place) in choose(path, file.columns(), wanted)? {
@@ -112,7 +111,7 @@ impl Table {
         self.columns.get(wanted.name)
     }
 
-    /// An error about one value. Rows are counted from 0, as ids are.
+    /// An error about one value. Rows are numbered from 0, like ids.
     pub(crate) fn bad(&self, column: &str, row: usize, problem: impl std::fmt::Display) -> Error {
         Error::data(format!("{}: column `{column}`, row {row} (from 0): {problem}", self.path.display()))
     }

@@ -38,5 +38,6 @@ pub(crate) fn lists<'a, T: NativeType>(lists: impl Iterator<Item = &'a [T]>) -> 
         items.extend_from_slice(row);
         ends.push(items.len());
     }
-    decode(|| list(ends, None, PrimitiveArray::from_vec(items).boxed())).or_other(|| "cannot make a column of lists".to_owned())
+    decode(|| list(ends, None, PrimitiveArray::from_vec(items).boxed()))
+        .or_other(|| "cannot make a column of lists".to_owned())
 }

@@ -1,4 +1,4 @@
-//! Units of rows into parts, so that every part has its share of every label.
+//! Stratified assignment of units of rows with one label each.
 
 use std::cmp::Reverse;
 
@@ -12,19 +12,19 @@ const SAME: f64 = 1e-9;
 /// Rows that stay together.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Unit {
-    /// Rows per stratum, those to be shared out only.
+    /// Rows per stratum, counting only rows to be assigned.
     pub(crate) counts: Vec<(usize, usize)>,
-    /// Rows to be shared out. A row with several labels may be in several strata.
+    /// Rows to be assigned. A multi-label row is in several strata.
     pub(crate) rows: usize,
-    /// The part that it must be in.
+    /// The split that the unit must be in; `None` if any.
     pub(crate) fixed: Option<Part>,
 }
 
-/// A part for every unit, whose rows are in one stratum each.
+/// Assigns every unit, whose rows are in one stratum each, to a split.
 ///
-/// `shares` are those of [`Part::ALL`] and sum to 1; a part whose share is 0 gets nothing. Single rows, which are most,
-/// hit the shares exactly: of every stratum a part has its share rounded up or down, and what rounding takes from a part
-/// in one stratum it gets back in the next. Before them, larger units go where they fit best, the largest first.
+/// `shares` follow [`Part::ALL`] and sum to 1; a split with share 0 stays empty. Larger units are assigned first, the largest
+/// first, each where it fits best. Then single rows, usually most, fill the shares exactly: each split gets its share of every
+/// stratum rounded up or down, and rounding errors are carried over to the next stratum.
 pub(crate) fn assign(units: &[Unit], strata: usize, shares: [f64; 3], rng: &mut ChaCha8Rng) -> Vec<Part> {
     let mut parts: Vec<Part> = units.iter().map(|unit| unit.fixed.unwrap_or(Part::Train)).collect();
     let mut tally = Tally::new(units, strata, shares);
@@ -55,7 +55,7 @@ pub(crate) fn assign(units: &[Unit], strata: usize, shares: [f64; 3], rng: &mut 
     parts
 }
 
-/// Rows that every part should have and has, per stratum.
+/// Target and current number of rows of every split, per stratum.
 pub(crate) struct Tally {
     shares: [f64; 3],
     wanted: Vec<[f64; 3]>,

@@ -8,14 +8,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Share of the rows without a given part that go into validation; above 0. Ignored where a validation part is given.
+    /// Share of the rows without a given split that go into validation; above 0. Ignored if a validation split is given.
     pub validation: f64,
-    /// Share of the rows without a given part that go into test. Ignored where a test part is given.
+    /// Share of the rows without a given split that go into test. Ignored if a test split is given.
     pub test: f64,
-    /// Keeps the share of every label the same in all parts; rows with several labels are shared out by iterative
-    /// stratification.
+    /// Keeps the share of every label the same in all splits; multi-label rows are split by iterative stratification.
     pub stratify: bool,
-    /// Another seed is another split.
+    /// Seed of the random split.
     pub seed: u64,
 }
 
@@ -42,7 +41,7 @@ impl Config {
         Ok(())
     }
 
-    /// The share of a part, where it is drawn.
+    /// The share of a split that is drawn.
     pub(crate) fn share(&self, part: Part) -> f64 {
         match part {
             Part::Train => 1.0 - self.validation - self.test,

@@ -1,11 +1,10 @@
-//! Rows with any number of labels into parts, so that every part has its share of every label.
+//! Stratified assignment of multi-label rows.
 //!
-//! Sets of labels cannot be the strata, as they are where a row has one label: most sets of real data have a row or two,
-//! and a set's share of those says nothing about the labels in it. This is iterative stratification (Sechidis, Tsoumakas
-//! and Vlahavas 2011, *On the stratification of multi-label data*): the label with the fewest rows left is shared out
-//! first, because a rare one that was left to chance could not be mended later, while a common one can. Where the paper
-//! sends a row to the part that lacks most of that one label, here it goes where it fits best with all its labels and with
-//! the sizes of the parts, which the paper lets drift.
+//! Label sets cannot serve as strata: in real data most sets have only a row or two. This is iterative stratification
+//! (Sechidis, Tsoumakas and Vlahavas 2011, *On the stratification of multi-label data*): the label with the fewest remaining
+//! rows is assigned first, because a bad split of a rare label cannot be corrected later. While the paper sends a row to the
+//! split that needs this one label most, here it goes where it fits best with all its labels and with the sizes of the splits,
+//! which drift in the paper.
 
 use std::cmp::Reverse;
 
@@ -15,8 +14,8 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::assign::{Tally, Unit};
 
-/// A part for every unit. The last stratum is all rows, the one before it the rows without labels, and each of the others a
-/// label; units are in as many as they have labels.
+/// Assigns every unit to a split. The last stratum holds all rows, the one before it the rows without labels, and each of the
+/// others the rows with one label.
 ///
 /// As in [`assign`](crate::assign::assign), larger units come first and go where they fit best.
 pub(crate) fn assign(units: &[Unit], strata: usize, shares: [f64; 3], rng: &mut ChaCha8Rng) -> Vec<Part> {
@@ -48,7 +47,7 @@ pub(crate) fn assign(units: &[Unit], strata: usize, shares: [f64; 3], rng: &mut 
     let mut left: Vec<usize> = with.iter().map(Vec::len).collect();
     let mut open = vec![false; units.len()];
     single.iter().for_each(|&index| open[index] = true);
-    // Of equals the first label.
+    // Ties go to the first label.
     while let Some(rarest) = (0..all).filter(|&stratum| left[stratum] > 0).min_by_key(|&stratum| left[stratum]) {
         for &index in &with[rarest] {
             if !std::mem::take(&mut open[index]) {

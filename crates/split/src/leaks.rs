@@ -1,11 +1,11 @@
-//! Rows that would let a model see in training what it is measured on.
+//! Leakage: rows that would show a model in training what it is evaluated on.
 
 use std::collections::HashMap;
 
 use firebrand_dataset::{Example, Part};
 use serde::Serialize;
 
-/// What makes two texts equal: letters without case, words without the space between them.
+/// Texts with the same key count as equal: lower case, white space collapsed.
 pub(crate) fn key(text: &str) -> String {
     let mut key = String::with_capacity(text.len());
     for word in text.split_whitespace() {
@@ -17,25 +17,25 @@ pub(crate) fn key(text: &str) -> String {
     key
 }
 
-/// What makes two rows equal: their texts, and of pairs both.
+/// The key of a row's text, or of both texts of a pair.
 pub(crate) fn key_of(row: &Example) -> String {
     let mut key = key(&row.text);
     if let Some(pair) = &row.pair {
-        // No key has a line break in it: `a b` and `c` are not `a` and `b c`.
+        // Keys contain no line break, so `a b` and `c` differ from `a` and `b c`.
         key.push('\n');
         key.push_str(&self::key(pair));
     }
     key
 }
 
-/// A row that was removed because a given part that is measured on has its text or its group.
+/// A row that was removed because a given validation or test split has its text or group.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Leak {
     /// The removed row.
     pub(crate) id: u64,
-    /// A row that it repeats.
+    /// A row of that split with the same text or group.
     pub(crate) repeats: u64,
-    /// The part of that row.
+    /// That split.
     pub(crate) of: &'static str,
     /// What the two have in common.
     pub(crate) same: Same,
@@ -49,17 +49,17 @@ pub(crate) enum Same {
     Group,
 }
 
-/// For every row, why it has to go, if it has to. The given test part is left as it is; the given validation part loses
-/// what is in test, and all other rows lose what is in either.
+/// The leak of every row that has to be removed. A given test split is kept as it is, a given validation split loses what
+/// test has, and all other rows lose what either has.
 pub(crate) fn find(rows: &[Example], keys: &[String]) -> Vec<Option<Leak>> {
     let mut leaks = vec![None; rows.len()];
-    let mut held = Held::default();
+    let mut held = HeldOut::default();
     for part in [Some(Part::Test), Some(Part::Validation), None] {
         let these: Vec<usize> = (0..rows.len()).filter(|&row| held_out(&rows[row]) == part).collect();
         for &row in &these {
             leaks[row] = held.leak(&rows[row], &keys[row]);
         }
-        // Only now, because a part may repeat itself; and a row that is gone holds nothing back.
+        // Only now, because a split may contain duplicates; and a removed row removes no others.
         if let Some(part) = part {
             for &row in these.iter().filter(|&&row| leaks[row].is_none()) {
                 held.add(&rows[row], &keys[row], part);
@@ -69,19 +69,19 @@ pub(crate) fn find(rows: &[Example], keys: &[String]) -> Vec<Option<Leak>> {
     leaks
 }
 
-/// The given part of a row, if it is one that is measured on.
+/// The given split of a row, if it is validation or test.
 fn held_out(row: &Example) -> Option<Part> {
     row.part.filter(|part| *part != Part::Train)
 }
 
-/// Texts and groups that no later part may have.
+/// Texts and groups that are held out.
 #[derive(Debug, Default)]
-struct Held<'a> {
+struct HeldOut<'a> {
     texts: HashMap<&'a str, (u64, Part)>,
     groups: HashMap<&'a str, (u64, Part)>,
 }
 
-impl<'a> Held<'a> {
+impl<'a> HeldOut<'a> {
     fn add(&mut self, row: &'a Example, key: &'a str, part: Part) {
         self.texts.entry(key).or_insert((row.id, part));
         if let Some(group) = &row.group {

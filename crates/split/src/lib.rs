@@ -1,14 +1,14 @@
-//! The `split` stage: rows into training, validation and test rows.
+//! The `split` stage: training, validation and test split.
 //!
-//! Reads the clean stage's `examples.parquet` and `labels.json`; leaves `train.parquet`, `validation.parquet`,
-//! `test.parquet` and `report.json` (what went where, leaks found and removed).
+//! Reads the clean stage's `examples.parquet` and `labels.json`; writes `train.parquet`, `validation.parquet`,
+//! `test.parquet` and `report.json` (sizes, strata, leakage found and removed).
 //!
-//! - A part that the data comes with is kept as it is; only a missing one is drawn, from the rows that have no part, or,
-//!   where every row has one, from the training rows.
-//! - Rows with equal texts (but for case and space; of pairs, both texts) or of one group never stand on two sides. What a
-//!   given test or validation part has is removed from the parts before it, and counted.
-//! - Every part gets its share of every label, rounded up or down; groups, and rows with several labels, get as close to
-//!   that as they can.
+//! - A split that comes with the data is kept as it is. A missing one is drawn from the rows without a given split or, if
+//!   every row has one, from the training rows.
+//! - Rows with equal texts (ignoring case and white space; both texts of a pair) or of the same group never end up in
+//!   different splits. Rows that leak from a given test or validation split are removed from the others, and counted.
+//! - Splits are stratified: each gets its share of every label, rounded up or down; groups and multi-label rows come as close
+//!   as possible.
 
 mod assign;
 mod config;
@@ -65,7 +65,7 @@ impl Stage for Split {
     }
 }
 
-/// The rows of a part, in their order, each knowing the part it is in.
+/// The rows of a split, in order, with their `part` set.
 fn rows_of(part: Part, rows: &[Example], plan: &Plan) -> Vec<Example> {
     let mine = rows.iter().zip(&plan.parts).filter(|(_, found)| **found == Some(part));
     mine.map(|(row, _)| Example { part: Some(part), ..row.clone() }).collect()

@@ -1,4 +1,4 @@
-//! Where every row goes.
+//! Assigns every row to a split.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,19 +13,18 @@ use crate::iterative;
 use crate::leaks::{self, Leak, key_of};
 use crate::units::units;
 
-/// A part for every row; `None` for those that were removed, each with its leak.
+/// The split of every row; `None` for rows that were removed as leakage.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Plan {
     pub(crate) parts: Vec<Option<Part>>,
     pub(crate) leaks: Vec<Leak>,
-    /// The parts that were drawn here rather than given.
+    /// The splits that were drawn here, not given.
     pub(crate) drawn: Vec<Part>,
-    /// How many units have several rows, because of a group or equal texts.
+    /// Number of units with several rows, bound by a group or by equal texts.
     pub(crate) bound: usize,
 }
 
-/// Plans the split of rows with one label each or, where `multi_label` says so, any number. A function of its arguments
-/// alone.
+/// Plans the split. Deterministic: the result depends only on the arguments.
 pub(crate) fn plan(rows: &[Example], multi_label: bool, config: &Config) -> Plan {
     let keys: Vec<String> = rows.iter().map(key_of).collect();
     let mut leaks = leaks::find(rows, &keys);
@@ -42,7 +41,7 @@ pub(crate) fn plan(rows: &[Example], multi_label: bool, config: &Config) -> Plan
     let rest: Vec<usize> = (0..rows.len())
         .filter(|&row| leaks[row].is_none() && matches!(rows[row].part, None | Some(Part::Train)))
         .collect();
-    // Rows that are given to training are drawn from only where there are no others.
+    // Given training rows are drawn from only if there are no rows without a given split.
     let free = rest.iter().any(|&row| rows[row].part.is_none());
     let strata = match (config.stratify, multi_label) {
         (false, _) => Strata::None,
@@ -60,7 +59,7 @@ pub(crate) fn plan(rows: &[Example], multi_label: bool, config: &Config) -> Plan
     Plan { parts, leaks: leaks.iter_mut().filter_map(Option::take).collect(), drawn, bound }
 }
 
-/// The rows that are shared out.
+/// The rows that splits are drawn from.
 struct Pool<'a> {
     rows: &'a [Example],
     /// The given part of these rows.
@@ -68,14 +67,14 @@ struct Pool<'a> {
     strata: Strata,
 }
 
-/// What has the same share in all parts.
+/// What the split is stratified by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Strata {
-    /// All rows together.
+    /// Nothing.
     None,
-    /// The rows of each label; each row has one.
+    /// The label; each row has one.
     Rows,
-    /// The rows of each label, where a row may be in several such strata.
+    /// Each label of multi-label rows, which are in several strata.
     Labels,
 }
 
@@ -156,7 +155,7 @@ impl Pool<'_> {
     }
 }
 
-/// Repairs what shares alone cannot see; little data and large groups need it.
+/// Repairs a split after stratification, as small data and large groups may need.
 struct Repair<'a> {
     units: &'a [Unit],
     /// Rows per label, for every unit.
@@ -177,7 +176,7 @@ impl<'a> Repair<'a> {
         Self { units, labels, parts, tally }
     }
 
-    /// Wherever training has none of a label, moves the smallest unit with it there, from the part that has most of it.
+    /// For each label without training rows, moves the smallest unit that has it into training, from the split with most of it.
     fn give_training_every_label(&mut self) {
         let all: Vec<u32> = self.tally.keys().copied().collect();
         for label in all {
@@ -192,7 +191,7 @@ impl<'a> Repair<'a> {
         }
     }
 
-    /// Moves the smallest unit of training that takes no label from it into each drawn part that got nothing.
+    /// Fills each empty drawn split with the smallest training unit that leaves every label in training.
     fn fill_empty_parts(&mut self, drawn: &[Part]) {
         for &part in drawn {
             if self.parts.contains(&part) {

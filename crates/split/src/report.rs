@@ -1,4 +1,4 @@
-//! `report.json`: what went where.
+//! `report.json`: sizes, labels and leakage of the splits.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::leaks::{Leak, Same};
 use crate::plan::Plan;
 
-/// One value for each part.
+/// One value per split.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub(crate) struct PerPart<T> {
     pub(crate) train: T,
@@ -32,21 +32,21 @@ impl<T> PerPart<T> {
 pub(crate) struct Report<'a> {
     seed: u64,
     stratify: bool,
-    /// Rows that came in.
+    /// Number of input rows.
     rows_in: usize,
-    /// Rows of every part.
+    /// Rows per split.
     rows: PerPart<usize>,
-    /// The share of every part in all rows that were kept.
+    /// Each split's share of the rows that were kept.
     shares: PerPart<f64>,
-    /// Parts that were drawn here; the others were given.
+    /// Splits that were drawn here; the others were given.
     drawn: Vec<&'static str>,
     labels: Vec<Label<'a>>,
-    /// Rows that have none of the labels; only where rows may have any number of them.
+    /// Rows without any label; only for multi-label data.
     #[serde(skip_serializing_if = "Option::is_none")]
     rows_without_label: Option<PerPart<usize>>,
-    /// Different groups among the rows that were kept.
+    /// Number of distinct groups per split.
     groups: PerPart<usize>,
-    /// Sets of rows that had to stay together, by group or by text.
+    /// Number of units with several rows, bound by group or text.
     bound_together: usize,
     leaks: Leaks<'a>,
     warnings: &'a [String],
@@ -56,7 +56,7 @@ pub(crate) struct Report<'a> {
 struct Label<'a> {
     label: &'a str,
     rows: PerPart<usize>,
-    /// The label's share in each part.
+    /// The label's share of each split.
     shares: PerPart<f64>,
 }
 
@@ -110,12 +110,12 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// The rows of every part, and what was removed, in one line.
+    /// One line for the log: rows per split, and rows removed.
     pub(crate) fn summary(&self) -> String {
         let PerPart { train, validation, test } = self.rows;
         let removed = match self.leaks.removed {
             0 => String::new(),
-            removed => format!("; {removed} removed that validation or test have too"),
+            removed => format!("; {removed} removed as leakage from validation or test"),
         };
         format!("{train} rows for training, {validation} for validation, {test} for test{removed}")
     }

@@ -243,7 +243,7 @@ fn rows_with_several_labels_are_shared_out_by_label() {
     assert!(error.contains("row 0 has no label") && error.contains("clean.multi_label"), "{error}");
     rows.iter_mut().for_each(|row| row.labels = vec![0, 1]);
     let error = run_with(home.path(), &rows, true, &config()).unwrap_err();
-    assert!(error.contains("all 120 rows have the labels \"no\", \"yes\": there is nothing to tell apart"), "{error}");
+    assert!(error.contains("all 120 rows have the labels \"no\", \"yes\": there is nothing to learn"), "{error}");
 }
 
 #[test]

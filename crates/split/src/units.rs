@@ -1,11 +1,10 @@
-//! Rows that must stay together: those of one group, and those with equal texts.
+//! Units: rows that must stay together because they share a group or a text.
 
 use std::collections::HashMap;
 
 use firebrand_dataset::Example;
 
-/// Puts these rows (by number) into units that share neither a group nor a text with each other. Units come in the order
-/// of their first row, and so do the rows in them.
+/// Partitions rows, given by index, into units that share neither a group nor a text. Units are ordered by their first row.
 pub(crate) fn units(of: &[usize], rows: &[Example], keys: &[String]) -> Vec<Vec<usize>> {
     let mut forest = Forest { parents: (0..of.len()).collect() };
     let mut texts: HashMap<&str, usize> = HashMap::new();
@@ -44,7 +43,7 @@ impl Forest {
 
     fn join(&mut self, a: usize, b: usize) {
         let (a, b) = (self.root(a), self.root(b));
-        // The earlier row is the root, so paths stay short: later rows join what is there.
+        // The earlier row becomes the root, which keeps paths short.
         self.parents[a.max(b)] = a.min(b);
     }
 }

@@ -1,4 +1,4 @@
-//! What a split must be before it is written, and what is only worth a warning.
+//! Checks before a split is written: errors and warnings.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::leaks::key_of;
 use crate::plan::Plan;
 use crate::report::PerPart;
 
-/// Refuses rows that no split can be made of.
+/// Refuses rows that cannot be split.
 pub(crate) fn check_rows(rows: &[Example], labels: &LabelMap, path: &Path) -> Result<()> {
     if rows.is_empty() {
         return Err(Error::data(format!("{} has no rows", path.display()))
@@ -37,7 +37,7 @@ pub(crate) fn check_rows(rows: &[Example], labels: &LabelMap, path: &Path) -> Re
             1 => format!("have the label {}", names.concat()),
             _ => format!("have the labels {}", names.join(", ")),
         };
-        return Err(Error::data(format!("all {} rows {what}: there is nothing to tell apart", rows.len()))
+        return Err(Error::data(format!("all {} rows {what}: there is nothing to learn", rows.len()))
             .hint("check `clean.label_column`, `clean.filter` and `clean.rename_labels`"));
     }
     Ok(())
@@ -114,7 +114,7 @@ fn unseen(name: &str, count: &PerPart<usize>) -> Error {
     .hint("a model cannot learn a label that it never sees: bring more rows with it, or drop it with `clean.filter`")
 }
 
-/// A last look at the promise of this stage, whatever the plan was made by.
+/// Asserts that no text and no group is in two splits.
 pub(crate) fn check_sides(rows: &[Example], plan: &Plan) -> Result<()> {
     let mut texts: HashMap<String, (Part, u64)> = HashMap::new();
     let mut groups: HashMap<&str, (Part, u64)> = HashMap::new();

@@ -2,7 +2,7 @@
 
 use firebrand_pipeline::{Error, Result};
 
-use crate::nearest::listed;
+use crate::wording::listed;
 
 /// The folder right above a file.
 pub(crate) fn parent(name: &str) -> Option<&str> {

@@ -1,4 +1,4 @@
-//! What a file is, by its name.
+//! File kinds, by file name.
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// The kind, and whether the file is compressed with gzip.
+    /// The kind of a file, and whether it is compressed with gzip.
     pub(crate) fn of(name: &str) -> (Self, bool) {
         let lower = name.to_lowercase();
         let (plain, compressed) = match lower.strip_suffix(".gz") {
@@ -42,7 +42,7 @@ impl Kind {
         (kind, compressed && !matches!(kind, Self::Parquet | Self::Arrow | Self::Document))
     }
 
-    /// The name in messages, where kinds that are read alike share one.
+    /// The name in messages; kinds that are read alike share one.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Csv | Self::Tsv => "CSV or TSV",
@@ -60,7 +60,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Whether a file only describes the data around it, as hubs and archives add them.
+/// Whether a file describes a dataset (README, licence, loading script) instead of being part of it.
 pub(crate) fn is_description(name: &str) -> bool {
     const STEMS: [&str; 10] = [
         "readme",
@@ -102,7 +102,9 @@ mod tests {
 
     #[test]
     fn descriptions_are_no_data() {
-        for name in ["README.md", "LICENSE", "x/NOTICE.txt", "dataset_infos.json", "load.py", "readme", "train/state.json"] {
+        for name in
+            ["README.md", "LICENSE", "x/NOTICE.txt", "dataset_infos.json", "load.py", "readme", "train/state.json"]
+        {
             assert!(is_description(name), "{name}");
         }
         for name in ["reviews.csv", "notes.txt", "spam/0001", "state.csv"] {

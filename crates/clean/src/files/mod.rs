@@ -13,8 +13,8 @@ pub(crate) use folders::parent;
 pub(crate) use globs::Globs;
 pub(crate) use kind::Kind;
 
-use crate::nearest::listed;
 use crate::settings::Settings;
+use crate::wording::listed;
 
 /// One file to read.
 #[derive(Debug, Clone, PartialEq)]

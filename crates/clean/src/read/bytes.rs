@@ -8,7 +8,7 @@ use firebrand_pipeline::{Error, Result};
 
 use super::binary::what_instead;
 use crate::files::SourceFile;
-use crate::nearest::short;
+use crate::wording::short;
 
 /// The content, uncompressed; never empty.
 pub(crate) fn read(file: &SourceFile) -> Result<Vec<u8>> {
@@ -141,7 +141,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_guessed_is_refused() {
-        let error = read("text,label\nnaïve,a\n".as_bytes().iter().chain(b"caf\xe9,b\n").copied().collect::<Vec<_>>().as_slice());
+        let error = read(
+            "text,label\nnaïve,a\n".as_bytes().iter().chain(b"caf\xe9,b\n").copied().collect::<Vec<_>>().as_slice(),
+        );
         assert_eq!(error.unwrap_err(), "a.csv, line 3 is not UTF-8: byte 4 of the line is 0xE9");
         // Russian in windows-1251 would be nonsense.
         let russian = b"text,label\n\xf5\xee\xf0\xee\xf8\xee \xf1\xe4\xe5\xeb\xe0\xed\xee,1\n";
@@ -153,7 +155,10 @@ mod tests {
 
     #[test]
     fn binary_files_are_called_what_they_are() {
-        assert_eq!(read(b"PK\x03\x04..").unwrap_err(), "a.csv is not a text but a ZIP archive (as Word and Excel files are)");
+        assert_eq!(
+            read(b"PK\x03\x04..").unwrap_err(),
+            "a.csv is not a text but a ZIP archive (as Word and Excel files are)"
+        );
         assert_eq!(read(b"a\0\0\0b\x01\0\0").unwrap_err(), "a.csv is not a text but binary data");
     }
 }

@@ -8,10 +8,9 @@ use firebrand_pipeline::{Error, Result};
 use serde_json::{Map, Value};
 
 use super::repair::{Fixes, Repaired, repair};
-use super::{BadRow, Table, number, parted, unit};
+use super::{BadRow, BadRows, Table, number, parted, unit};
 use crate::files::Kind;
-use crate::nearest::{counted, short};
-use crate::settings::BadRows;
+use crate::wording::{counted, short};
 
 /// A file of JSON objects.
 #[derive(Debug)]
@@ -257,7 +256,8 @@ mod tests {
 
     #[test]
     fn what_python_writes_is_read() {
-        let json = read("{\"text\": NaN, \"n\": -Infinity}\n{\"text\": \"a\\ud83d\", \"n\": 1}\n", Kind::JsonLines).unwrap();
+        let json =
+            read("{\"text\": NaN, \"n\": -Infinity}\n{\"text\": \"a\\ud83d\", \"n\": 1}\n", Kind::JsonLines).unwrap();
         assert_eq!(json.column(0).unwrap(), [None, Some("a\u{fffd}".to_owned())]);
         assert_eq!(json.notes.len(), 2);
         assert!(json.notes[0].ends_with("is read as a missing value (2 times)"), "{:?}", json.notes);

@@ -99,13 +99,30 @@ mod tests {
             ("[]", &[]),
             ("set()", &[]),
         ] {
-            assert_eq!(list(text).as_deref(), Some(expected.iter().map(|&item| item.to_owned()).collect::<Vec<_>>().as_slice()), "{text}");
+            assert_eq!(
+                list(text).as_deref(),
+                Some(expected.iter().map(|&item| item.to_owned()).collect::<Vec<_>>().as_slice()),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn other_texts_are_none() {
-        for text in ["", "war", "[deleted]", "[war, sport]", "['a'b']", "['a'", "{'a': 1}", "(1)", "[[1]]", "['a', ['b']]", "(", "["] {
+        for text in [
+            "",
+            "war",
+            "[deleted]",
+            "[war, sport]",
+            "['a'b']",
+            "['a'",
+            "{'a': 1}",
+            "(1)",
+            "[[1]]",
+            "['a', ['b']]",
+            "(",
+            "[",
+        ] {
             assert_eq!(list(text), None, "{text}");
         }
     }

@@ -8,6 +8,7 @@ mod document;
 mod features;
 mod json;
 mod literal;
+mod options;
 mod repair;
 
 use firebrand_pipeline::Result;
@@ -20,6 +21,7 @@ use crate::settings::Settings;
 
 pub(crate) use document::read as read_document;
 pub(crate) use literal::list as list_literal;
+pub(crate) use options::{BadRows, Quote, ReadOptions};
 
 /// A file of rows with named columns. Columns are turned into texts only when they are asked for, so that odd ones that
 /// nobody needs do no harm.

@@ -87,7 +87,8 @@ mod tests {
     #[test]
     fn numbers_outside_of_strings_and_half_pairs_are_replaced() {
         let text = r#"{"a": NaN, "NaN": "-Infinity \"NaN", "b": [-Infinity,Infinity], "c": "\ud83d\ude00 \ud83d \ude00\\ud83d"}"#;
-        let expected = r#"{"a": null, "NaN": "-Infinity \"NaN", "b": [null,null], "c": "\ud83d\ude00 \ufffd \ufffd\\ud83d"}"#;
+        let expected =
+            r#"{"a": null, "NaN": "-Infinity \"NaN", "b": [null,null], "c": "\ud83d\ude00 \ufffd \ufffd\\ud83d"}"#;
         let repaired = repair(text).unwrap();
         assert_eq!((repaired.text.as_str(), repaired.fixes), (expected, Fixes { numbers: 3, surrogates: 2 }));
         assert!(serde_json::from_str::<serde_json::Value>(&repaired.text).is_ok());

@@ -15,7 +15,9 @@ const DIALOGUE: &str = "text\tlabel\none\tneg\n\"two\tpos\nthree\tneg\nfour\"\tp
 fn stray_quotes_of_a_tsv_are_text() {
     let bench = Bench::new(&[("a.tsv", DIALOGUE.as_bytes())]).done();
     assert_eq!(texts(&bench), ["one", "\"two", "three", "four\"", "five"]);
-    assert!(bench.notes()[0].contains("a.tsv: quotation marks are read as text") && bench.notes()[0].contains("line 3"));
+    assert!(
+        bench.notes()[0].contains("a.tsv: quotation marks are read as text") && bench.notes()[0].contains("line 3")
+    );
     let open = DIALOGUE.replace("four\"", "four");
     assert_eq!(Bench::new(&[("a.tsv", open.as_bytes())]).done().ids().len(), 5);
     let text_after = "text\tlabel\n\"No,\" she said\tneg\n\"all of it\"\tpos\n";
@@ -131,7 +133,7 @@ fn a_file_of_hidden_labels_is_no_class() {
     let bench = Bench::new(&glue("sentence,label\ng,-1\nh,-1\n")).done();
     assert_eq!((bench.labels(), bench.dropped("hidden_label")), (vec!["0".to_owned(), "1".to_owned()], 2));
     let [warning] = bench.warnings().try_into().unwrap();
-    assert!(warning.starts_with("every label of test.csv is -1, which marks labels that are kept back"), "{warning}");
+    assert!(warning.starts_with("every label of test.csv is -1, which marks hidden labels"), "{warning}");
     // Named as the test set, it leaves none, and the split draws one.
     let bench = Bench::new(&glue("sentence,label\ng,-1\nh,-1\n"));
     let bench = bench.with(|config| config.test_files = vec!["test.csv".to_owned()]).done();
@@ -142,7 +144,8 @@ fn a_file_of_hidden_labels_is_no_class() {
 #[test]
 fn minus_one_may_be_a_class() {
     assert_eq!(Bench::new(&glue("sentence,label\ng,-1\nh,1\n")).done().labels(), ["-1", "0", "1"]);
-    let per_class: [(&str, &[u8]); 2] = [("neg.csv", b"text,label\na,-1\nb,-1\n"), ("pos.csv", b"text,label\nc,1\nd,1\n")];
+    let per_class: [(&str, &[u8]); 2] =
+        [("neg.csv", b"text,label\na,-1\nb,-1\n"), ("pos.csv", b"text,label\nc,1\nd,1\n")];
     assert_eq!(Bench::new(&per_class).done().labels(), ["-1", "1"]);
 }
 
@@ -160,7 +163,14 @@ fn weights_are_read() {
 
 #[test]
 fn hostile_weights_are_refused() {
-    for (weight, found) in [("-1", "\"-1\""), ("NaN", "\"NaN\""), ("inf", "\"inf\""), ("1e99", "\"1e99\""), ("", "missing"), ("much", "\"much\"")] {
+    for (weight, found) in [
+        ("-1", "\"-1\""),
+        ("NaN", "\"NaN\""),
+        ("inf", "\"inf\""),
+        ("1e99", "\"1e99\""),
+        ("", "missing"),
+        ("much", "\"much\""),
+    ] {
         let error = Bench::csv(&format!("text,label,weight\na,x,1\nb,y,{weight}\n")).refused();
         let expected = format!("a.csv, line 3: the weight in `weight` is {found}, not a number of at least 0");
         assert!(error.contains(&expected), "{error}");

@@ -101,7 +101,16 @@ fn marks_of_missing_values_are_no_labels() {
         config.similar_labels = "merge".to_owned();
     });
     assert_eq!(bench.done().labels(), ["NULL", "NaN", "None", "\\N", "y"]);
-    let json = Bench::new(&[("a.jsonl", b"{\"text\":\"None\",\"label\":\"a\"}\n{\"text\":\"b\",\"label\":\"b\"}\n{\"text\":\"c\",\"label\":\"nan\"}\n")]).done();
+    let kept = [rename("None", "no topic")].into();
+    assert_eq!(
+        Bench::csv(table).with(|config| config.rename_labels = kept).done().labels(),
+        ["no topic", "none", "x", "y"]
+    );
+    let json = Bench::new(&[(
+        "a.jsonl",
+        b"{\"text\":\"None\",\"label\":\"a\"}\n{\"text\":\"b\",\"label\":\"b\"}\n{\"text\":\"c\",\"label\":\"nan\"}\n",
+    )])
+    .done();
     assert_eq!((json.labels().len(), json.ids()), (2, vec![0, 1]));
 }
 

@@ -26,7 +26,8 @@ fn several(bench: Bench) -> Bench {
 fn every_kind_of_table_gives_the_same_labels() {
     let texts = Values::Texts(["a", "b", "c", "d"].map(|text| Some(text.to_owned())).into());
     let items = Values::Integers([2, 10, 10, 2, 10].map(Some).into());
-    let lists = Values::Lists { ends: vec![2, 2, 2, 5], present: vec![true, true, false, true], items: Box::new(items) };
+    let lists =
+        Values::Lists { ends: vec![2, 2, 2, 5], present: vec![true, true, false, true], items: Box::new(items) };
     let parquet = write_parquet(vec![("text", texts), ("labels", lists)], &BTreeMap::new()).unwrap();
 
     let jsonl = b"{\"text\":\"a\",\"labels\":[2,\"10\"]}\n{\"text\":\"b\",\"labels\":[]}\n{\"text\":\"c\"}\n\

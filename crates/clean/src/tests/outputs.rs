@@ -92,9 +92,12 @@ fn steps_are_counted_with_ids_of_source_rows() {
         json!([{"id": 0, "place": "a.csv, line 2", "why": "source is \"web\""}])
     );
     assert_eq!(report["dropped_examples"]["too_short"][1]["why"], "2 characters after cleaning");
-    assert_eq!(report["columns"], json!([
+    assert_eq!(
+        report["columns"],
+        json!([
             {"text": "text", "pair": null, "label": "label", "group": "author", "weight": null}
-        ]));
+        ])
+    );
 }
 
 #[test]
@@ -167,4 +170,13 @@ fn a_filter_may_ask_for_rows_without_a_value() {
     let bench = Bench::csv("text,label,flag\na,x,\nb,y,bad\nc,y,\n");
     let bench = bench.with(|config| _ = config.filter.insert("flag".to_owned(), json!(""))).done();
     assert_eq!((bench.ids(), bench.warnings()), (vec![0, 2], vec![]));
+}
+
+#[test]
+fn a_hundred_thousand_rows() {
+    let line =
+        |row: u32| format!("\"text {row}, with \"\"quotes\"\" and commas, about row {row}\",label {}\n", row % 7);
+    let table = (0..100_000).fold("text,label\n".to_owned(), |table, row| table + &line(row));
+    let bench = Bench::csv(&table).done();
+    assert_eq!((bench.ids().len(), bench.labels().len()), (100_000, 7));
 }

@@ -5,9 +5,7 @@ use std::io::{Cursor, Read, Seek};
 
 use ::arrow::array::Array;
 use ::arrow::datatypes::{Field, Metadata};
-use ::arrow::io::ipc::read::{
-    FileReader, StreamReader, StreamState, read_file_metadata, read_stream_metadata,
-};
+use ::arrow::io::ipc::read::{FileReader, StreamReader, StreamState, read_file_metadata, read_stream_metadata};
 
 use super::{Cause, ColumnInfo, Opened, Values};
 

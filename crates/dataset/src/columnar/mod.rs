@@ -14,10 +14,10 @@ use std::fmt;
 
 use ::arrow::datatypes::Field;
 
-use crate::calm::calmly;
+use crate::panics::catch_panic;
 
-pub(crate) use parquet::{list, write_arrays};
 pub use parquet::write as write_parquet;
+pub(crate) use parquet::{list, write_arrays};
 pub use values::Values;
 
 /// What a column's values are, as far as a reader needs to know.
@@ -80,7 +80,7 @@ pub struct ColumnarFile {
 
 #[derive(Debug)]
 enum Source {
-    Parquet(parquet::Source),
+    Parquet(Box<parquet::Source>),
     Arrow(arrow::Source),
 }
 
@@ -91,7 +91,7 @@ impl ColumnarFile {
     /// When its metadata cannot be decoded.
     pub fn parquet(bytes: Vec<u8>) -> Result<Self, Damage> {
         let (source, opened) = decode(|| parquet::Source::open(bytes))?;
-        Ok(opened.file(Source::Parquet(source)))
+        Ok(opened.file(Source::Parquet(Box::new(source))))
     }
 
     /// Opens an Arrow file (Feather version 2) or an Arrow stream, told apart by their first bytes.
@@ -153,7 +153,7 @@ pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Runs a step of a decoder, whose errors and panics both mean that the file is damaged.
 pub(crate) fn decode<T>(step: impl FnOnce() -> Result<T, Cause>) -> Result<T, Damage> {
-    match calmly(step) {
+    match catch_panic(step) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(Damage(error.to_string())),
         Err(message) => Err(Damage(message)),

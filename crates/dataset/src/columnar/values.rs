@@ -121,12 +121,16 @@ impl Values {
             D::UInt8 => integers::<u8>(array)?,
             D::UInt16 => integers::<u16>(array)?,
             D::UInt32 => integers::<u32>(array)?,
-            D::UInt64 => Self::Unsigned(typed::<PrimitiveArray<u64>>(array)?.iter().map(Option::<&u64>::copied).collect()),
+            D::UInt64 => {
+                Self::Unsigned(typed::<PrimitiveArray<u64>>(array)?.iter().map(Option::<&u64>::copied).collect())
+            }
             D::Float32 => {
                 let values = typed::<PrimitiveArray<f32>>(array)?.iter();
                 Self::Floats(values.map(|value| value.map(|float| f64::from(*float))).collect())
             }
-            D::Float64 => Self::Floats(typed::<PrimitiveArray<f64>>(array)?.iter().map(Option::<&f64>::copied).collect()),
+            D::Float64 => {
+                Self::Floats(typed::<PrimitiveArray<f64>>(array)?.iter().map(Option::<&f64>::copied).collect())
+            }
             D::Utf8 => texts(typed::<Utf8Array<i32>>(array)?.iter()),
             D::LargeUtf8 => texts(typed::<Utf8Array<i64>>(array)?.iter()),
             D::Utf8View => texts(typed::<Utf8ViewArray>(array)?.iter()),

@@ -15,11 +15,10 @@ use firebrand_pipeline::{Error, Result};
 
 use self::cells::Cells;
 use self::split::{Problem, Record, split};
-use super::{BadRow, Table};
+use super::{BadRow, BadRows, Quote, ReadOptions, Table};
 use crate::columns::is_usual;
 use crate::files::Kind;
-use crate::nearest::{counted, listed, short};
-use crate::settings::{BadRows, Quote, ReadOptions};
+use crate::wording::{counted, listed, short};
 
 /// A file of fields between separators.
 #[derive(Debug)]
@@ -70,13 +69,29 @@ impl Csv {
             return Err(Error::other(format!("{name}: {} records became {} rows", records.len(), cells.rows()))
                 .hint("this is a mistake in this program: please report it"));
         }
-        let mut csv = Self { names: Vec::new(), cells, rows: Vec::new(), lines: Vec::new(), bad: Vec::new(), notes, by_content: None };
+        let mut csv = Self {
+            names: Vec::new(),
+            cells,
+            rows: Vec::new(),
+            lines: Vec::new(),
+            bad: Vec::new(),
+            notes,
+            by_content: None,
+        };
         let first = csv.header(name, options.header, named)?;
-        if first == 1 && let Some(Record { line, problem: Some(problem), .. }) = records.first() {
+        if first == 1
+            && let Some(Record { line, problem: Some(problem), .. }) = records.first()
+        {
             let header = [BadRow { number: *line, why: why(problem, text) }];
             return Err(bad_rows(name, &header, separator));
         }
-        csv.check_rows(text, separator, options.quote == Quote::Detect, records.get(first..).unwrap_or_default(), first);
+        csv.check_rows(
+            text,
+            separator,
+            options.quote == Quote::Detect,
+            records.get(first..).unwrap_or_default(),
+            first,
+        );
         if options.bad_rows == BadRows::Error && !csv.bad.is_empty() {
             return Err(bad_rows(name, &csv.bad, separator));
         }
@@ -175,8 +190,9 @@ impl Csv {
     fn name_by_content(&mut self, name: &str) {
         let profiles: Vec<_> = (0..self.names.len()).map(|column| self.cells.profile(column, &self.rows)).collect();
         let longest = (0..profiles.len()).max_by(|a, b| profiles[*a].mean_length.total_cmp(&profiles[*b].mean_length));
-        let labels: Vec<usize> =
-            (0..profiles.len()).filter(|column| Some(*column) != longest && profiles[*column].is_categorical()).collect();
+        let labels: Vec<usize> = (0..profiles.len())
+            .filter(|column| Some(*column) != longest && profiles[*column].is_categorical())
+            .collect();
         let mut note = format!("{name} has no header: its columns are called 1 to {}", self.names.len());
         if let (Some(text), [label]) = (longest, labels.as_slice()) {
             self.by_content = Some((text, *label));

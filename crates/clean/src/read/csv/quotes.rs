@@ -3,8 +3,8 @@
 use firebrand_pipeline::{Error, Result};
 
 use super::split::{Record, split};
-use crate::nearest::counted;
-use crate::settings::BadRows;
+use crate::read::BadRows;
+use crate::wording::counted;
 
 /// The quote of a tab-separated file. Most are written without any quoting, so that a mark at the start of a field is only
 /// text; spreadsheets and pandas quote where a field has a mark, a tab or a line break in it.
@@ -22,8 +22,7 @@ pub(super) fn in_tsv(
         return Ok(None);
     }
     let quoted = split(text, b'\t', Some(b'"'), first_line);
-    let stray: Vec<&Record> =
-        quoted.iter().filter(|record| record.problem.is_some() || record.lines > 1).collect();
+    let stray: Vec<&Record> = quoted.iter().filter(|record| record.problem.is_some() || record.lines > 1).collect();
     let Some(first) = stray.first() else { return Ok(Some(b'"')) };
     let plain = split(text, b'\t', None, first_line);
     let tabs = |record: &Record| {
@@ -52,7 +51,9 @@ pub(super) fn in_tsv(
             };
             Err(Error::data(format!("{name}, {what}; there are {} like it", counted(stray.len(), "row")))
                 .hint("`quote = \"none\"` below [clean] reads quotation marks as text, `quote = \"\\\"\"` as quotes")
-                .hint("`bad_rows = \"drop\"` below [clean] leaves rows out that do not have as many fields as the header"))
+                .hint(
+                    "`bad_rows = \"drop\"` below [clean] leaves rows out that do not have as many fields as the header",
+                ))
         }
     }
 }

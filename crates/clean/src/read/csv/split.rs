@@ -118,7 +118,8 @@ impl Scan<'_> {
             self.at += 1;
         }
         let rest = &self.bytes[self.at..];
-        let ends = rest.first().is_none_or(|byte| *byte == self.separator) || rest == b"\r" || self.line_end().is_some();
+        let ends =
+            rest.first().is_none_or(|byte| *byte == self.separator) || rest == b"\r" || self.line_end().is_some();
         if ends { Ok(()) } else { Err(Problem::TextAfter(self.at)) }
     }
 
@@ -154,7 +155,10 @@ mod tests {
         let text = "\"a,1\nb,2\n";
         assert_eq!(found(text, Some(b'"')), [(1, 1, "\"a,1", Some(Problem::Unclosed)), (2, 1, "b,2", None)]);
         let text = "\"a\" b,1\nc,2";
-        assert_eq!(found(text, Some(b'"')), [(1, 1, text[..7].as_ref(), Some(Problem::TextAfter(3))), (2, 1, "c,2", None)]);
+        assert_eq!(
+            found(text, Some(b'"')),
+            [(1, 1, text[..7].as_ref(), Some(Problem::TextAfter(3))), (2, 1, "c,2", None)]
+        );
         let text = "\"a,1\nb\"c,2\nd,3";
         assert_eq!(found(text, Some(b'"')).len(), 3);
     }

@@ -66,13 +66,16 @@ fn what_is_broken_is_named_by_its_line() {
 
 #[test]
 fn a_quote_may_be_another_character() {
-    let csv = read("text,label\n'it''s, \"so\"',1\n", Kind::Csv, &options(|options| options.quote = Quote::Is(b'\''))).unwrap();
+    let csv = read("text,label\n'it''s, \"so\"',1\n", Kind::Csv, &options(|options| options.quote = Quote::Is(b'\'')))
+        .unwrap();
     assert_eq!(csv.column(0).unwrap(), some(&["it's, \"so\""]));
 }
 
 /// Texts of what is special in such files.
 fn nasty() -> impl Strategy<Value = String> {
-    let piece = prop::sample::select(vec!["a", "é", "\"", "\"\"", ",", ";", "\t", "\n", "\r\n", "\r", " ", "'", "\\", "sep=;", "\u{feff}", "\0"]);
+    let piece = prop::sample::select(vec![
+        "a", "é", "\"", "\"\"", ",", ";", "\t", "\n", "\r\n", "\r", " ", "'", "\\", "sep=;", "\u{feff}", "\0",
+    ]);
     prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
 }
 

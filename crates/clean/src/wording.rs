@@ -1,8 +1,8 @@
-//! Lists for messages: what was seen.
+//! Lists, excerpts and counts in messages.
 
 use firebrand_pipeline::thousands;
 
-/// The first few names in quotes, and how many more there are.
+/// The first few names, quoted, and how many more there are.
 pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     const SHOWN: usize = 12;
     let names: Vec<_> = names.into_iter().collect();
@@ -16,7 +16,7 @@ pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     text.join(", ")
 }
 
-/// The start of a text on one line, for a message or a report.
+/// The start of a text, on one line.
 pub(crate) fn short(text: &str, characters: usize) -> String {
     let line = |c: char| if c.is_whitespace() || c.is_control() { ' ' } else { c };
     let start: String = text.chars().take(characters).map(line).collect();

@@ -1,4 +1,4 @@
-//! Equal texts: the same one twice under one label, and under two.
+//! Duplicates, the same text twice with the same label, and conflicts, the same text with different labels.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -6,18 +6,18 @@ use firebrand_dataset::Part;
 use firebrand_pipeline::{Error, Result};
 
 use crate::files::SourceFile;
-use crate::nearest::{counted, short};
 use crate::report::{Reason, Report};
 use crate::rows::Row;
 use crate::settings::{Conflicts, Duplicates, Settings};
+use crate::wording::{counted, short};
 
-/// The rows of one text, or one pair of texts, in one given part, by label, or by set of labels where rows may have several.
-/// Parts are kept apart: a given test set is measured as it is given, and what stands on two sides is the business of the
-/// `split` stage.
+/// For each text (or pair of texts) of each given split, its rows by their set of labels.
+///
+/// Splits are kept apart: a given test set is evaluated as it is, and leakage between splits is handled by the `split` stage.
 type Texts<'a> = HashMap<(Option<Part>, &'a str, Option<&'a str>), BTreeMap<&'a [String], Vec<usize>>>;
 
-/// Leaves out duplicates and conflicts, as the configuration says.
-pub(crate) fn settle(
+/// Drops duplicates and resolves conflicts as configured.
+pub(crate) fn resolve(
     mut rows: Vec<Row>,
     files: &[SourceFile],
     settings: &Settings,
@@ -28,7 +28,7 @@ pub(crate) fn settle(
         let labels = texts.entry((row.part, row.text.as_str(), row.pair.as_deref())).or_default();
         labels.entry(row.labels.as_slice()).or_default().push(index);
     }
-    // In the order of rows: that of a hash map is another one each time.
+    // Hash maps iterate in a random order.
     let mut texts: Vec<_> =
         texts.into_values().filter(|labels| labels.values().map(Vec::len).sum::<usize>() > 1).collect();
     texts.sort_unstable_by_key(|labels| labels.values().filter_map(|rows| rows.first()).min().copied());
@@ -37,7 +37,7 @@ pub(crate) fn settle(
     if settings.conflicts == Conflicts::Error
         && let Some(labels) = texts.iter().find(|labels| labels.len() > 1)
     {
-        return Err(refused(conflicts, labels, &rows, files));
+        return Err(conflict_error(conflicts, labels, &rows, files));
     }
     let mut out: BTreeMap<usize, (Reason, String)> = BTreeMap::new();
     let mut joined: Vec<(usize, Vec<String>)> = Vec::new();
@@ -82,8 +82,8 @@ pub(crate) fn settle(
     Ok(rows.into_iter().enumerate().filter(|(index, _)| !gone.contains(index)).map(|(_, row)| row).collect())
 }
 
-/// The first row of a text with all labels that the others have too; the others go. That is what a table with a row for
-/// each text and label means.
+/// Merges all rows of a text into the first, which gets the labels of all. This suits tables in long format, with one row per
+/// text and label.
 fn union(
     labels: &BTreeMap<&[String], Vec<usize>>,
     rows: &[Row],
@@ -97,7 +97,7 @@ fn union(
     Some((first, all.into_iter().cloned().collect()))
 }
 
-/// A set of labels, for messages: `"sport", "news"`.
+/// A set of labels in messages: `"sport", "news"`.
 fn words(set: &[String]) -> String {
     if set.is_empty() {
         return "no label".to_owned();
@@ -105,8 +105,7 @@ fn words(set: &[String]) -> String {
     set.iter().map(|label| format!("\"{label}\"")).collect::<Vec<_>>().join(", ")
 }
 
-/// The label that most rows have; none where two have as many. Duplicates count: that a label was given twice is a reason
-/// to believe it.
+/// The label of most rows, or `None` if there is a tie. Duplicates count as votes: a label given twice is more likely right.
 fn majority<'a>(labels: &BTreeMap<&'a [String], Vec<usize>>) -> Option<&'a [String]> {
     let most = labels.values().map(Vec::len).max()?;
     let mut best = labels.iter().filter(|(_, rows)| rows.len() == most).map(|(label, _)| *label);
@@ -114,7 +113,12 @@ fn majority<'a>(labels: &BTreeMap<&'a [String], Vec<usize>>) -> Option<&'a [Stri
     if best.next().is_some() { None } else { winner }
 }
 
-fn refused(conflicts: usize, labels: &BTreeMap<&[String], Vec<usize>>, rows: &[Row], files: &[SourceFile]) -> Error {
+fn conflict_error(
+    conflicts: usize,
+    labels: &BTreeMap<&[String], Vec<usize>>,
+    rows: &[Row],
+    files: &[SourceFile],
+) -> Error {
     let first = labels.iter().filter_map(|(label, members)| Some((label, rows.get(*members.first()?)?)));
     let first: Vec<_> = first.collect();
     let text = first.first().map_or("", |(_, row)| row.text.as_str());
