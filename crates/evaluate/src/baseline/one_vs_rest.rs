@@ -14,9 +14,13 @@ pub(crate) enum Terms {
     All,
     /// Those that occur in rows of the label. What speaks for a label occurs there; other terms could only lower a score that
     /// is low for want of these. So weights stay sparse, as in extreme classification (Babbar and Schölkopf 2017, *DiSMEC*,
-    /// which sets weights near zero to zero).
+    /// which sets weights near zero to zero). Of the other labels' rows a sample stands for all.
     OfLabel,
 }
+
+/// Rows without the label that are sampled for each row with it, and at least in all.
+const NEGATIVES_EACH: usize = 20;
+const FEWEST_NEGATIVES: usize = 5000;
 
 /// A fitted regression per label.
 #[derive(Debug, Clone)]
@@ -96,16 +100,50 @@ struct Fitted {
 impl Fitted {
     fn new(matrix: &SparseRows, rows: &Rows, label: u32, terms: Terms, c: f64) -> Result<Self, argmin::core::Error> {
         let truth: Vec<u32> = rows.truth.iter().map(|labels| u32::from(labels.contains(&label))).collect();
-        let targets = Targets { truth: &truth, weights: &rows.weights, classes: 2 };
         let (fit, terms) = match terms {
-            Terms::All => (Logistic::fit_rare(matrix, targets, c)?, (0..matrix.columns() as u32).collect()),
+            Terms::All => {
+                let targets = Targets { truth: &truth, weights: &rows.weights, classes: 2 };
+                (Logistic::fit_rare(matrix, targets, c)?, (0..matrix.columns() as u32).collect())
+            }
             Terms::OfLabel => {
-                let (own, terms) = matrix.with_terms_of(|row| truth[row] == 1);
+                let Sample { rows, truth, weights } = Sample::new(&truth, &rows.weights);
+                let (own, terms) = matrix.select(&rows, |place| truth[place] == 1);
+                let targets = Targets { truth: &truth, weights: &weights, classes: 2 };
                 (Logistic::fit_rare(&own, targets, c)?, terms)
             }
         };
         let (weights, intercept) = fit.binary();
         Ok(Self { terms, weights: weights.iter().map(|&weight| weight as f32).collect(), intercept })
+    }
+}
+
+/// All rows with a label, and evenly spaced ones of the others, which weigh as much as those left out.
+#[derive(Debug, PartialEq)]
+struct Sample {
+    rows: Vec<usize>,
+    truth: Vec<u32>,
+    weights: Vec<f32>,
+}
+
+impl Sample {
+    fn new(truth: &[u32], weights: &[f32]) -> Self {
+        let positives = truth.iter().filter(|&&class| class == 1).count();
+        let negatives = truth.len() - positives;
+        let step = (negatives / (positives * NEGATIVES_EACH).max(FEWEST_NEGATIVES)).max(1);
+        let mut sample = Self { rows: Vec::new(), truth: Vec::new(), weights: Vec::new() };
+        let mut passed = 0;
+        for (row, (&class, &weight)) in truth.iter().zip(weights).enumerate() {
+            if class == 0 {
+                passed += 1;
+                if passed % step != 0 {
+                    continue;
+                }
+            }
+            sample.rows.push(row);
+            sample.truth.push(class);
+            sample.weights.push(if class == 1 { weight } else { weight * step as f32 });
+        }
+        sample
     }
 }
 
@@ -156,5 +194,18 @@ mod tests {
         let (matrix, rows) = sample(3, 4);
         let fit = OneVsRest::fit(&matrix, &rows, 4, Terms::All, 1.0, &|_| {}).unwrap();
         assert!(fit.probabilities(&matrix).iter().all(|row| row[3] < 0.05));
+    }
+
+    #[test]
+    fn a_sample_of_the_other_rows_weighs_as_much_as_all() {
+        let truth: Vec<u32> = (0..50_000).map(|row| u32::from(row % 1000 == 0)).collect();
+        let sample = Sample::new(&truth, &vec![1.0; truth.len()]);
+        assert_eq!(sample.truth.iter().sum::<u32>(), 50);
+        assert!((5000..7000).contains(&sample.rows.len()), "{}", sample.rows.len());
+        let all: f32 = sample.weights.iter().sum();
+        assert!((all / 50_000.0 - 1.0).abs() < 0.001, "{all}");
+        // Few rows are taken whole.
+        let few = Sample::new(&truth[..2000], &[2.0; 2000]);
+        assert!(few.rows.len() == 2000 && few.weights.iter().all(|&weight| weight == 2.0));
     }
 }

@@ -36,7 +36,7 @@ fn findings(report: &Report<'_>) -> Markup {
 fn sentence(message: &str) -> String {
     let mut characters = message.chars();
     let first = characters.next().into_iter().flat_map(char::to_uppercase);
-    first.chain(characters).chain(['.']).collect()
+    first.chain(characters).collect::<String>().trim_end_matches('.').to_owned() + "."
 }
 
 fn cards(report: &Report<'_>) -> Markup {
