@@ -15,15 +15,15 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Predicts the labels of texts, one line for each text.
+    /// Classify texts with an exported bundle.
     ///
-    /// A line is LABEL, SCORE and TEXT, separated by tabs; with `--top-k N`, N times LABEL and SCORE, then TEXT. Scores are
-    /// probabilities. A multi-label model prints all its labels, most likely first; a * behind the SCORE marks those that it
-    /// assigns (from 0.5 on).
+    /// Prints one line per text, in order: LABEL, SCORE and TEXT, separated by tabs; with `--top-k N`, N pairs of LABEL and
+    /// SCORE, then TEXT. Scores are probabilities. A multi-label model prints all its labels; a * after the SCORE marks those
+    /// that it assigns.
     ///
-    /// Line n of the output belongs to text n, and to line n of stdin. Tabs, line breaks and other control characters in
-    /// labels and texts are printed as spaces; `--json` has them as they are. A text that cannot be classified (not UTF-8, a
-    /// pair without a tab) has an empty LABEL and SCORE; stderr says why, and the exit code is 4.
+    /// Tabs, line breaks and other control characters in labels and texts are printed as spaces; `--json` keeps them. A text
+    /// that cannot be classified (not UTF-8, a pair without a tab) has an empty LABEL and SCORE; stderr says why, and the exit
+    /// code is 4.
     #[command(after_help = "Examples:\n  \
         firebrand-serve predict bundle \"a lovely film\" \"a dull plot\"\n  \
         firebrand-serve predict bundle \"is it raining\" --pair \"it rains\"\n  \
@@ -35,27 +35,26 @@ pub(crate) enum Command {
 // `cargo xtask predict` repeats these options: it links nothing of this crate.
 #[derive(Debug, Args)]
 pub(crate) struct Predict {
-    /// The bundle: a directory with config.json, model.safetensors and tokenizer files.
+    /// Directory with config.json, model.safetensors and tokenizer files
     pub(crate) bundle: PathBuf,
-    /// The texts; without any, they are read from stdin, one per line. For a model of text pairs: both texts with a tab
-    /// between them.
+    /// Texts to classify; without any, one per line of stdin. For a model of text pairs, separate the two texts with a tab
     #[arg(value_name = "TEXT")]
     pub(crate) texts: Vec<String>,
-    /// The second text of a pair, for a model of text pairs; once for each TEXT, in the same order.
+    /// Second text of a pair, for a model of text pairs; once per TEXT, in order
     #[arg(long, value_name = "TEXT", requires = "texts")]
     pub(crate) pair: Vec<String>,
-    /// Prints one JSON object per text: {"text", "label", "score", "scores": [{"label", "score"}, …]}; for a multi-label
+    /// Print one JSON object per text: {"text", "label", "score", "scores": [{"label", "score"}, …]}; for a multi-label
     /// model "labels": […] instead of "label" and "score". Where it applies also "pair"; "empty": true if nothing of the text
     /// is left after cleaning; "truncated_tokens"; and "error" instead of labels and scores.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Where the model runs: flex (CPU), ndarray (CPU), cuda, cuda:N.
+    /// Device to run on: flex (CPU), ndarray (CPU), cuda, cuda:N
     #[arg(long, default_value = "flex")]
     pub(crate) device: String,
-    /// The largest number of texts in a batch.
+    /// Largest number of texts per batch
     #[arg(long, value_name = "N", default_value = "32")]
     pub(crate) batch_size: NonZeroUsize,
-    /// How many labels are shown for a text, most likely first [default: 1; with --json all].
+    /// Number of labels to print per text, most likely first [default: 1; with --json all]
     #[arg(long, value_name = "N")]
     pub(crate) top_k: Option<NonZeroUsize>,
 }
