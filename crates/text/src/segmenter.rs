@@ -32,7 +32,8 @@ pub(crate) fn find(config: &Map<String, Value>, model: &Map<String, Value>) -> O
     };
     let by_settings = |key: &str| {
         let name = key.trim_end_matches("_kwargs");
-        config.get(key).filter(|value| value.is_object()).map(|_| (display_name(name), format!("there is `{key}`")))
+        let used = config.get(key).is_some_and(Value::is_object) && !config.contains_key("word_tokenizer_type");
+        used.then(|| (display_name(name), format!("there is `{key}`")))
     };
     let by_class = || {
         let class = declared_class(config, model)?;

@@ -1,6 +1,7 @@
 //! Special tokens in a tokenizer's files.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use firebrand_pipeline::{Error, Result, ResultExt};
@@ -128,15 +129,20 @@ impl Special {
 
     /// All tokens, in the order in which transformers adds them: those that are not in the vocabulary get the next ids.
     pub(crate) fn in_order(&self) -> Vec<AddedToken> {
+        let special: HashSet<&str> = self.contents().map(String::as_str).collect();
+        let mut places: HashMap<&str, usize> = HashMap::new();
         let mut tokens: Vec<AddedToken> = Vec::new();
         let roles = ROLES.iter().filter_map(|role| self.named.get(role));
         for token in self.added.values().chain(roles).chain(&self.extra) {
-            let named = self.contents().any(|content| *content == token.content);
-            let token = AddedToken { special: token.special || named, ..token.clone() };
-            match tokens.iter_mut().find(|known| known.content == token.content) {
+            let content = token.content.as_str();
+            let token = AddedToken { special: token.special || special.contains(content), ..token.clone() };
+            match places.entry(content) {
                 // If a token has several roles, the flags of the last one apply.
-                Some(known) => *known = token,
-                None => tokens.push(token),
+                Entry::Occupied(place) => tokens[*place.get()] = token,
+                Entry::Vacant(place) => {
+                    _ = place.insert(tokens.len());
+                    tokens.push(token);
+                }
             }
         }
         tokens
@@ -151,8 +157,9 @@ impl Special {
         self.named.iter().filter_map(token).collect()
     }
 
+    /// The tokens that are special wherever they are named.
     fn contents(&self) -> impl Iterator<Item = &String> {
-        self.named.values().chain(&self.extra).map(|token| &token.content)
+        self.named.values().chain(self.extra.iter().filter(|token| token.special)).map(|token| &token.content)
     }
 }
 

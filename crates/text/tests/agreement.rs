@@ -200,7 +200,7 @@ fn vocabularies_that_need_a_segmenter_are_refused() {
         assert!(error.contains(expected) && error.contains("xlm-roberta-base"), "{error}");
         assert!(!error.contains("save_pretrained"), "that does not help: {error}");
     }
-    let basic = json!({ "word_tokenizer_type": "basic" }).to_string();
+    let basic = json!({ "word_tokenizer_type": "basic", "mecab_kwargs": {} }).to_string();
     let files =
         [vocabulary, ("tokenizer_config.json", basic), ("config.json", "{\"model_type\": \"bert\"}".to_owned())];
     assert!(TextTokenizer::read(directory(&files).path(), Some(64)).is_ok());

@@ -71,6 +71,13 @@ fn families_have_their_own_ids_and_padding() {
     let xlnet = read("spm-xlnet");
     assert_eq!((xlnet.padding().side, xlnet.padding().type_id), (Side::Left, 3));
     assert_eq!(xlnet.encode("").unwrap().type_ids, [0, 2]);
+    // A user-defined piece such as the full stop is a token of its own, but not a special one.
+    let written = tempfile::tempdir().unwrap();
+    xlnet.write(written.path()).unwrap();
+    let json = read_json(&written.path().join("tokenizer.json"));
+    let added = json["added_tokens"].as_array().unwrap();
+    let special = |content: &str| added.iter().find(|token| token["content"] == content).unwrap()["special"].clone();
+    assert_eq!((special("."), special("<sep>")), (false.into(), true.into()));
     // fairseq's own tokens come first.
     let special = |name: &str, role: &str| {
         let tokenizer = read(name);
