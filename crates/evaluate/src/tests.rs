@@ -256,7 +256,7 @@ fn what_a_glance_would_miss_is_in_report_and_metrics() {
     assert_eq!(metrics["judgement"]["verdict"], "worse");
     let page = parse_html(&run.text("report.html"));
     for finding in findings {
-        let message = finding["message"].as_str().unwrap();
+        let message = finding["message"].as_str().unwrap().replace('`', "");
         assert!(page.text.contains(&message[1..]), "{message}");
     }
     assert!(page.text.contains("Training changed nothing <b>."));

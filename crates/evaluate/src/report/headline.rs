@@ -32,11 +32,17 @@ fn findings(report: &Report<'_>) -> Markup {
     }
 }
 
-/// A message as a sentence of a page.
-fn sentence(message: &str) -> String {
-    let mut characters = message.chars();
+/// A message as a sentence of a page, with what stands in backticks as code.
+fn sentence(message: &str) -> Markup {
+    let mut characters = message.trim_end_matches('.').chars();
     let first = characters.next().into_iter().flat_map(char::to_uppercase);
-    first.chain(characters).collect::<String>().trim_end_matches('.').to_owned() + "."
+    let text: String = first.chain(characters).collect();
+    html! {
+        @for (place, piece) in text.split('`').enumerate() {
+            @if place % 2 == 0 { (piece) } @else { code dir="auto" { (piece) } }
+        }
+        "."
+    }
 }
 
 fn cards(report: &Report<'_>) -> Markup {
