@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use firebrand_pipeline::{Error, Result, ResultExt, Slot};
+use firebrand_pipeline::{Error, Result, ResultExt, Slot, closest_first, suggest};
 use serde::Deserialize;
 
 use crate::interrupt;
@@ -145,15 +145,13 @@ fn resolve(
     let known: BTreeMap<_, _> = metadata.packages.iter().map(|package| (package.name.as_str(), package)).collect();
     for package in packages {
         if !known.contains_key(package.as_str()) {
-            let near = known
-                .keys()
-                .max_by(|a, b| strsim::jaro_winkler(a, package).total_cmp(&strsim::jaro_winkler(b, package)));
-            return Err(Error::config(format!(
-                "{}the workspace has no package `{package}`",
-                places.get(package).map_or("", String::as_str)
-            ))
-            .hint(format!("did you mean `{}`?", near.unwrap_or(&"")))
-            .hint("`cargo xtask new-stage SLOT NAME` makes a new one below `crates/`"));
+            let place = places.get(package).map_or("", String::as_str);
+            let error = Error::config(format!("{place}the workspace has no package `{package}`"));
+            let error = match suggest(package, known.keys().copied()) {
+                Some(near) => error.hint(format!("did you mean `{near}`?")),
+                None => error.hint(closest_first(package, known.keys().copied())),
+            };
+            return Err(error.hint("`cargo xtask new-stage SLOT NAME` makes a new one in `crates/`"));
         }
     }
     let mut resolved = Vec::new();

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use firebrand_pipeline::{Error, Result, hash};
+use firebrand_pipeline::{Error, Hidden, Result, files_below, hash};
 use serde::{Deserialize, Serialize};
 
 /// The memory, kept in the run's directory. To lose it costs a second, so nothing about its file is an error.
@@ -49,7 +49,7 @@ impl Hashes {
         Ok(blake3)
     }
 
-    /// The hash of a file, or of the names and contents of all files below a directory.
+    /// The hash of a file, or of the names and contents of the files below a directory that fetching would take.
     ///
     /// # Errors
     /// When something below it cannot be read.
@@ -58,7 +58,7 @@ impl Hashes {
             return self.of_file(path);
         }
         let mut text = String::new();
-        for file in crate::outputs::files(path)? {
+        for file in files_below(path, Hidden::Skip)? {
             text.push_str(&format!("{} {file}\n", self.of_file(&path.join(&file))?));
         }
         Ok(hash::bytes(text.as_bytes()))

@@ -1,27 +1,26 @@
 //! Ctrl-C: the stage decides how it ends; the runner waits for it and passes the signal on.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use firebrand_pipeline::{Error, ErrorKind, Result, ResultExt};
+use firebrand_pipeline::{Error, ErrorKind, Result, on_interrupt};
 
-static ASKED: AtomicUsize = AtomicUsize::new(0);
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// The process group of the stage that runs.
 static CHILD: Mutex<Option<u32>> = Mutex::new(None);
 
-/// From now on Ctrl-C (and SIGTERM, and a terminal that closes) no longer ends this process, but asks it to end.
+/// From now on Ctrl-C, SIGTERM and a terminal that closes no longer end this process, but ask it to end.
 ///
 /// A stage has a process group of its own, so that it gets each signal once, whoever sent it: a terminal, which signals
 /// the whole foreground group, or a supervisor, which signals the runner alone.
 pub(crate) fn install() -> Result<()> {
-    ctrlc::set_handler(|| {
-        ASKED.fetch_add(1, Ordering::SeqCst);
+    on_interrupt(|| {
+        INTERRUPTED.store(true, Ordering::SeqCst);
         if let Some(group) = *child() {
             pass_on(group);
         }
     })
-    .or_other(|| "cannot listen to Ctrl-C".to_owned())
 }
 
 /// The stage that signals are passed on to. While the guard lives none is.
@@ -31,7 +30,7 @@ pub(crate) fn child() -> MutexGuard<'static, Option<u32>> {
 
 /// Whether an end was asked for.
 pub(crate) fn asked() -> bool {
-    ASKED.load(Ordering::SeqCst) > 0
+    INTERRUPTED.load(Ordering::SeqCst)
 }
 
 /// An error if an end was asked for.

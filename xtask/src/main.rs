@@ -30,12 +30,13 @@ mod workspace;
 use std::process::ExitCode;
 
 use clap::Parser;
-use firebrand_pipeline::{Result, progress};
+use firebrand_pipeline::{Result, log, progress};
 
 use cli::{Cli, Command};
 use workspace::Workspace;
 
 fn main() -> ExitCode {
+    log::init(None);
     match dispatch(Cli::parse()) {
         Ok(code) => code,
         Err(error) => {

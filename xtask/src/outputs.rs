@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use firebrand_pipeline::{Error, OutputKind, Result, Slot, hash};
+use firebrand_pipeline::{Error, Hidden, OutputKind, Result, Slot, files_below, hash};
 use serde::de::IgnoredAny;
 
 use crate::manifest::OutputFile;
@@ -59,10 +59,12 @@ fn well_formed(kind: OutputKind, path: &Path) -> Result<(), String> {
             0 => Err("is empty".to_owned()),
             _ => Ok(()),
         },
-        OutputKind::Directory => match files(path).map_err(|error| error.to_string())?.as_slice() {
-            [] => Err("has no file in it".to_owned()),
-            _ => Ok(()),
-        },
+        OutputKind::Directory => {
+            match files_below(path, Hidden::Include).map_err(|error| error.to_string())?.as_slice() {
+                [] => Err("has no file in it".to_owned()),
+                _ => Ok(()),
+            }
+        }
     }
 }
 
@@ -79,39 +81,13 @@ fn parquet(path: &Path) -> std::io::Result<Option<()>> {
     Ok((first == *b"PAR1" && last == *b"PAR1").then_some(()))
 }
 
-/// Every file below a directory by its path inside of it, sorted.
-///
-/// # Errors
-/// When a directory cannot be read.
-pub(crate) fn files(dir: &Path) -> Result<Vec<String>> {
-    let mut found = Vec::new();
-    walk(dir, "", &mut found)?;
-    found.sort();
-    Ok(found)
-}
-
-fn walk(dir: &Path, prefix: &str, found: &mut Vec<String>) -> Result<()> {
-    let failed = |error: std::io::Error| Error::io("read", dir, &error);
-    for entry in fs::read_dir(dir).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-        // A link to a directory could lead around in circles: only real ones are entered.
-        if entry.file_type().map_err(failed)?.is_dir() {
-            walk(&entry.path(), &format!("{name}/"), found)?;
-        } else {
-            found.push(name);
-        }
-    }
-    Ok(())
-}
-
 /// Hashes every file below a stage's directory, and sees to it that they are on the disk.
 ///
 /// # Errors
 /// When a file cannot be read.
 pub(crate) fn take_stock(dir: &Path) -> Result<Vec<OutputFile>> {
     let mut stock = Vec::new();
-    for (index, file) in files(dir)?.into_iter().enumerate() {
+    for (index, file) in files_below(dir, Hidden::Include)?.into_iter().enumerate() {
         let path = dir.join(&file);
         let failed = |error: std::io::Error| Error::io("read", &path, &error);
         let opened = File::open(&path).map_err(failed)?;

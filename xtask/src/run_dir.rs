@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use firebrand_pipeline::{Error, Result, ResultExt, Slot, read_json};
+use firebrand_pipeline::{Error, Result, Slot, read_json, to_json};
 
 use crate::manifest::Manifest;
 use crate::outputs;
@@ -118,9 +118,7 @@ impl RunDir {
     pub(crate) fn commit(&self, slot: Slot, manifest: &Manifest) -> Result<()> {
         let (stage, tmp, old) = (self.stage(slot), self.tmp(slot), self.old(slot));
         let path = tmp.join(MANIFEST);
-        let mut text =
-            serde_json::to_string_pretty(manifest).or_other(|| "the manifest has no JSON form".to_owned())?;
-        text.push('\n');
+        let text = to_json(manifest)?;
         File::create(&path)
             .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
             .map_err(|error| Error::io("write", &path, &error))?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Instant;
 
-use firebrand_pipeline::{Error, Request, Result, ResultExt, Slot, progress};
+use firebrand_pipeline::{Error, Request, Result, Slot, progress, write_json};
 
 use crate::child;
 use crate::config::Config;
@@ -202,10 +202,8 @@ impl<'a> Runner<'a> {
             resume,
         };
         let path = self.run.request(slot);
-        let text = serde_json::to_string_pretty(&request).or_other(|| "the request has no JSON form".to_owned())?;
         let dir = path.parent().unwrap_or(self.run.path());
-        fs::create_dir_all(dir)
-            .and_then(|()| fs::write(&path, text + "\n"))
-            .map_err(|error| Error::io("write", &path, &error))
+        fs::create_dir_all(dir).map_err(|error| Error::io("create", dir, &error))?;
+        write_json(&path, &request)
     }
 }

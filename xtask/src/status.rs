@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use firebrand_pipeline::{Result, ResultExt, Slot};
+use firebrand_pipeline::{Result, Slot, to_json};
 
 use crate::config::Config;
 use crate::freshness::{Reason, explain};
@@ -56,7 +56,7 @@ pub(crate) fn print_plan(
             })
             .collect();
         let all = serde_json::json!({ "run": config.run, "directory": workspace.show(&run_dir), "stages": stages });
-        return print(&serde_json::to_string_pretty(&all).or_other(|| "the status has no JSON form".to_owned())?);
+        return print(to_json(&all)?.trim_end());
     }
     let busy = if Lock::is_taken(&run_dir) { " (at work now)" } else { "" };
     let mut lines = vec![format!("{} in {}{busy}", config.run, workspace.show(&run_dir))];

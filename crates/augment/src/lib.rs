@@ -58,7 +58,6 @@ mod tests {
     use super::*;
     use firebrand_dataset::{Example, Part};
     use firebrand_pipeline::Request;
-    use std::collections::BTreeMap;
     use std::path::Path;
 
     fn run(home: &Path, rows: &[Example]) -> Result<()> {
@@ -67,18 +66,7 @@ mod tests {
             std::fs::create_dir_all(folder).unwrap();
         }
         write_examples(&split.join("train.parquet"), rows).unwrap();
-        let io = StageIo::new(Request {
-            protocol: Request::PROTOCOL,
-            slot: Slot::Augment,
-            run: "test".to_owned(),
-            config: serde_json::Value::Null,
-            origins: BTreeMap::new(),
-            inputs: BTreeMap::from([(Slot::Split, split)]),
-            output: out,
-            cache: home.join("cache"),
-            workspace: home.to_owned(),
-            resume: false,
-        });
+        let io = StageIo::new(Request { output: out, ..Request::in_dir(home, Slot::Augment) });
         Augment::run(&Config { method: "none".to_owned() }, &io)
     }
 

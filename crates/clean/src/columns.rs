@@ -1,8 +1,8 @@
 //! Which columns hold what.
 
-use firebrand_pipeline::{Error, Result};
+use firebrand_pipeline::{Error, Result, suggest};
 
-use crate::nearest::{listed, nearest};
+use crate::nearest::listed;
 use crate::settings::Settings;
 
 /// Usual names of columns with texts, in lower case.
@@ -86,7 +86,7 @@ impl Columns {
 fn named(file: &str, names: &[String], key: &str, wanted: &str) -> Result<usize> {
     names.iter().position(|name| name == wanted).ok_or_else(|| {
         let error = Error::data(format!("{file} has no column \"{wanted}\" (`{key}`); it has: {}", seen(names)));
-        match nearest(wanted, names.iter().map(String::as_str)) {
+        match suggest(wanted, names.iter().map(String::as_str)) {
             Some(near) => error.hint(format!("did you mean \"{near}\"?")),
             None => error.hint("the first line of a CSV or TSV file must name the columns"),
         }

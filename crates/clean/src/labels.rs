@@ -3,9 +3,9 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use firebrand_pipeline::{Error, Result};
+use firebrand_pipeline::{Error, Result, suggest};
 
-use crate::nearest::{listed, nearest};
+use crate::nearest::listed;
 use crate::report::{Report, labels_listed};
 use crate::rows::Row;
 use crate::settings::{Settings, SimilarLabels};
@@ -32,7 +32,7 @@ pub(crate) fn rename(rows: &mut [Row], settings: &Settings, report: &mut Report)
     for from in settings.rename_labels.keys() {
         if !seen.iter().any(|label| label == from || label.trim() == from) {
             let names = || seen.iter().map(String::as_str);
-            let near = nearest(from, names()).map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
+            let near = suggest(from, names()).map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
             report.warn(format!(
                 "`rename_labels` renames \"{from}\", which no row has; the labels are {}{near}",
                 listed(names())

@@ -1,17 +1,6 @@
-//! Lists for messages: what was seen, and the nearest name to a misspelt one.
+//! Lists for messages: what was seen.
 
 use firebrand_pipeline::thousands;
-
-/// The name that was probably meant.
-pub(crate) fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = wanted.trim().to_lowercase();
-    names
-        .into_iter()
-        .map(|name| (strsim::jaro_winkler(&lower, &name.trim().to_lowercase()), name))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, name)| name)
-}
 
 /// The first few names in quotes, and how many more there are.
 pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
@@ -42,13 +31,6 @@ pub(crate) fn counted(number: usize, thing: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn near_names_are_found_and_far_ones_are_not() {
-        assert_eq!(nearest("txet", ["label", "text"]), Some("text"));
-        assert_eq!(nearest("TEXT ", ["label", "text"]), Some("text"));
-        assert_eq!(nearest("sentiment", ["id", "text"]), None);
-    }
 
     #[test]
     fn lists_and_texts_are_cut() {

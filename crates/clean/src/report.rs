@@ -157,7 +157,7 @@ impl Report {
             io.log(format!("label \"{from}\" of {} merged into \"{to}\"", counted_rows(*rows)));
         }
         for warning in &self.warnings {
-            io.log(format!("warning: {warning}"));
+            io.warn(warning);
         }
     }
 

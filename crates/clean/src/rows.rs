@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use firebrand_dataset::Part;
-use firebrand_pipeline::{Error, Result, StageIo};
+use firebrand_pipeline::{Error, Result, StageIo, suggest};
 
 use crate::columns::Columns;
 use crate::files::{Kind, SourceFile, parent};
-use crate::nearest::{listed, nearest, short};
+use crate::nearest::{listed, short};
 use crate::read::{Table, read_document, read_table, unit};
 use crate::report::{Reason, Report};
 use crate::settings::Settings;
@@ -168,7 +168,7 @@ impl Seen {
             if !occurs {
                 let values = || others.iter().map(String::as_str);
                 let near =
-                    nearest(&wanted, values()).map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
+                    suggest(&wanted, values()).map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
                 report.warn(format!(
                     "no row has the \"{wanted}\" that `filter.{column}` asks for; {column} is {}{near}",
                     listed(values())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use firebrand_dataset::Part;
-use firebrand_pipeline::{Error, Result};
+use firebrand_pipeline::{Error, Result, suggest};
 use firebrand_text::TextOptions;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -11,7 +11,6 @@ use serde_json::Value;
 
 use crate::config::Config;
 use crate::files::Globs;
-use crate::nearest::nearest;
 
 /// What to do with the same text twice under one label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -170,7 +169,7 @@ fn choice<T: DeserializeOwned>(key: &str, value: &str, choices: &[&str]) -> Resu
     serde_json::from_value(Value::String(value.to_owned())).map_err(|_| {
         let listed: Vec<_> = choices.iter().map(|choice| format!("\"{choice}\"")).collect();
         let error = Error::key(key, format!("= \"{value}\" is none of {}", listed.join(", ")));
-        match nearest(value, choices.iter().copied()) {
+        match suggest(value, choices.iter().copied()) {
             Some(near) => error.hint(format!("did you mean \"{near}\"?")),
             None => error,
         }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use firebrand_pipeline::{Error, Result, ResultExt, hash, read_json};
+use firebrand_pipeline::{Error, Result, hash, read_json, write_json};
 use serde::{Deserialize, Serialize};
 
 /// The names of the labels; the place in the list is the index. Made by `clean` once and for all later stages, which also
@@ -97,10 +97,7 @@ impl LabelMap {
     /// When the system refuses.
     pub fn write(&self, path: &Path) -> Result<()> {
         let file = File { labels: self.names.clone(), multi_label: self.multi_label };
-        let mut text =
-            serde_json::to_string_pretty(&file).or_other(|| format!("cannot write {} as JSON", path.display()))?;
-        text.push('\n');
-        std::fs::write(path, text).map_err(|error| Error::io("write", path, &error))
+        write_json(path, &file)
     }
 
     /// The names in the order of their indices.

@@ -3,7 +3,6 @@
 mod multi_label;
 mod refused;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -77,18 +76,8 @@ impl Run {
     fn run(&self) -> Result<()> {
         let output = self.path("evaluate");
         fs::create_dir_all(&output).unwrap();
-        let request = Request {
-            protocol: Request::PROTOCOL,
-            slot: Slot::Evaluate,
-            run: "tiny <run>".to_owned(),
-            config: serde_json::to_value(&self.config).unwrap(),
-            origins: BTreeMap::new(),
-            inputs: Slot::Evaluate.inputs().iter().map(|&slot| (slot, self.path(slot.name()))).collect(),
-            output,
-            cache: self.path("cache"),
-            workspace: self.directory.path().to_owned(),
-            resume: false,
-        };
+        let request =
+            Request { run: "tiny <run>".to_owned(), ..Request::in_dir(self.directory.path(), Slot::Evaluate) };
         Evaluate::run(&self.config, &StageIo::new(request))
     }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use firebrand_dataset::{LabelMap, Prediction, TokenRow, read_tokens, write_predictions, write_tokens};
 use firebrand_model::{Tokens, softmax};
 use firebrand_pipeline::config::default_section;
-use firebrand_pipeline::{Error, ErrorKind, Request};
+use firebrand_pipeline::{Error, ErrorKind, Hidden, Request, files_below};
 use firebrand_text::{TextOptions, Unicode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -146,21 +146,11 @@ impl Run {
         // What a failed run left must not stand in for what this one writes.
         let _ = fs::remove_dir_all(&output);
         fs::create_dir(&output).unwrap();
-        let inputs: BTreeMap<Slot, PathBuf> =
-            Slot::Export.inputs().iter().map(|slot| (*slot, self.path(slot.name()))).collect();
         Export::run(
             &self.config,
             &StageIo::new(Request {
-                protocol: Request::PROTOCOL,
-                slot: Slot::Export,
                 run: "tiny: a run".to_owned(),
-                config: Value::Null,
-                origins: BTreeMap::new(),
-                inputs,
-                output,
-                cache: self.path("cache"),
-                workspace: self.directory.path().to_owned(),
-                resume: false,
+                ..Request::in_dir(self.directory.path(), Slot::Export)
             }),
         )
     }
@@ -171,19 +161,9 @@ impl Run {
 
     /// Every file below `export/` with its content, by path.
     fn files(&self) -> BTreeMap<String, Vec<u8>> {
-        fn walk(directory: &Path, prefix: &str, found: &mut BTreeMap<String, Vec<u8>>) {
-            for entry in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap()) {
-                let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-                if entry.path().is_dir() {
-                    walk(&entry.path(), &format!("{name}/"), found);
-                } else {
-                    found.insert(name, fs::read(entry.path()).unwrap());
-                }
-            }
-        }
-        let mut found = BTreeMap::new();
-        walk(&self.path("export"), "", &mut found);
-        found
+        let directory = self.path("export");
+        let files = files_below(&directory, Hidden::Include).unwrap();
+        files.into_iter().map(|file| (file.clone(), fs::read(directory.join(file)).unwrap())).collect()
     }
 }
 

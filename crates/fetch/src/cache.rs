@@ -13,7 +13,7 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use firebrand_pipeline::{Error, Result, StageIo, read_json};
+use firebrand_pipeline::{Error, Result, StageIo, read_json, to_json};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -112,8 +112,7 @@ impl Cache {
     /// Remembers something of a source.
     pub(crate) fn remember(&self, source: &str, value: &impl Serialize) -> Result<()> {
         let path = self.index_file(source);
-        let text = serde_json::to_string_pretty(value).unwrap_or_default();
-        write_whole(&path, text.as_bytes())
+        write_whole(&path, to_json(value)?.as_bytes())
     }
 
     /// The file that remembers a source.

@@ -13,7 +13,6 @@ mod config;
 mod digest;
 mod download;
 mod downloads;
-mod glob;
 mod http;
 mod hub;
 mod model;

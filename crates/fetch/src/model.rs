@@ -1,6 +1,5 @@
 //! A model of the hub, for programs that are no stage.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use firebrand_pipeline::{Error, Request, Result, Stage, StageIo};
@@ -44,18 +43,7 @@ pub(crate) fn bring(
         return Err(Error::usage(format!("`{repository}` at `{revision}` is not the name of a model on the hub"))
             .hint("write it as `organisation/name`, or `organisation/name@revision`"));
     }
-    let io = StageIo::new(Request {
-        protocol: Request::PROTOCOL,
-        slot: Fetch::SLOT,
-        run: String::new(),
-        config: serde_json::Value::Null,
-        origins: BTreeMap::new(),
-        inputs: BTreeMap::new(),
-        output: cache.to_owned(),
-        cache: cache.to_owned(),
-        workspace: PathBuf::new(),
-        resume: false,
-    });
+    let io = StageIo::new(Request { cache: cache.to_owned(), ..Request::in_dir(cache, Fetch::SLOT) });
     let opened = Cache::open(cache)?;
     let hub = Hub { environment, http, cache: &opened, io: &io };
     let wanted = Wanted { kind: Repositories::Models, repository, revision, files: &[] };

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-use firebrand_pipeline::{Error, Result, StageIo};
+use firebrand_pipeline::{Error, Result, StageIo, closest_first};
 use serde::Serialize;
 
 use crate::cache::create_dir;
@@ -13,7 +13,7 @@ use crate::config::Source;
 use crate::digest;
 use crate::downloads::Record;
 use crate::source::{Found, Role};
-use crate::tree::{Picked, nearest};
+use crate::tree::Picked;
 
 /// `source.json`: where everything came from. It holds no times and no paths of this machine: same sources, same bytes.
 #[derive(Debug, Serialize)]
@@ -119,7 +119,7 @@ fn check_model(files: &[Picked]) -> Result<()> {
         (Some(_), false) => "no weights (model.safetensors or pytorch_model.bin)",
     };
     let error = Error::data(format!("`model` is not a model's directory: it has {missing}"))
-        .hint(nearest("config.json", names()));
+        .hint(closest_first("config.json", names()));
     let folder = names().filter_map(|name| name.strip_suffix("/config.json")).min_by_key(|folder| folder.len());
     Err(match folder {
         Some(folder) => error.hint(format!("the model may be further inside: set model.inside = \"{folder}\"")),

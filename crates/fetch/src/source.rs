@@ -2,17 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use firebrand_pipeline::{Error, Result, StageIo};
+use firebrand_pipeline::{Error, Glob, Result, StageIo, closest_first};
 
 use crate::archive::{Format, Limits};
 use crate::cache::Cache;
 use crate::config::Source;
 use crate::downloads::{Downloads, Record, Wanted, differs, file_name};
-use crate::glob::Pattern;
 use crate::http::Http;
 use crate::hub::{self, Environment, Hub, Repositories, expand_home, patterns};
 use crate::packages::Client;
-use crate::tree::{Picked, Tree, nearest};
+use crate::tree::{Picked, Tree};
 use crate::validate::{Kind, kind};
 use crate::{digest, unpacked};
 
@@ -68,8 +67,9 @@ impl Role {
 /// Finds the files of a source, fetching what is not here.
 pub(crate) fn find(source: &Source, role: Role, means: &Means<'_>) -> Result<Found> {
     let key = role.key();
-    let patterns = |name: &str, texts: &[String]| -> Result<Vec<Pattern>> {
-        texts.iter().map(|text| Pattern::checked(text, &format!("{key}.{name}"))).collect()
+    let patterns = |name: &str, texts: &[String]| -> Result<Vec<Glob>> {
+        let compile = |text: &String| Glob::new(text).map_err(|problem| Error::key(&format!("{key}.{name}"), problem));
+        texts.iter().map(compile).collect()
     };
     let files = patterns("files", &source.files)?;
     let join = patterns("join", source.join.as_slice())?.pop();
@@ -103,10 +103,10 @@ pub(crate) fn find(source: &Source, role: Role, means: &Means<'_>) -> Result<Fou
     // The hub was asked for these files only; elsewhere they are picked now.
     if !files.is_empty() && commit.is_none() {
         let names: Vec<_> = picked.iter().map(|file| file.to.clone()).collect();
-        picked.retain(|file| files.iter().any(|pattern| pattern.is_literally(&file.to) || pattern.matches(&file.to)));
+        picked.retain(|file| files.iter().any(|pattern| pattern.matches(&file.to)));
         if picked.is_empty() {
             return Err(Error::data(format!("`{key}.files` = {:?} match nothing in the source", source.files))
-                .hint(nearest(&source.files[0], names.iter().map(String::as_str))));
+                .hint(closest_first(&source.files[0], names.iter().map(String::as_str))));
         }
     } else if role == Role::Model && source.files.is_empty() {
         let keep: Vec<String> =
@@ -119,7 +119,7 @@ pub(crate) fn find(source: &Source, role: Role, means: &Means<'_>) -> Result<Fou
     Ok(Found { files: picked, downloads, commit })
 }
 
-/// Where a local source is; an error that names the nearest sibling if it is not there.
+/// Where a local source is; an error that names its most similar sibling if it is not there.
 pub(crate) fn local_path(path: &str, key: &str, workspace: &Path) -> Result<PathBuf> {
     let full = workspace.join(expand_home(path.trim(), std::env::home_dir().as_deref()));
     if full.exists() {
@@ -137,7 +137,7 @@ pub(crate) fn local_path(path: &str, key: &str, workspace: &Path) -> Result<Path
         .unwrap_or_default();
     let visible = siblings.iter().map(String::as_str).filter(|name| !name.starts_with('.'));
     Err(error
-        .hint(format!("in {}, {}", above.display(), nearest(&missing, visible)))
+        .hint(format!("in {}, {}", above.display(), closest_first(&missing, visible)))
         .hint("relative paths start from the root of the workspace"))
 }
 
@@ -209,7 +209,7 @@ impl Means<'_> {
         if source.sha256.is_empty() {
             let hashes: Vec<_> = records.iter().map(|record| format!("\"{}\"", record.sha256)).collect();
             let value = if let [one] = hashes.as_slice() { one.clone() } else { format!("[{}]", hashes.join(", ")) };
-            self.io.log(format!("warning: `{key}` is not pinned; to pin what was found, add: sha256 = {value}"));
+            self.io.warn(format!("`{key}` is not pinned; to pin what was found, add: sha256 = {value}"));
         }
     }
 }

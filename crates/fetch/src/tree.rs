@@ -1,12 +1,9 @@
 //! What was fetched, before anything is picked from it: files and their names.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use firebrand_pipeline::{Error, Result};
-
-use crate::glob::Pattern;
+use firebrand_pipeline::{Error, Glob, Hidden, Result, closest_first, files_below};
 
 /// How many names a message lists.
 const SHOWN: usize = 8;
@@ -38,12 +35,9 @@ impl Tree {
         Self { files: vec![Picked { from, to: name }] }
     }
 
-    /// Everything below a directory of the user's, but for what is hidden.
+    /// Every file below a directory of the user's except hidden ones.
     pub(crate) fn walk(dir: &Path) -> Result<Self> {
-        let mut paths = Vec::new();
-        walk(dir, "", &mut paths, &mut Vec::new())?;
-        paths.sort();
-        Ok(Self::below(dir, paths))
+        Ok(Self::below(dir, files_below(dir, Hidden::Skip)?))
     }
 
     /// The relative paths.
@@ -52,7 +46,7 @@ impl Tree {
     }
 
     /// The one file or folder that `inside` names: a file under its name, a folder as what is in it.
-    pub(crate) fn inside(&self, pattern: &Pattern, key: &str) -> Result<Vec<Picked>> {
+    pub(crate) fn inside(&self, pattern: &Glob, key: &str) -> Result<Vec<Picked>> {
         let entries = self.entries();
         // The literal path wins, so that a name with brackets in it can be given as it is.
         let mut found: Vec<_> = entries.iter().copied().filter(|entry| pattern.is_literally(entry)).collect();
@@ -62,7 +56,7 @@ impl Tree {
         match found.as_slice() {
             [entry] => Ok(self.take(entry)),
             [] => Err(Error::data(format!("`{key}.inside` = \"{}\" is not in the source", pattern.as_str()))
-                .hint(nearest(pattern.as_str(), entries.into_iter()))),
+                .hint(closest_first(pattern.as_str(), entries))),
             several => {
                 let names: Vec<_> = several.iter().copied().take(SHOWN).collect();
                 Err(Error::data(format!("`{key}.inside` = \"{}\" matches {} paths", pattern.as_str(), several.len()))
@@ -97,65 +91,6 @@ impl Tree {
     }
 }
 
-/// A hint that lists the names, the most similar first.
-pub(crate) fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
-    let own = |path: &str| path.rsplit('/').next().unwrap_or_default().to_lowercase();
-    let wanted = wanted.to_lowercase();
-    let score = |name: &str| {
-        let whole = strsim::jaro_winkler(&wanted, &name.to_lowercase());
-        whole.max(strsim::jaro_winkler(&own(&wanted), &own(name)))
-    };
-    let mut names: Vec<_> = names.map(|name| (score(name), name)).collect();
-    names.sort_by(|(a, left), (b, right)| b.total_cmp(a).then_with(|| left.cmp(right)));
-    names.dedup();
-    let more = match names.len().saturating_sub(SHOWN) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let shown: Vec<_> = names.iter().take(SHOWN).map(|(_, name)| *name).collect();
-    if shown.is_empty() {
-        "there is nothing in it".to_owned()
-    } else {
-        format!("there are: {}{more}", shown.join(", "))
-    }
-}
-
-fn walk(dir: &Path, prefix: &str, files: &mut Vec<String>, above: &mut Vec<PathBuf>) -> Result<()> {
-    let failed = |error: std::io::Error| Error::io("read", dir, &error);
-    // A link to a folder above would go round for ever.
-    let real = dir.canonicalize().map_err(failed)?;
-    if above.contains(&real) {
-        return Ok(());
-    }
-    above.push(real);
-    for entry in fs::read_dir(dir).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let name = entry.file_name();
-        let Some(name) = name.to_str() else {
-            return Err(Error::data(format!("the name of {} is not UTF-8", entry.path().display())).hint("rename it"));
-        };
-        if name.starts_with('.') {
-            continue;
-        }
-        let path = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
-        // Links are followed: the hub's cache consists of them.
-        let data = fs::metadata(entry.path()).map_err(|error| {
-            Error::io("read", &entry.path(), &error).hint("if it is a link, what it points to is gone")
-        })?;
-        if data.is_dir() {
-            walk(&entry.path(), &path, files, above)?;
-        } else if data.is_file() {
-            files.push(path);
-        } else {
-            // Reading a pipe would wait for ever.
-            return Err(Error::data(format!("{} is neither a file nor a folder", entry.path().display()))
-                .hint("pipes and devices are no data: take it away"));
-        }
-    }
-    above.pop();
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,7 +102,7 @@ mod tests {
     }
 
     fn inside(tree: &Tree, pattern: &str) -> std::result::Result<Vec<String>, String> {
-        tree.inside(&Pattern::new(pattern).unwrap(), "data")
+        tree.inside(&Glob::new(pattern).unwrap(), "data")
             .map(|picked| picked.into_iter().map(|file| file.to).collect())
             .map_err(|error| error.render())
     }
@@ -193,21 +128,5 @@ mod tests {
     #[test]
     fn a_literal_name_with_brackets_is_found() {
         assert_eq!(inside(&tree(&["a[1].csv", "a1.csv"]), "a[1].csv").unwrap(), ["a[1].csv"]);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn walking_follows_links_skips_what_is_hidden_and_ends() {
-        let home = tempfile::tempdir().unwrap();
-        let dir = home.path().join("d");
-        fs::create_dir_all(dir.join("sub/.git")).unwrap();
-        fs::write(dir.join("sub/.git/x"), "").unwrap();
-        fs::write(dir.join("sub/a.csv"), "").unwrap();
-        fs::write(home.path().join("target.csv"), "").unwrap();
-        std::os::unix::fs::symlink("../target.csv", dir.join("link.csv")).unwrap();
-        std::os::unix::fs::symlink("..", dir.join("sub/up")).unwrap();
-        assert_eq!(Tree::walk(&dir).unwrap().paths().collect::<Vec<_>>(), ["link.csv", "sub/a.csv"]);
-        std::os::unix::fs::symlink("nowhere", dir.join("dangling")).unwrap();
-        assert!(Tree::walk(&dir).unwrap_err().render().contains("what it points to is gone"));
     }
 }

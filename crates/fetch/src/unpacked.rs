@@ -3,13 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use firebrand_pipeline::{Error, Result, StageIo, read_json};
+use firebrand_pipeline::{Error, Glob, Result, StageIo, closest_first, read_json};
 
 use crate::archive::{self, Limits, Parts, Unpacked, by_name};
 use crate::cache::Cache;
 use crate::digest;
-use crate::glob::Pattern;
-use crate::tree::{Tree, nearest};
+use crate::tree::Tree;
 
 /// Changes when the same archive would unpack to something else, so that no older entry is taken for it.
 const VERSION: &str = "v1";
@@ -32,17 +31,16 @@ pub(crate) fn find(sha256: &str, cache: &Cache) -> Option<Tree> {
 /// Joins the files of the tree that match the glob, in the order of their names, and unpacks the whole.
 pub(crate) fn joined(
     tree: &Tree,
-    pattern: &Pattern,
+    pattern: &Glob,
     key: &str,
     cache: &Cache,
     limits: Limits,
     io: &StageIo,
 ) -> Result<Tree> {
-    let matches = |path: &str| pattern.matches(path) || pattern.is_literally(path);
-    let mut found: Vec<_> = tree.files.iter().filter(|file| matches(&file.to)).collect();
+    let mut found: Vec<_> = tree.files.iter().filter(|file| pattern.matches(&file.to)).collect();
     if found.is_empty() {
         return Err(Error::data(format!("`{key}.join` = \"{}\" matches no file of the source", pattern.as_str()))
-            .hint(nearest(pattern.as_str(), tree.paths())));
+            .hint(closest_first(pattern.as_str(), tree.paths())));
     }
     // By their own names: each part may lie in a folder of its own.
     let own = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();

@@ -1,9 +1,8 @@
 //! What can be said about a source without touching the network or the disk.
 
-use firebrand_pipeline::{Error, Result};
+use firebrand_pipeline::{Error, Glob, Result};
 
 use crate::config::Source;
-use crate::glob::Pattern;
 use crate::packages::Client;
 
 /// A source's one kind, with the keys that belong to it.
@@ -40,7 +39,7 @@ pub(crate) fn kind<'a>(source: &'a Source, key: &str) -> Result<Kind<'a>> {
         [("inside", source.inside.as_slice()), ("join", source.join.as_slice()), ("files", &source.files)]
     {
         for pattern in patterns {
-            Pattern::new(pattern).map_err(|problem| Error::key(&format!("{key}.{name}"), problem))?;
+            Glob::new(pattern).map_err(|problem| Error::key(&format!("{key}.{name}"), problem))?;
         }
     }
     Ok(kind)

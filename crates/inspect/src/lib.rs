@@ -16,7 +16,7 @@ use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
-use firebrand_pipeline::{Error, Result, ResultExt, progress};
+use firebrand_pipeline::{Error, Result, log, progress, to_json};
 
 pub use inspection::Inspection;
 pub use licence::Licence;
@@ -24,6 +24,7 @@ pub use tokenizer::{SpecialToken, Tokenizer};
 
 /// The whole `main` of the program.
 pub fn main() -> ExitCode {
+    log::init(None);
     match run(&cli::Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -36,11 +37,7 @@ pub fn main() -> ExitCode {
 fn run(arguments: &cli::Cli) -> Result<()> {
     let found = find::model(&arguments.model, &arguments.cache)?;
     let inspection = Inspection::of(&found.directory, arguments.labels.into(), found.commit)?;
-    let text = if arguments.json {
-        serde_json::to_string_pretty(&inspection).or_other(|| "the inspection has no JSON form".to_owned())? + "\n"
-    } else {
-        text::of(&arguments.model, &inspection)
-    };
+    let text = if arguments.json { to_json(&inspection)? } else { text::of(&arguments.model, &inspection) };
     match stdout().write_all(text.as_bytes()) {
         // Whoever closed the pipe has seen enough.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

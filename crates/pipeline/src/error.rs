@@ -3,6 +3,8 @@
 use std::fmt::{self, Display};
 use std::path::Path;
 
+use crate::escape::escape_lines;
+
 /// A result whose error is ready to be shown to the user.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -153,16 +155,17 @@ impl Error {
         &self.message
     }
 
-    /// The whole text as shown on a terminal, without colour: message, causes, hints.
+    /// The whole text as shown on a terminal, without colour: message, causes, hints. What a terminal would act upon is
+    /// [escaped](crate::escape).
     pub fn render(&self) -> String {
-        let mut text = format!("error: {}", self.message);
+        let mut text = format!("error: {}", escape_lines(&self.message));
         for cause in &self.causes {
-            text.push_str(&format!("\n  caused by: {}", cause.replace('\n', "\n    ")));
+            text.push_str(&format!("\n  caused by: {}", escape_lines(cause)));
         }
         if !self.hints.is_empty() {
             text.push('\n');
             for hint in &self.hints {
-                text.push_str(&format!("\nhint: {hint}"));
+                text.push_str(&format!("\nhint: {}", escape_lines(hint)));
             }
         }
         text
@@ -224,6 +227,15 @@ mod tests {
             "error: cannot read a.csv\n  caused by: bad row 3\n  caused by: pipe broke\n\nhint: look at row 3"
         );
         assert_eq!(error.kind().exit_code(), 4);
+    }
+
+    #[test]
+    fn a_label_cannot_forge_a_hint_or_act_on_the_terminal() {
+        let error = Error::data("no label \"a\n\nhint: rm -rf\u{1b}[2J\"").hint("rename \u{202e}it");
+        assert_eq!(
+            error.render(),
+            "error: no label \"a\n    \n    hint: rm -rf\\u{1b}[2J\"\n\nhint: rename \\u{202e}it"
+        );
     }
 
     #[test]

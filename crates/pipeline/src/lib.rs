@@ -13,17 +13,30 @@
 
 pub mod config;
 mod error;
+mod escape;
+mod glob;
 pub mod hash;
+mod interrupt;
+mod json;
+pub mod log;
 mod process;
 pub mod progress;
 mod runner;
 mod slot;
 mod stage;
+mod suggest;
 mod thousands;
+mod walk;
 
 pub use error::{Error, ErrorKind, Result, ResultExt};
+pub use escape::escape;
+pub use glob::Glob;
+pub use interrupt::on_interrupt;
+pub use json::{read_json, to_json, write_json};
 pub use process::{Request, main};
 pub use runner::RUNNER_PIPE;
 pub use slot::{Output, OutputKind, Slot};
-pub use stage::{Stage, StageIo, read_json};
+pub use stage::{Stage, StageIo};
+pub use suggest::{closest_first, suggest};
 pub use thousands::thousands;
+pub use walk::{Hidden, files_below};

@@ -1,12 +1,14 @@
 //! The protocol between the runner and a stage's process.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::{Error, ErrorKind, Result, Slot, Stage, StageIo, progress};
+use crate::{Error, ErrorKind, Result, Slot, Stage, StageIo, log, progress, suggest};
 
 /// What the runner asks of a stage's process: the JSON document behind `EXE check FILE` and `EXE run FILE`.
 ///
@@ -20,7 +22,7 @@ pub struct Request {
     /// The name of the run.
     pub run: String,
     /// The slot's resolved section of the configuration.
-    pub config: serde_json::Value,
+    pub config: Value,
     /// Where each key was set: `learning_rate` → `configs/my.toml:12`.
     pub origins: BTreeMap<String, String>,
     /// The finished directories of the slot's inputs, absolute.
@@ -31,13 +33,44 @@ pub struct Request {
     pub cache: PathBuf,
     /// The directory that relative paths in the configuration start from, absolute.
     pub workspace: PathBuf,
-    /// Whether `output` holds what an interrupted run with the same key left there.
+    /// Whether `output` holds what an interrupted run with the same inputs left there.
+    ///
+    /// Configuration and program may have changed since then: the stage compares what it needs, and starts anew where it
+    /// cannot go on.
     pub resume: bool,
 }
 
 impl Request {
     /// The version of the protocol that this crate speaks.
     pub const PROTOCOL: u32 = 1;
+
+    /// A request whose directories all lie in `home`, in the layout of a run: the slot's inputs and its output under their
+    /// slots' names, the cache in `cache/`. Relative paths start from `home`.
+    ///
+    /// It is the starting point for running a stage without the runner, as tests do. Nothing is created; the configuration
+    /// is `null`, because [`Stage::run`] takes it as a value:
+    ///
+    /// ```
+    /// # use firebrand_pipeline::{Request, Slot, StageIo};
+    /// # let home = std::path::Path::new("/tmp/test");
+    /// let io = StageIo::new(Request { output: home.join("out"), ..Request::in_dir(home, Slot::Split) });
+    /// assert_eq!(io.output("train.parquet"), home.join("out/train.parquet"));
+    /// assert!(io.optional_input(Slot::Clean, "text.json").is_ok_and(|found| found.is_none()));
+    /// ```
+    pub fn in_dir(home: &Path, slot: Slot) -> Self {
+        Self {
+            protocol: Self::PROTOCOL,
+            slot,
+            run: "test".to_owned(),
+            config: Value::Null,
+            origins: BTreeMap::new(),
+            inputs: slot.inputs().iter().map(|&input| (input, home.join(input.name()))).collect(),
+            output: home.join(slot.name()),
+            cache: home.join("cache"),
+            workspace: home.to_owned(),
+            resume: false,
+        }
+    }
 }
 
 /// The whole `main` of a stage in Rust.
@@ -52,6 +85,7 @@ impl Request {
 /// }
 /// ```
 pub fn main<S: Stage>() -> ExitCode {
+    log::init(Some(S::SLOT));
     match dispatch::<S>() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -82,8 +116,7 @@ fn dispatch<S: Stage>() -> Result<()> {
         )));
     }
     let section = S::SLOT.name();
-    let config: S::Config = serde_json::from_value(request.config.clone())
-        .map_err(|error| not_understood(&error.to_string(), section, &request.origins))?;
+    let config: S::Config = read_section(&request.config, section, &request.origins)?;
     let origins = request.origins.clone();
     S::check(&config)
         .and_then(|()| S::check_files(&config, &request.workspace))
@@ -91,29 +124,34 @@ fn dispatch<S: Stage>() -> Result<()> {
         .map_err(|error| locate(error, section, &origins))
 }
 
-/// An error for a section that its stage cannot read: a key inside a table that the runner does not know by name.
-fn not_understood(problem: &str, section: &str, origins: &BTreeMap<String, String>) -> Error {
-    let quoted = |text: &str| -> Vec<String> { text.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
-    let Some((unknown, known)) = problem.strip_prefix("unknown field ").and_then(|rest| rest.split_once(", expected"))
-    else {
-        return Error::config(format!("[{section}] is not valid: {problem}"));
-    };
-    let (unknown, known) = (quoted(unknown).join(""), quoted(known));
-    let is_it = |key: &str| key == unknown || key.ends_with(&format!(".{unknown}"));
-    let place = origins.iter().find(|(key, _)| is_it(key));
-    let (place, key) = match place {
-        Some((key, origin)) => (format!("{origin}: "), key.as_str()),
-        None => (String::new(), unknown.as_str()),
-    };
-    let error = Error::config(format!("{place}there is no key `{section}.{key}`"));
-    let nearest = known.iter().max_by(|a, b| strsim::jaro(a, &unknown).total_cmp(&strsim::jaro(b, &unknown)));
-    match nearest.filter(|nearest| strsim::jaro(nearest, &unknown) > 0.7) {
-        Some(nearest) => error.hint(format!("did you mean `{nearest}`?")),
-        None => error.hint(format!("the keys there are: {}", known.join(", "))),
-    }
+/// A section as its stage's configuration type; the error names the key, and the file and line that set it.
+fn read_section<C: DeserializeOwned>(values: &Value, section: &str, origins: &BTreeMap<String, String>) -> Result<C> {
+    serde_path_to_error::deserialize(values).map_err(|error| {
+        let (key, problem) = (error.path().to_string(), error.inner().to_string());
+        match unknown_field(&problem) {
+            Some((unknown, known)) => {
+                // "." is the section itself.
+                let key = if key == "." { unknown } else { &key };
+                let error = Error::config(format!("{}there is no key `{section}.{key}`", place_of(key, origins)));
+                match suggest(unknown, known.iter().copied()) {
+                    Some(near) => error.hint(format!("did you mean `{near}`?")),
+                    None if known.is_empty() => error,
+                    None => error.hint(format!("the keys there are: {}", known.join(", "))),
+                }
+            }
+            None if key == "." => Error::config(format!("[{section}] is not valid: {problem}")),
+            None => locate(Error::key(&key, format!("is not valid: {problem}")), section, origins),
+        }
+    })
 }
 
-/// Completes `` `key` … `` with the section, and with the file and line that set the key.
+/// Of serde's "unknown field `a`, expected one of `b`, `c`": `a`, and `b` and `c`.
+fn unknown_field(problem: &str) -> Option<(&str, Vec<&str>)> {
+    let mut quoted = problem.strip_prefix("unknown field `")?.split('`').step_by(2);
+    Some((quoted.next()?, quoted.filter(|name| !name.is_empty()).collect()))
+}
+
+/// Completes `` `key` … `` with the section, and with the file and line that set the key or the table around it.
 fn locate(error: Error, section: &str, origins: &BTreeMap<String, String>) -> Error {
     if error.kind() != ErrorKind::Config {
         return error;
@@ -121,38 +159,79 @@ fn locate(error: Error, section: &str, origins: &BTreeMap<String, String>) -> Er
     let Some((key, rest)) = error.message().strip_prefix('`').and_then(|text| text.split_once('`')) else {
         return error;
     };
-    let place = origins.get(key).map(|origin| format!("{origin}: ")).unwrap_or_default();
-    let message = format!("{place}`{section}.{key}`{rest}");
+    let message = format!("{}`{section}.{key}`{rest}", place_of(key, origins));
     error.with_message(message)
+}
+
+/// `my.toml:3: `, where the key or else the nearest table around it was set; nothing for a default.
+fn place_of(key: &str, origins: &BTreeMap<String, String>) -> String {
+    std::iter::successors(Some(key), |key| key.rfind(['.', '[']).map(|end| &key[..end]))
+        .find_map(|key| origins.get(key))
+        .map(|origin| format!("{origin}: "))
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Config {
+        epochs: u32,
+        #[serde(default)]
+        data: Source,
+    }
+
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct Source {
+        path: String,
+        files: Vec<String>,
+    }
+
     fn origins() -> BTreeMap<String, String> {
-        BTreeMap::from([
-            ("data.pahs".to_owned(), "my.toml:3".to_owned()),
-            ("epochs".to_owned(), "my.toml:9".to_owned()),
-        ])
+        let origins =
+            [("data", "my.toml:2"), ("data.pahs", "my.toml:3"), ("data.files", "my.toml:4"), ("epochs", "my.toml:9")];
+        origins.map(|(key, place)| (key.to_owned(), place.to_owned())).into()
+    }
+
+    fn refused(values: &Value) -> String {
+        read_section::<Config>(values, "fetch", &origins()).unwrap_err().render()
     }
 
     #[test]
     fn an_error_about_a_key_gets_its_section_and_place() {
         let error = locate(Error::key("epochs", "is 0"), "train", &origins());
         assert_eq!(error.message(), "my.toml:9: `train.epochs` is 0");
+        let error = locate(Error::key("data.hub", "is empty"), "fetch", &origins());
+        assert_eq!(error.message(), "my.toml:2: `fetch.data.hub` is empty");
         let error = locate(Error::data("`epochs` of rows"), "train", &origins());
         assert_eq!(error.message(), "`epochs` of rows");
     }
 
     #[test]
-    fn an_unknown_key_inside_a_table_gets_its_place_and_the_nearest_name() {
-        let problem = "unknown field `pahs`, expected one of `path`, `url`, `hub`";
-        let error = not_understood(problem, "fetch", &origins());
-        assert_eq!(error.render(), "error: my.toml:3: there is no key `fetch.data.pahs`\n\nhint: did you mean `path`?");
-        let error = not_understood("unknown field `xyz`, expected `seed`", "split", &origins());
-        assert_eq!(error.render(), "error: there is no key `split.xyz`\n\nhint: the keys there are: seed");
-        let error = not_understood("missing field `seed`", "split", &origins());
-        assert_eq!(error.message(), "[split] is not valid: missing field `seed`");
+    fn an_unknown_key_gets_its_place_and_a_suggestion() {
+        assert_eq!(
+            refused(&json!({ "epochs": 1, "data": { "pahs": "a" } })),
+            "error: my.toml:3: there is no key `fetch.data.pahs`\n\nhint: did you mean `path`?"
+        );
+        assert_eq!(
+            refused(&json!({ "epochs": 1, "xyzzy": 2 })),
+            "error: there is no key `fetch.xyzzy`\n\nhint: the keys there are: epochs, data"
+        );
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_gets_its_key_and_place() {
+        assert_eq!(
+            refused(&json!({ "epochs": 1, "data": { "files": ["a", 2] } })),
+            "error: my.toml:4: `fetch.data.files[1]` is not valid: invalid type: integer `2`, expected a string"
+        );
+        assert_eq!(refused(&json!({})), "error: [fetch] is not valid: missing field `epochs`");
+        let config: Config = read_section(&json!({ "epochs": 3 }), "fetch", &origins()).unwrap();
+        assert_eq!((config.epochs, config.data.path.as_str(), config.data.files.len()), (3, "", 0));
     }
 }

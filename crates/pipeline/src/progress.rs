@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::escape;
+
 /// How often a plain line is printed where there is no terminal.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -99,12 +101,13 @@ impl Progress {
     }
 
     fn with_unit(what: &str, total: u64, unit: Unit) -> Self {
+        let what = escape(what).into_owned();
         if !std::io::stderr().is_terminal() {
             let bar = ProgressBar::hidden();
             bar.set_length(total);
             let now = Instant::now();
             let pace = Mutex::new(Pace { began: now, first: 0, printed: now });
-            return Self { bar, plain: Some(Plain { what: what.to_owned(), unit, pace }) };
+            return Self { bar, plain: Some(Plain { what, unit, pace }) };
         }
         let bar = if total == 0 { ProgressBar::new_spinner() } else { ProgressBar::new(total) };
         let template = match unit {
@@ -117,7 +120,7 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
         }
-        bar.set_prefix(what.to_owned());
+        bar.set_prefix(what);
         let bar = BARS.add(bar);
         bar.enable_steady_tick(Duration::from_millis(200));
         Self { bar, plain: None }
@@ -152,7 +155,7 @@ impl Progress {
 
     /// Shows a short text beside the bar, such as the current loss.
     pub fn message(&self, message: impl Into<String>) {
-        self.bar.set_message(message.into());
+        self.bar.set_message(escape(&message.into()).into_owned());
     }
 
     /// Removes the bar; what matters afterwards belongs into a [`log`] line.

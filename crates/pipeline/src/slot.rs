@@ -176,8 +176,14 @@ impl Slot {
         format!("firebrand-{}", self.name())
     }
 
-    /// Whether the stage may go on from the temporary directory of an interrupted run with the same key.
+    /// Whether the stage may go on from what an interrupted run with the same inputs left (see
+    /// [`Request::resume`](crate::Request::resume)).
     pub const fn resumable(self) -> bool {
+        matches!(self, Self::Train)
+    }
+
+    /// Whether a result that a new one replaces is kept beside it: training is what takes hours.
+    pub const fn keeps_previous(self) -> bool {
         matches!(self, Self::Train)
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::progress::Progress;
-use crate::{Error, Request, Result, ResultExt, Slot};
+use crate::{Error, Request, Result, Slot};
 
 /// A stage of the pipeline, as a type without values: the process is the instance.
 pub trait Stage {
@@ -104,10 +104,7 @@ impl StageIo {
     /// # Errors
     /// When the value has no JSON form or the system refuses.
     pub fn write_json(&self, path: &str, value: &impl Serialize) -> Result<()> {
-        let full = self.output(path);
-        let mut text = serde_json::to_string_pretty(value).or_other(|| format!("cannot write {path} as JSON"))?;
-        text.push('\n');
-        std::fs::write(&full, text).map_err(|error| Error::io("write", &full, &error))
+        crate::write_json(&self.output(path), value)
     }
 
     /// The content-addressed cache shared by all runs.
@@ -125,7 +122,7 @@ impl StageIo {
         &self.request.run
     }
 
-    /// Whether the output directory holds what an interrupted run with the same key left there.
+    /// Whether the output directory holds what an interrupted run with the same inputs left there; see [`Request::resume`].
     pub fn resuming(&self) -> bool {
         self.request.resume
     }
@@ -135,22 +132,13 @@ impl StageIo {
         Progress::start(&format!("{:>8} {what}", self.request.slot), total)
     }
 
-    /// Prints a line on stderr, above any bar.
+    /// Logs a line for the user.
     pub fn log(&self, message: impl AsRef<str>) {
-        crate::progress::log(&format!("{:>8} {}", self.request.slot, message.as_ref()));
+        tracing::info!(stage = self.request.slot.name(), "{}", message.as_ref());
     }
 
-    /// Prints a warning on stderr: something that the user should look at, although the stage goes on.
+    /// Logs a warning: something that the user should look at, although the stage goes on.
     pub fn warn(&self, message: impl AsRef<str>) {
-        self.log(format!("warning: {}", message.as_ref()));
+        tracing::warn!(stage = self.request.slot.name(), "{}", message.as_ref());
     }
-}
-
-/// Reads a JSON file.
-///
-/// # Errors
-/// When it cannot be read, or is not the JSON of a `T`: the message has the line and column.
-pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, &error))?;
-    serde_json::from_str(&text).or_data(|| format!("{} is not valid", path.display()))
 }

@@ -16,12 +16,13 @@ mod predictor;
 use std::process::ExitCode;
 
 use clap::Parser;
-use firebrand_pipeline::progress;
+use firebrand_pipeline::{log, progress};
 
 pub use predictor::{Answer, Predictor, Query, Score};
 
 /// The whole `main` of the program.
 pub fn main() -> ExitCode {
+    log::init(None);
     let cli::Command::Predict(arguments) = cli::Cli::parse().command;
     match command::predict(&arguments) {
         Ok(()) => ExitCode::SUCCESS,

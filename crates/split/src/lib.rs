@@ -59,7 +59,7 @@ impl Stage for Split {
         io.write_json("report.json", &report)?;
         io.log(report.summary());
         for warning in &warnings {
-            io.log(format!("warning: {warning}"));
+            io.warn(warning);
         }
         Ok(())
     }

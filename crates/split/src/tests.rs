@@ -1,6 +1,5 @@
 //! The stage as a whole, in this process.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use firebrand_dataset::{Example, LabelMap, Part, read_examples, write_examples};
@@ -66,18 +65,7 @@ fn config() -> Config {
 
 /// A stage's view of `home`.
 fn stage_io(home: &Path) -> StageIo {
-    StageIo::new(Request {
-        protocol: Request::PROTOCOL,
-        slot: Slot::Split,
-        run: "test".to_owned(),
-        config: Value::Null,
-        origins: BTreeMap::new(),
-        inputs: BTreeMap::from([(Slot::Clean, home.join("clean"))]),
-        output: home.join("out"),
-        cache: home.join("cache"),
-        workspace: home.to_owned(),
-        resume: false,
-    })
+    StageIo::new(Request { output: home.join("out"), ..Request::in_dir(home, Slot::Split) })
 }
 
 /// Runs the stage below `home`; the error is what the user would see.

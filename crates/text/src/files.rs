@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use firebrand_pipeline::{Error, Result, ResultExt};
+use firebrand_pipeline::{Error, Result, ResultExt, write_json};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokenizers::Tokenizer;
@@ -226,9 +226,4 @@ pub(crate) fn write(
         }
     }
     Ok(())
-}
-
-fn write_json(path: &Path, value: &Map<String, Value>) -> Result<()> {
-    let text = serde_json::to_string_pretty(value).or_other(|| format!("cannot write {} as JSON", path.display()))?;
-    std::fs::write(path, text + "\n").map_err(|error| Error::io("write", path, &error))
 }

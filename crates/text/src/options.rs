@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use firebrand_pipeline::{Error, Result, ResultExt, read_json};
+use firebrand_pipeline::{Result, read_json, write_json};
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
@@ -114,9 +114,7 @@ impl TextOptions {
     /// # Errors
     /// When the system refuses.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let text =
-            serde_json::to_string_pretty(self).or_other(|| format!("cannot write {} as JSON", path.display()))?;
-        std::fs::write(path, text + "\n").map_err(|error| Error::io("write", path, &error))
+        write_json(path, self)
     }
 }
 

@@ -1,6 +1,5 @@
 //! The stage as the runner starts it, over files in a temporary directory.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -75,19 +74,7 @@ impl Run {
     }
 
     fn stage(&self, max_length: usize, threads: usize) -> Result<()> {
-        let inputs = Slot::Tokenize.inputs().iter().map(|slot| (*slot, self.path(slot.name())));
-        let io = StageIo::new(Request {
-            protocol: Request::PROTOCOL,
-            slot: Slot::Tokenize,
-            run: "test".to_owned(),
-            config: Value::Null,
-            origins: BTreeMap::new(),
-            inputs: inputs.collect(),
-            output: self.path("tokenize"),
-            cache: self.path("cache"),
-            workspace: self.directory.path().to_owned(),
-            resume: false,
-        });
+        let io = StageIo::new(Request::in_dir(self.directory.path(), Slot::Tokenize));
         Tokenize::run(&Config { max_length, threads }, &io)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use firebrand_pipeline::progress;
+use firebrand_pipeline::{on_interrupt, progress};
 
 use crate::dashboard;
 
@@ -13,7 +13,7 @@ static INSTALLED: OnceLock<()> = OnceLock::new();
 /// From now on the first Ctrl-C (or SIGTERM) is remembered, and a second one ends the process at once.
 pub(crate) fn install() {
     INSTALLED.get_or_init(|| {
-        let installed = ctrlc::set_handler(|| {
+        let installed = on_interrupt(|| {
             if ASKED.swap(true, Ordering::SeqCst) {
                 dashboard::abandon();
                 std::process::exit(130);
@@ -21,7 +21,7 @@ pub(crate) fn install() {
             progress::log("   train stopping after this step; press Ctrl-C again to stop at once");
         });
         if let Err(error) = installed {
-            progress::log(&format!("   train cannot listen to Ctrl-C: {error}"));
+            progress::log(&format!("   train {error}"));
         }
     });
 }

@@ -12,43 +12,19 @@
 //! `checkpoints/` is there while training runs and removed at the end: only an interrupted run needs it, and what it holds
 //! depends on where it was interrupted.
 
-mod adamw;
-mod anomaly;
-mod by_path;
-mod check;
+mod adapters;
 mod checkpoint;
 mod config;
-mod curve;
 mod dashboard;
 mod data;
-mod depth;
-mod devices;
-mod ema;
-mod epochs;
-mod feed;
-mod finder;
-mod freeze;
-mod gradients;
 mod interrupt;
-mod label_weights;
 mod learner;
-mod log;
-mod lora;
-mod loss_scale;
-mod memory;
-mod metric;
-mod objective;
+mod loss;
+mod optimiser;
 mod outcome;
-mod pass;
-mod precision;
-mod reinit;
-mod sampling;
-mod schedule;
-mod setup;
-mod speed;
-mod state;
-mod summary;
-mod tensorboard;
+mod parameters;
+mod rate_finder;
+mod report;
 mod trainer;
 mod validation;
 
@@ -58,30 +34,30 @@ use firebrand_kernels::within_pool;
 use firebrand_model::{Classifier, ProblemType, StartFrom, device};
 use firebrand_pipeline::{Error, Result, ResultExt, Slot, Stage, StageIo};
 
-pub use adamw::{AdamW, AdamWConfig};
-pub use anomaly::Anomaly;
+pub use adapters::ema::Ema;
+pub use adapters::freeze::Freeze;
+pub use adapters::lora::Lora;
+pub use adapters::reinit::Reinit;
+pub use checkpoint::state::EpochFigures;
+pub use config::precision::TrainingPrecision;
 pub use config::{Config, Pooling};
 pub use data::Rows;
-pub use depth::LayerDecay;
-pub use ema::Ema;
-pub use finder::{FindLearningRate, RangeTest};
-pub use freeze::Freeze;
-pub use gradients::Gradients;
-pub use label_weights::ClassWeights;
+pub use data::sampling::{BatchSize, Sampler, Sampling};
 pub use learner::{Learner, MicroBatch, StepFigures};
-pub use log::Line;
-pub use lora::Lora;
-pub use loss_scale::LossScale;
-pub use metric::Metric;
-pub use objective::Objective;
+pub use loss::Objective;
+pub use loss::label_weights::ClassWeights;
+pub use optimiser::adamw::{AdamW, AdamWConfig};
+pub use optimiser::gradients::Gradients;
+pub use optimiser::loss_scale::LossScale;
+pub use optimiser::schedule::{Schedule, ScheduleShape};
 pub use outcome::Outcome;
-pub use precision::TrainingPrecision;
-pub use reinit::Reinit;
-pub use sampling::{BatchSize, Sampler, Sampling};
-pub use schedule::{Schedule, ScheduleShape};
-pub use state::EpochFigures;
-pub use summary::Summary;
+pub use parameters::depth::LayerDecay;
+pub use rate_finder::{FindLearningRate, RangeTest};
+pub use report::anomaly::Anomaly;
+pub use report::log::Line;
+pub use report::summary::Summary;
 pub use trainer::Trainer;
+pub use validation::metric::Metric;
 
 /// The stage.
 #[derive(Debug)]
@@ -140,8 +116,8 @@ pub fn train(config: &Config, io: &StageIo, stop: impl Fn(u64) -> bool + Send) -
     train.check_fits(&classifier)?;
     validation.check_fits(&classifier)?;
 
-    let config = &finder::chosen(config, io, &classifier, &train)?;
-    let on_host = gradients::on_host(&classifier.device());
+    let config = &rate_finder::chosen(config, io, &classifier, &train)?;
+    let on_host = optimiser::gradients::on_host(&classifier.device());
     let trainer = Trainer::new(config, io, classifier, &train, &validation)?.stop_when(stop);
     // On one thread from the first step to the last, so that it finds the memory again that it set free.
     let outcome = if on_host { within_pool(|| trainer.run()) } else { trainer.run() };

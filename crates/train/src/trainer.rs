@@ -7,20 +7,20 @@ use firebrand_model::{Classifier, Network};
 use firebrand_pipeline::progress::Progress;
 use firebrand_pipeline::{Error, ErrorKind, Result, StageIo};
 
+use crate::checkpoint::state::State;
 use crate::checkpoint::{Checkpoints, Snapshot};
+use crate::config::precision;
+use crate::config::setup::{freeze, learner, lora, micro_batch, sampler};
 use crate::dashboard::{self, Dashboard};
-use crate::epochs::Epochs;
-use crate::feed::{Feed, Prepared, ahead};
-use crate::gradients::on_host;
-use crate::log::{Line, MetricsLog};
+use crate::data::epochs::Epochs;
+use crate::learner::feed::{Feed, Prepared, ahead};
+use crate::optimiser::gradients::on_host;
 use crate::outcome::Outcome;
-use crate::setup::{freeze, learner, lora, micro_batch, sampler};
-use crate::speed::Speed;
-use crate::state::State;
+use crate::report::log::{Line, MetricsLog};
+use crate::report::speed::Speed;
 use crate::validation::validate;
 use crate::{
-    Anomaly, Config, Ema, Freeze, Learner, MicroBatch, Rows, Sampler, Schedule, StepFigures, Summary,
-    TrainingPrecision, precision,
+    Anomaly, Config, Ema, Freeze, Learner, MicroBatch, Rows, Sampler, Schedule, StepFigures, Summary, TrainingPrecision,
 };
 
 /// A training run over the rows of one stage.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use firebrand_pipeline::{Error, Result, Slot};
+use firebrand_pipeline::{Error, Result, Slot, suggest};
 use toml::{Table, Value};
 
 use super::layer::{Layer, join};
@@ -109,7 +109,7 @@ fn unknown_section(name: &str, value: &Value, place: &str, defaults: &Table) -> 
         };
     }
     let error = Error::config(format!("{place}: there is no section `[{name}]`"));
-    match nearest(name, defaults) {
+    match suggest(name, defaults.keys().map(String::as_str)) {
         Some(section) => error.hint(format!("did you mean `[{section}]`?")),
         None => error.hint(format!("the sections are: {}", list(defaults))),
     }
@@ -117,7 +117,7 @@ fn unknown_section(name: &str, value: &Value, place: &str, defaults: &Table) -> 
 
 fn unknown_key(prefix: &str, key: &str, place: &str, keys: &Table, all: &Table) -> Error {
     let error = Error::config(format!("{place}: there is no key `{}`", join(prefix, key)));
-    match (nearest(key, keys), sections_with(key, all)) {
+    match (suggest(key, keys.keys().map(String::as_str)), sections_with(key, all)) {
         (Some(near), _) => error.hint(format!("did you mean `{near}`?")),
         (None, sections) if sections.is_empty() => error.hint(format!("the keys of `[{prefix}]` are: {}", list(keys))),
         (None, sections) => error.hint(format!("`{key}` is a key of {sections}")),
@@ -128,12 +128,6 @@ fn unknown_key(prefix: &str, key: &str, place: &str, keys: &Table, all: &Table) 
 fn sections_with(key: &str, defaults: &Table) -> String {
     let sections = defaults.iter().filter(|(_, section)| section.get(key).is_some());
     sections.map(|(name, _)| format!("`[{name}]`")).collect::<Vec<_>>().join(", ")
-}
-
-/// The known name that a misspelt one most likely stands for.
-fn nearest<'a>(name: &str, known: &'a Table) -> Option<&'a str> {
-    let near = known.keys().map(|known| (strsim::damerau_levenshtein(name, known), known));
-    near.filter(|(distance, known)| *distance <= 1 + known.len() / 4).min().map(|(_, known)| known.as_str())
 }
 
 fn list(table: &Table) -> String {

@@ -1,22 +1,19 @@
-//! Globs over the `/`-separated paths of the fetched files.
+//! The globs of a configuration key, over the `/`-separated paths of the fetched files.
 
-use firebrand_pipeline::{Error, Result};
+use firebrand_pipeline::{Error, Glob, Result};
 
-const OPTIONS: glob::MatchOptions =
-    glob::MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
-
-/// The globs of one key. `*` and `?` stop at a slash, `**` does not; a glob without a slash matches names in any folder.
+/// The globs of one key.
 #[derive(Debug, Clone)]
 pub(crate) struct Globs {
     key: &'static str,
-    patterns: Vec<glob::Pattern>,
+    globs: Vec<Glob>,
 }
 
 impl Globs {
     /// Compiles the globs of a key.
     pub(crate) fn new(key: &'static str, texts: &[String]) -> Result<Self> {
-        let patterns = texts.iter().map(|text| compile(key, text)).collect::<Result<_>>()?;
-        Ok(Self { key, patterns })
+        let globs = texts.iter().map(|text| compile(key, text)).collect::<Result<_>>()?;
+        Ok(Self { key, globs })
     }
 
     /// The key of the configuration that holds them.
@@ -24,40 +21,30 @@ impl Globs {
         self.key
     }
 
-    /// Whether none is given.
+    /// Whether the key is empty.
     pub(crate) fn is_empty(&self) -> bool {
-        self.patterns.is_empty()
+        self.globs.is_empty()
     }
 
     /// Whether one of them matches the path.
     pub(crate) fn matches(&self, path: &str) -> bool {
-        self.patterns.iter().any(|pattern| matches(pattern, path))
+        self.globs.iter().any(|glob| glob.matches(path))
     }
 
-    /// The first glob that matches none of the paths: it was misspelt, or a file is missing.
+    /// The first glob that matches none of the paths: it is misspelt, or a file is missing.
     pub(crate) fn idle<'a>(&self, paths: impl Iterator<Item = &'a str> + Clone) -> Option<&str> {
-        let idle = self.patterns.iter().find(|pattern| !paths.clone().any(|path| matches(pattern, path)));
-        idle.map(glob::Pattern::as_str)
+        let idle = self.globs.iter().find(|glob| !paths.clone().any(|path| glob.matches(path)));
+        idle.map(Glob::as_str)
     }
 }
 
-fn compile(key: &str, text: &str) -> Result<glob::Pattern> {
-    let plain = text.trim_start_matches("./");
-    if plain.is_empty() {
-        return Err(Error::key(key, format!("= \"{text}\" names nothing")));
-    }
-    if plain.starts_with('/') || plain.split('/').any(|part| part == "..") {
+fn compile(key: &str, text: &str) -> Result<Glob> {
+    let glob = Glob::new(text).map_err(|problem| Error::key(key, problem))?;
+    if glob.leaves_directory() {
         return Err(Error::key(key, format!("= \"{text}\" leaves the fetched data"))
             .hint("paths start inside the fetched data; which data that is, [fetch] says"));
     }
-    glob::Pattern::new(plain)
-        .map_err(|error| Error::key(key, format!("= \"{text}\" is not a valid glob: {}", error.msg)))
-}
-
-fn matches(pattern: &glob::Pattern, path: &str) -> bool {
-    let subject = if pattern.as_str().contains('/') { path } else { path.rsplit('/').next().unwrap_or(path) };
-    // Names may hold brackets, which a glob would read as a set.
-    pattern.as_str() == path || pattern.matches_with(subject, OPTIONS)
+    Ok(glob)
 }
 
 #[cfg(test)]
@@ -65,14 +52,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slash_anchors_and_stars_stop_at_slashes() {
-        let matches = |glob: &str, path: &str| Globs::new("train_files", &[glob.to_owned()]).unwrap().matches(path);
-        assert!(matches("*.csv", "a/b/c.csv"));
-        assert!(matches("./data/train-*.parquet", "data/train-0.parquet"));
-        assert!(!matches("data/*", "data/a/b.csv"));
-        assert!(matches("train/**", "train/pos/1.txt"));
-        assert!(!matches("train/**", "test/pos/1.txt"));
-        assert!(matches("a[1].csv", "a[1].csv"));
+    fn globs_inside_the_fetched_data_are_taken() {
+        let compiled = |text: &str| Globs::new("train_files", &[text.to_owned()]).map_err(|error| error.render());
+        assert!(compiled("./data/train-*.parquet").unwrap().matches("data/train-0.parquet"));
+        assert!(compiled("../a.csv").unwrap_err().contains("`train_files` = \"../a.csv\" leaves the fetched data"));
+        assert!(compiled("a[").unwrap_err().contains("`train_files` = \"a[\" is not a valid glob"));
     }
 
     #[test]

@@ -3,18 +3,17 @@
 mod folders;
 mod globs;
 mod kind;
-mod walk;
 
 use std::path::{Path, PathBuf};
 
 use firebrand_dataset::Part;
-use firebrand_pipeline::{Error, Result};
+use firebrand_pipeline::{Error, Hidden, Result, files_below, suggest};
 
 pub(crate) use folders::parent;
 pub(crate) use globs::Globs;
 pub(crate) use kind::Kind;
 
-use crate::nearest::{listed, nearest};
+use crate::nearest::listed;
 use crate::settings::Settings;
 
 /// One file to read.
@@ -43,7 +42,7 @@ pub(crate) struct Found {
 
 /// Finds the files below `raw`.
 pub(crate) fn find(raw: &Path, settings: &Settings) -> Result<Found> {
-    let names = walk::walk(raw)?;
+    let names = files_below(raw, Hidden::Skip)?;
     if names.is_empty() {
         return Err(Error::data(format!("the fetched data has no files in it ({} is empty)", raw.display()))
             .hint("check what the source below [fetch.data] holds"));
@@ -85,7 +84,7 @@ fn check_globs(names: &[String], settings: &Settings) -> Result<()> {
                 globs.key(),
                 listed(names.iter().map(String::as_str))
             ));
-            return Err(match nearest(glob, names.iter().map(String::as_str)) {
+            return Err(match suggest(glob, names.iter().map(String::as_str)) {
                 Some(near) => error.hint(format!("did you mean \"{near}\"?")),
                 None => error.hint("paths start inside the fetched data; `*` stops at a slash, `**` does not"),
             });

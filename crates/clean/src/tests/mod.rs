@@ -8,7 +8,6 @@ mod properties;
 mod refusals;
 mod repeats;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use firebrand_dataset::{Example, LabelMap, read_examples};
@@ -56,18 +55,7 @@ impl Bench {
     pub(crate) fn run(&self) -> Result<(), Error> {
         Clean::run(
             &self.config,
-            &StageIo::new(Request {
-                protocol: Request::PROTOCOL,
-                slot: Slot::Clean,
-                run: "test".to_owned(),
-                config: Value::Null,
-                origins: BTreeMap::new(),
-                inputs: BTreeMap::from([(Slot::Fetch, self.path("fetch"))]),
-                output: self.path("out"),
-                cache: self.path("cache"),
-                workspace: self.home.path().to_owned(),
-                resume: false,
-            }),
+            &StageIo::new(Request { output: self.path("out"), ..Request::in_dir(self.home.path(), Slot::Clean) }),
         )
     }
 

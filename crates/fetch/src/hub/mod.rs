@@ -8,7 +8,7 @@ mod environment;
 mod layout;
 pub(crate) mod patterns;
 
-use firebrand_pipeline::{Error, Result, StageIo};
+use firebrand_pipeline::{Error, Glob, Result, StageIo, closest_first};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use environment::{Environment, expand_home};
@@ -17,9 +17,8 @@ pub(crate) use layout::{Repositories, is_commit};
 use crate::cache::{Cache, lock_file};
 use crate::digest;
 use crate::download::Download;
-use crate::glob::Pattern;
 use crate::http::{Ask, Failure, Http, encode, header};
-use crate::tree::{Tree, nearest};
+use crate::tree::Tree;
 use layout::Folder;
 
 /// Which files of which repository.
@@ -29,7 +28,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) repository: &'a str,
     pub(crate) revision: &'a str,
     /// Globs; empty: what [`patterns`] says for the kind.
-    pub(crate) files: &'a [Pattern],
+    pub(crate) files: &'a [Glob],
 }
 
 /// The hub as this run sees it.
@@ -256,21 +255,19 @@ fn choose(wanted: Wanted<'_>, listing: &Listing) -> Result<Vec<String>> {
     let mut chosen: Vec<&str> = match (wanted.files, wanted.kind) {
         ([], Repositories::Models) => patterns::model(all()),
         ([], Repositories::Datasets) => patterns::data(all()),
-        (globs, _) => {
-            all().filter(|file| globs.iter().any(|glob| glob.is_literally(file) || glob.matches(file))).collect()
-        }
+        (globs, _) => all().filter(|file| globs.iter().any(|glob| glob.matches(file))).collect(),
     };
     chosen.sort_unstable();
     chosen.dedup();
     if chosen.is_empty() {
-        let wanted_names: Vec<_> = wanted.files.iter().map(Pattern::as_str).collect();
+        let wanted_names: Vec<_> = wanted.files.iter().map(Glob::as_str).collect();
         let what = if wanted_names.is_empty() {
             "no table (csv, tsv, jsonl, json, parquet)".to_owned()
         } else {
             format!("no file that matches {}", wanted_names.join(", "))
         };
         let error = Error::data(format!("`{}` on the hub has {what} at `{}`", wanted.repository, wanted.revision))
-            .hint(nearest(wanted_names.first().unwrap_or(&"train.csv"), all()));
+            .hint(closest_first(wanted_names.first().unwrap_or(&"train.csv"), all()));
         return Err(match wanted.kind {
             Repositories::Datasets => {
                 error.hint("the hub keeps most data sets as tables too: revision = \"refs/convert/parquet\"")

@@ -5,7 +5,6 @@ mod local;
 mod server;
 mod url;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,18 +25,7 @@ pub(crate) fn stage_io() -> (tempfile::TempDir, StageIo) {
 /// A stage's view of a directory.
 pub(crate) fn stage_io_in(home: &Path) -> StageIo {
     std::fs::create_dir_all(home.join("out")).unwrap();
-    StageIo::new(Request {
-        protocol: Request::PROTOCOL,
-        slot: Slot::Fetch,
-        run: "test".to_owned(),
-        config: Value::Null,
-        origins: BTreeMap::new(),
-        inputs: BTreeMap::new(),
-        output: home.join("out"),
-        cache: home.join("cache"),
-        workspace: home.to_owned(),
-        resume: false,
-    })
+    StageIo::new(Request { output: home.join("out"), ..Request::in_dir(home, Slot::Fetch) })
 }
 
 /// A home with a workspace, a cache, a hub's cache, and a small model to name where only the data matters.

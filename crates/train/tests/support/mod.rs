@@ -1,6 +1,5 @@
 //! A small world to train in: a tiny BERT, rows whose label can be told from their tokens, and requests.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -54,16 +53,11 @@ impl World {
         let output = self.path(run);
         fs::create_dir_all(&output).unwrap();
         Request {
-            protocol: Request::PROTOCOL,
-            slot: Slot::Train,
             run: run.to_owned(),
             config: serde_json::to_value(config).unwrap(),
-            origins: BTreeMap::new(),
-            inputs: Slot::Train.inputs().iter().map(|slot| (*slot, self.path(slot.name()))).collect(),
             output,
-            cache: self.path("cache"),
-            workspace: self.home.path().to_owned(),
             resume,
+            ..Request::in_dir(self.home.path(), Slot::Train)
         }
     }
 

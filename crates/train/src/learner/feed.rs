@@ -10,7 +10,7 @@ use burn::tensor::Device;
 use firebrand_model::{Batch, Classifier, ProblemType};
 use firebrand_pipeline::{Result, ResultExt};
 
-use crate::objective::Targets;
+use crate::loss::Targets;
 use crate::{MicroBatch, Objective};
 
 /// Makes tensors of rows. A step's are the same whenever and on whichever thread they are made.

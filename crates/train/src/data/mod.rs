@@ -1,5 +1,8 @@
 //! The rows of a part.
 
+pub(crate) mod epochs;
+pub(crate) mod sampling;
+
 use firebrand_dataset::{LabelMap, TokenRow};
 use firebrand_model::{Classifier, Tokens};
 use firebrand_pipeline::{Error, Result};

@@ -12,9 +12,9 @@ use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
 use firebrand_pipeline::{Error, Result};
 
-use crate::by_path::{self, Change, Look};
-use crate::gradients::Gradient;
-use crate::reinit::normal;
+use crate::adapters::reinit::normal;
+use crate::optimiser::gradients::Gradient;
+use crate::parameters::{self, Change, Look};
 use crate::{AdamW, Gradients};
 
 /// The updates of all chosen weights.
@@ -49,7 +49,7 @@ impl Lora {
     /// A configuration error when a target is no weight of the layers.
     pub fn new<M: Module>(module: &M, rank: usize, alpha: f64, targets: &[String], seed: u64) -> Result<Self> {
         let mut visit = Collect { targets, chosen: BTreeMap::new(), names: Vec::new() };
-        by_path::visit(module, &mut visit);
+        parameters::visit(module, &mut visit);
         let Collect { chosen, mut names, .. } = visit;
         names.sort();
         names.dedup();
@@ -117,7 +117,7 @@ impl Lora {
                 *part = moved.reshape(shape);
             }
         }
-        by_path::map(optimizer.step(module, gradients, learning_rate), &mut Fill { lora: self })
+        parameters::map(optimizer.step(module, gradients, learning_rate), &mut Fill { lora: self })
     }
 
     /// The sum at a path.
@@ -165,7 +165,7 @@ impl Change for Fill<'_> {
     fn change<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(sum) = self.lora.sum(path) else { return param };
         let (id, tensor, mapper) = param.consume();
-        let sum = by_path::leaf(sum.reshape(tensor.dims()), tensor.gradient_checkpointing_strategy());
+        let sum = parameters::leaf(sum.reshape(tensor.dims()), tensor.gradient_checkpointing_strategy());
         Param::from_mapped_value(id, sum, mapper)
     }
 }

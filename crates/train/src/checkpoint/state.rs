@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::anomaly::LossWatch;
+use crate::report::anomaly::LossWatch;
 use crate::validation::Validation;
 use crate::{LossScale, Metric, StepFigures, TrainingPrecision};
 

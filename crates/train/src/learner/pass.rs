@@ -8,9 +8,9 @@ use firebrand_kernels::fused::RowGradients;
 use firebrand_model::{DropoutRng, Network};
 use firebrand_pipeline::Error;
 
-use crate::feed::{Feed, Prepared, Shard};
-use crate::memory::Failure;
-use crate::objective::Targets;
+use crate::learner::feed::{Feed, Prepared, Shard};
+use crate::learner::memory::Failure;
+use crate::loss::Targets;
 use crate::{Gradients, Objective};
 
 /// What all passes of a step have in common.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use firebrand_pipeline::{Error, Result, ResultExt};
 use serde::{Deserialize, Serialize};
 
-use crate::tensorboard::Events;
+use crate::report::tensorboard::Events;
 
 /// A line of `metrics.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -7,8 +7,8 @@ use burn::tensor::{Device, Gradients as BurnGradients, Tensor};
 use firebrand_kernels::embedding::SparseRows;
 use firebrand_kernels::fused::{self, RowGradients};
 
-use crate::by_path::{self, Look};
-use crate::memory::Failure;
+use crate::learner::memory::Failure;
+use crate::parameters::{self, Look};
 
 /// The gradient of a parameter.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl Gradients {
     /// Takes the gradients of a module's parameters out of a backward pass, and those of tables that were left in `rows`.
     pub fn of<M: Module>(module: &M, gradients: BurnGradients, rows: &RowGradients) -> Self {
         let mut visit = Visit { gradients, rows, taker: Taker::default() };
-        by_path::visit(module, &mut visit);
+        parameters::visit(module, &mut visit);
         visit.taker.finish()
     }
 

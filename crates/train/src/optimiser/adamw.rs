@@ -6,8 +6,8 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use firebrand_kernels::fused;
 
-use crate::by_path::{self, Change};
-use crate::gradients::Gradient;
+use crate::optimiser::gradients::Gradient;
+use crate::parameters::{self, Change};
 use crate::{Gradients, LayerDecay};
 
 /// The constants of [`AdamW`].
@@ -99,7 +99,7 @@ impl AdamW {
 
     /// Moves every parameter that has a gradient.
     pub fn step<M: Module>(&mut self, module: M, gradients: Gradients, learning_rate: f64) -> M {
-        by_path::map(module, &mut Step { optimizer: self, gradients, learning_rate })
+        parameters::map(module, &mut Step { optimizer: self, gradients, learning_rate })
     }
 
     /// The values of a parameter after a step; `scale` is what the gradient is to be multiplied with first.
@@ -157,7 +157,7 @@ impl Change for Step<'_> {
         let strategy = tensor.gradient_checkpointing_strategy();
         // By value, so that the numbers are changed in place.
         let moved = self.optimizer.update(path, tensor.inner().flatten(0, D - 1), gradient, self.learning_rate);
-        let tensor = by_path::leaf(moved.reshape(shape), strategy);
+        let tensor = parameters::leaf(moved.reshape(shape), strategy);
         Param::from_mapped_value(id, tensor, mapper)
     }
 }

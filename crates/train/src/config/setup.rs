@@ -3,8 +3,8 @@
 use firebrand_model::{Classifier, ProblemType};
 use firebrand_pipeline::{Error, Result};
 
-use crate::devices;
-use crate::label_weights::label_weights;
+use crate::learner::devices;
+use crate::loss::label_weights::label_weights;
 use crate::{
     AdamW, BatchSize, Config, Freeze, LayerDecay, Learner, Lora, MicroBatch, Rows, Sampler, Sampling, TrainingPrecision,
 };

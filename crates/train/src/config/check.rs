@@ -2,8 +2,9 @@
 
 use firebrand_pipeline::{Error, Result};
 
-use crate::freeze::{self, Part};
-use crate::{Config, dashboard, devices};
+use crate::adapters::freeze::{self, Part};
+use crate::learner::devices;
+use crate::{Config, dashboard};
 
 impl Config {
     /// Refuses what cannot work.

@@ -1,14 +1,19 @@
 //! One step: forward, loss, backward, clipping, update.
 
+pub(crate) mod devices;
+pub(crate) mod feed;
+pub(crate) mod memory;
+mod pass;
+
 use burn::tensor::Device;
 use firebrand_kernels::{Precision, within_pool};
 use firebrand_model::{Classifier, DropoutRng, Tokens};
 use firebrand_pipeline::{Error, Result};
 
-use crate::feed::{Feed, Prepared};
-use crate::gradients::on_host;
-use crate::memory::{Failure, too_small};
-use crate::pass::Passes;
+use crate::learner::feed::{Feed, Prepared};
+use crate::learner::memory::{Failure, too_small};
+use crate::learner::pass::Passes;
+use crate::optimiser::gradients::on_host;
 use crate::{AdamW, Lora, LossScale, Objective};
 
 /// A classifier with what moves it.

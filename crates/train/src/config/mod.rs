@@ -1,5 +1,9 @@
 //! The `[train]` section.
 
+mod check;
+pub(crate) mod precision;
+pub(crate) mod setup;
+
 use std::collections::BTreeMap;
 
 use firebrand_pipeline::{Error, Result};

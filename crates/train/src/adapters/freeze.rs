@@ -5,9 +5,9 @@ use burn::tensor::Tensor;
 use firebrand_model::{Classifier, named_parameters};
 use firebrand_pipeline::{Error, Result};
 
-use crate::by_path::{self, Change};
-use crate::depth::depth;
-use crate::lora::is_target;
+use crate::adapters::lora::is_target;
+use crate::parameters::depth::depth;
+use crate::parameters::{self, Change};
 
 /// What stands still. Nothing is computed backwards below the lowest parameter that moves: the graph begins there.
 #[derive(Debug, Clone, PartialEq)]
@@ -121,7 +121,7 @@ impl Freeze {
     /// The module with gradients recorded for what moves in this step, and for nothing else.
     #[must_use]
     pub fn apply<M: Module>(&self, module: M, step: u64) -> M {
-        by_path::map(module, &mut Apply { freeze: self, step })
+        parameters::map(module, &mut Apply { freeze: self, step })
     }
 }
 

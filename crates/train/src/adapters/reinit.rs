@@ -6,8 +6,8 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use crate::by_path::{self, Change};
-use crate::depth::depth;
+use crate::parameters::depth::depth;
+use crate::parameters::{self, Change};
 
 /// Gives the `count` highest layers, and a dense map of the head that comes with the pretrained model where `pooler` says so,
 /// the weights of a model that was never trained ([arXiv 2006.05987](https://arxiv.org/abs/2006.05987): what the top learned
@@ -30,7 +30,7 @@ impl Reinit {
     /// The module with its top anew.
     #[must_use]
     pub fn apply<M: Module>(&self, module: M) -> M {
-        by_path::map(module, &mut Apply { reinit: *self, made: 0 })
+        parameters::map(module, &mut Apply { reinit: *self, made: 0 })
     }
 
     fn has(&self, path: &str) -> bool {

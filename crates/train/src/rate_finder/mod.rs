@@ -1,11 +1,13 @@
 //! The learning-rate range test ([arXiv 1506.01186](https://arxiv.org/abs/1506.01186)): a short training at rates from far too
 //! small to far too large, and the rate at which the loss fell fastest.
 
+mod curve;
+
 use firebrand_model::Classifier;
 use firebrand_pipeline::{ErrorKind, Result, StageIo, read_json};
 use serde::{Deserialize, Serialize};
 
-use crate::setup::{freeze, learner, lora, micro_batch, sampler};
+use crate::config::setup::{freeze, learner, lora, micro_batch, sampler};
 use crate::{Config, Rows};
 
 /// Whether to look for a learning rate before training.
@@ -54,7 +56,7 @@ pub(crate) fn chosen(config: &Config, io: &StageIo, classifier: &Classifier, row
     } else {
         let found = test(config, io, classifier, rows)?;
         let svg = io.output("learning_rate.svg");
-        std::fs::write(&svg, crate::curve::svg(&found))
+        std::fs::write(&svg, curve::svg(&found))
             .map_err(|error| firebrand_pipeline::Error::io("write", &svg, &error))?;
         io.write_json("learning_rate.json", &found)?;
         found

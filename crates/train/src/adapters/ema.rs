@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
 
-use crate::by_path::{self, Change, Look};
+use crate::parameters::{self, Change, Look};
 
 /// The average of a module's parameters over its steps, the recent ones weighing most.
 #[derive(Debug, Clone)]
@@ -19,7 +19,7 @@ impl Ema {
     /// An average that begins with the parameters as they are.
     pub fn new<M: Module>(decay: f64, module: &M) -> Self {
         let mut ema = Self { decay, values: BTreeMap::new() };
-        by_path::visit(module, &mut Visit { values: &mut ema.values, kept: 0.0 });
+        parameters::visit(module, &mut Visit { values: &mut ema.values, kept: 0.0 });
         ema
     }
 
@@ -37,13 +37,13 @@ impl Ema {
     /// Takes in the parameters after a step; `steps` counts it.
     pub fn update<M: Module>(&mut self, module: &M, steps: u64) {
         let kept = self.weight(steps);
-        by_path::visit(module, &mut Visit { values: &mut self.values, kept: kept as f32 });
+        parameters::visit(module, &mut Visit { values: &mut self.values, kept: kept as f32 });
     }
 
     /// The module with the averaged parameters.
     #[must_use]
     pub fn averaged<M: Module>(&self, module: M) -> M {
-        by_path::map(module, &mut Fill { values: &self.values })
+        parameters::map(module, &mut Fill { values: &self.values })
     }
 }
 

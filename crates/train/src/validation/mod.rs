@@ -1,5 +1,7 @@
 //! Loss and accuracy over the validation part.
 
+pub(crate) mod metric;
+
 use firebrand_model::{Classifier, ProblemType, Tokens};
 use firebrand_pipeline::{Error, Result, ResultExt};
 use serde::{Deserialize, Serialize};

@@ -12,6 +12,8 @@
 //! A checkpoint is written into `step-60.tmp`, flushed to the disk and renamed, so it is whole or not there. Only the newest
 //! is kept. Random numbers need no place in it: they are functions of seed and step.
 
+pub(crate) mod state;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -23,8 +25,8 @@ use firebrand_model::{
 use firebrand_pipeline::{Error, Result, ResultExt, read_json};
 use serde::{Deserialize, Serialize};
 
-use crate::adamw::Moments;
-use crate::state::State;
+use crate::checkpoint::state::State;
+use crate::optimiser::adamw::Moments;
 use crate::{AdamW, Lora};
 
 /// The directory of checkpoints.

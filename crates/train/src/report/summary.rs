@@ -3,7 +3,7 @@
 use firebrand_model::Classifier;
 use serde::{Deserialize, Serialize};
 
-use crate::state::{EpochFigures, State};
+use crate::checkpoint::state::{EpochFigures, State};
 use crate::{Config, Metric, Rows, TrainingPrecision};
 
 /// How training went.

@@ -1,5 +1,7 @@
 //! The loss of training, and what bends it: weights of labels and rows, focal loss, label smoothing, R-Drop.
 
+pub(crate) mod label_weights;
+
 use burn::tensor::activation::{log_sigmoid, log_softmax};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use firebrand_model::{ProblemType, binary_cross_entropy, cross_entropy};
@@ -178,5 +180,4 @@ fn positive(mass: f64) -> f64 {
 }
 
 #[cfg(test)]
-#[path = "objective_tests.rs"]
 mod tests;

@@ -1,5 +1,7 @@
 //! Walks over a module's parameters that know each one's path (`encoder.layers.0.mlp.up.weight`).
 
+pub(crate) mod depth;
+
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{GradientCheckpointingStrategy, Tensor};
 
