@@ -2,7 +2,7 @@
 """Keeps crates/features/Cargo.toml, which makes every selection of packages build the same dependencies.
 
 Cargo unites the features of whatever is built together, so `cargo test -p firebrand-model` and `cargo build --workspace`
-would each compile burn, polars and what lies between anew. Every crate of the workspace therefore depends on
+would each compile burn and polars anew. Every crate of the workspace that needs one of them therefore depends on
 `firebrand-features`, which asks for the union of all features of the dependencies whose features would differ.
 
     scripts/unify_features.py            writes the union into crates/features/Cargo.toml
@@ -31,9 +31,9 @@ def cargo(*arguments):
 
 
 def resolve(selection, edges):
-    """(where, name, version) -> features, as this selection of packages resolves them.
+    """The third-party packages of a selection as (name, version, features), those for the target and those for the host.
 
-    `where` is "host" for what procedural macros and build scripts are made of: cargo resolves those features separately.
+    Procedural macros and build scripts are made of the latter, whose features cargo resolves separately.
     """
     target, host = set(), set()
     macro = None  # depth of the procedural macro that the lines below belong to
@@ -59,6 +59,8 @@ def varying():
     selections = [["--workspace"]] + [["--package", package["name"]] for package in metadata["packages"]]
     resolved = {}
     for selection in selections:
+        if len(selection) > 1 and "firebrand-features" not in cargo("tree", "--edges=normal", "--prefix=none", *selection):
+            continue  # small
         for dev in ("", ",dev"):
             target, host = resolve(selection, "normal" + dev)
             with_scripts = set().union(*resolve(selection, "normal,build" + dev))
