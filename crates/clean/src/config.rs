@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use firebrand_text::ReplaceRule;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -44,6 +45,8 @@ pub struct Config {
     pub collapse_whitespace: bool,
     /// Lower-cases the texts.
     pub lowercase: bool,
+    /// Regular expressions whose matches are replaced, applied in order to the texts as the options above leave them.
+    pub replace: Vec<ReplaceRule>,
     /// The same text twice with one label: `drop` or `keep`.
     pub duplicates: String,
     /// The same text under two labels, or two sets of them: `drop`, `majority`, `keep`, `error`, or, with `multi_label`,

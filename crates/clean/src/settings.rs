@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use firebrand_dataset::Part;
 use firebrand_pipeline::{Error, Result, suggest};
-use firebrand_text::TextOptions;
+use firebrand_text::{Replacements, TextOptions};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -104,6 +104,8 @@ impl Settings {
                 strip_control: config.strip_control,
                 collapse_whitespace: config.collapse_whitespace,
                 lowercase: config.lowercase,
+                replace: Replacements::new(config.replace.clone())
+                    .map_err(|problem| Error::key("replace", format!("does not work: {problem}")))?,
                 pairs: !config.pair_column.is_empty(),
             },
             duplicates: choice("duplicates", &config.duplicates, &["drop", "keep"])?,
@@ -209,6 +211,7 @@ fn rename_labels(names: &BTreeMap<String, String>) -> Result<BTreeMap<String, St
 mod tests {
     use firebrand_pipeline::config::default_section;
     use firebrand_pipeline::{ErrorKind, Slot};
+    use firebrand_text::ReplaceRule;
     use serde_json::json;
 
     use super::*;
@@ -230,7 +233,7 @@ mod tests {
     #[test]
     fn values_that_cannot_work_are_refused_by_key() {
         type Change = fn(&mut Config);
-        let changes: [(&str, Change); 18] = [
+        let changes: [(&str, Change); 19] = [
             ("`label_separator` = \",\", but a row has one label", |c| c.label_separator = ",".to_owned()),
             ("`conflicts` = \"union\", but a row has one label", |c| c.conflicts = "union".to_owned()),
             ("`label_separator` = \"  \" is blank", |c| {
@@ -254,6 +257,9 @@ mod tests {
             }),
             ("`filter.source` = [1]", |c| _ = c.filter.insert("source".to_owned(), json!([1]))),
             ("`rename_labels.0` = \" \"", |c| _ = c.rename_labels.insert("0".to_owned(), " ".to_owned())),
+            ("`replace` does not work: rule 1 (`[`): the pattern is not valid", |c| {
+                c.replace = vec![ReplaceRule { pattern: "[".to_owned(), with: String::new() }];
+            }),
             ("`test_files` = \"a***\"", |c| c.test_files = vec!["a***".to_owned()]),
         ];
         for (expected, change) in changes {

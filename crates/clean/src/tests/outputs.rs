@@ -1,7 +1,7 @@
 //! What comes out of each kind of file, and of the steps up to the cleaned text.
 
 use firebrand_dataset::Part;
-use firebrand_text::{TextOptions, Unicode};
+use firebrand_text::{ReplaceRule, TextOptions, Unicode};
 use serde_json::json;
 
 use super::Bench;
@@ -113,6 +113,21 @@ fn text_options_are_used_and_travel() {
         .done();
     assert_eq!(bench.rows()[0].1, " <b>ＡB</b>\t c\u{0}");
     assert_eq!(TextOptions::read(&bench.path("out/text.json")).unwrap(), TextOptions::UNTOUCHED);
+}
+
+/// Emoji that a vocabulary lacks become words; the same rules travel with the model.
+#[test]
+fn unwanted_characters_are_replaced() {
+    let bench = Bench::csv("text,label\nfine 😀😀,a\nbad 😡 day 12,b\n")
+        .with(|config| {
+            let rule = |pattern: &str, with: &str| ReplaceRule { pattern: pattern.to_owned(), with: with.to_owned() };
+            config.replace = vec![rule("😀+", " glad "), rule("😡", "angry"), rule("[0-9]", "0")];
+        })
+        .done();
+    let texts: Vec<_> = bench.rows().into_iter().map(|row| row.1).collect();
+    assert_eq!(texts, ["fine glad", "bad angry day 00"]);
+    let options = TextOptions::read(&bench.path("out/text.json")).unwrap();
+    assert_eq!(options.clean("so 😀 on day 3"), "so glad on day 0");
 }
 
 #[test]
