@@ -8,14 +8,14 @@ use crate::cargo;
 use crate::cli::Bench;
 use crate::workspace::Workspace;
 
-/// Runs every benchmark of the workspace or of a suite, or those of them whose names contain the filter.
+/// Runs the benchmarks of the workspace or of a suite, optionally only those whose names contain the filter.
 ///
 /// # Errors
 /// When cargo cannot be started.
 pub(crate) fn bench(arguments: &Bench, workspace: &Workspace) -> Result<ExitCode> {
     let mut command = cargo::command();
-    // In the profile that the stages run in: what is measured is what users have, and nothing is compiled twice. For the
-    // same reason a suite is chosen by its targets and not by its package, whose dependencies would have fewer features.
+    // In the profile of the stages, so that nothing is compiled twice and what is measured is what users run. For the same
+    // reason a suite is selected by its targets and not by its package, whose dependencies would have fewer features.
     command.args(["bench", "--profile", "dev", "--workspace", "--manifest-path"]);
     command.arg(workspace.root().join("Cargo.toml"));
     for target in arguments.suite.map_or(&["*"][..], |suite| suite.targets()) {
@@ -37,7 +37,7 @@ mod tests {
 
     use crate::cli::Suite;
 
-    /// Two benchmarks of one name would run in each other's suite; one that no suite names would only run with all.
+    /// Benchmarks of the same name would run in each other's suite; one without a suite would only run with all of them.
     #[test]
     fn every_benchmark_is_in_one_suite() {
         let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("crates");

@@ -1,4 +1,4 @@
-//! A stage's process: started, waited for, and what its end means.
+//! Runs a stage's process and turns its exit status into a result.
 
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -9,29 +9,29 @@ use firebrand_pipeline::{Error, ErrorKind, RUNNER_PIPE, Result, Slot};
 use crate::interrupt;
 use crate::programs::Program;
 
-/// Runs `PROGRAM VERB REQUEST` to its end.
+/// Runs `PROGRAM VERB REQUEST` and waits for it.
 ///
 /// # Errors
-/// When it cannot be started or does not end well; the kind of error is the one that its exit code stands for.
+/// When it cannot be started or fails; its exit code decides the kind of error.
 pub(crate) fn call(program: &Program, slot: Slot, verb: &str, request: &Path, root: &Path) -> Result<()> {
     interrupt::check()?;
     let mut command = program.command();
     command.arg(verb).arg(request).current_dir(root);
-    // What a script prints is for the user; this process's stdout is for programs.
+    // What a script prints is meant for the user; our own stdout is for data.
     command.stdout(std::io::stderr());
     if program.is_command() {
         command.env_remove(RUNNER_PIPE).stdin(Stdio::null());
     } else {
-        // The pipe closes when this process is gone, however it went.
+        // The pipe closes when this process ends, for whatever reason.
         command.env(RUNNER_PIPE, "1").stdin(Stdio::piped());
     }
-    own_group(&mut command);
-    let status = run(&mut command).map_err(|error| not_started(program, slot, &error))?;
-    ended(status, program, slot, verb)
+    new_process_group(&mut command);
+    let status = run(&mut command).map_err(|error| start_error(program, slot, &error))?;
+    check_exit(status, program, slot, verb)
 }
 
 fn run(command: &mut Command) -> std::io::Result<ExitStatus> {
-    // Held while the child starts: a signal that comes now waits, and is then passed on.
+    // Held while the child starts: a signal that arrives now waits and is then forwarded.
     let mut known = interrupt::child();
     let mut child = command.spawn()?;
     *known = Some(child.id());
@@ -39,7 +39,7 @@ fn run(command: &mut Command) -> std::io::Result<ExitStatus> {
     wait(&mut child)
 }
 
-/// Waits without giving up the process's id while a signal is being passed on to it.
+/// Waits without reaping the process while a signal is being forwarded to it: its id could be reused.
 fn wait(child: &mut Child) -> std::io::Result<ExitStatus> {
     let mut pause = Duration::from_millis(1);
     loop {
@@ -55,14 +55,14 @@ fn wait(child: &mut Child) -> std::io::Result<ExitStatus> {
 }
 
 #[cfg(unix)]
-fn own_group(command: &mut Command) {
+fn new_process_group(command: &mut Command) {
     std::os::unix::process::CommandExt::process_group(command, 0);
 }
 
 #[cfg(not(unix))]
-fn own_group(_command: &mut Command) {}
+fn new_process_group(_command: &mut Command) {}
 
-fn not_started(program: &Program, slot: Slot, error: &std::io::Error) -> Error {
+fn start_error(program: &Program, slot: Slot, error: &std::io::Error) -> Error {
     let message = format!("cannot start `{}` for the `{slot}` stage", program.words());
     if program.is_command() {
         Error::config(message)
@@ -73,17 +73,17 @@ fn not_started(program: &Program, slot: Slot, error: &std::io::Error) -> Error {
     }
 }
 
-fn ended(status: ExitStatus, program: &Program, slot: Slot, verb: &str) -> Result<()> {
+fn check_exit(status: ExitStatus, program: &Program, slot: Slot, verb: &str) -> Result<()> {
     if status.success() {
         return Ok(());
     }
-    // Whoever asked: this process was, or the stage was by itself.
-    if interrupt::asked() || status.code() == Some(i32::from(ErrorKind::Interrupted.exit_code())) {
+    // Either this process was interrupted, or the stage alone.
+    if interrupt::requested() || status.code() == Some(i32::from(ErrorKind::Interrupted.exit_code())) {
         return Err(interrupt::error());
     }
     let what = if verb == "check" { "refused its configuration" } else { "failed" };
     let Some(code) = status.code() else {
-        return Err(killed(status, program, slot));
+        return Err(signal_error(status, program, slot));
     };
     let kind = [ErrorKind::Usage, ErrorKind::Config, ErrorKind::Data, ErrorKind::Gate];
     let kind = kind.into_iter().find(|kind| i32::from(kind.exit_code()) == code).unwrap_or(ErrorKind::Other);
@@ -91,20 +91,19 @@ fn ended(status: ExitStatus, program: &Program, slot: Slot, verb: &str) -> Resul
 }
 
 #[cfg(unix)]
-fn killed(status: ExitStatus, program: &Program, slot: Slot) -> Error {
+fn signal_error(status: ExitStatus, program: &Program, slot: Slot) -> Error {
     use std::os::unix::process::ExitStatusExt;
 
     let signal = status.signal().unwrap_or_default();
-    let error =
-        Error::other(format!("the `{slot}` stage ({}) was ended from outside by signal {signal}", program.words()));
+    let error = Error::other(format!("the `{slot}` stage ({}) was killed by signal {signal}", program.words()));
     match signal {
-        9 => error.hint("if you did not kill it, the system may have run out of memory: a smaller batch needs less"),
-        4 => error.hint("signal 4 means that the processor lacks an instruction that the program was compiled for"),
-        _ => error.hint("the same command goes on from here"),
+        9 => error.hint("if you did not kill it, the system may have run out of memory: try a smaller batch"),
+        4 => error.hint("signal 4 means that the processor lacks an instruction that the program uses"),
+        _ => error.hint("the same command continues from here"),
     }
 }
 
 #[cfg(not(unix))]
-fn killed(_status: ExitStatus, program: &Program, slot: Slot) -> Error {
-    Error::other(format!("the `{slot}` stage ({}) was ended from outside", program.words()))
+fn signal_error(_status: ExitStatus, program: &Program, slot: Slot) -> Error {
+    Error::other(format!("the `{slot}` stage ({}) was killed", program.words()))
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask clean-run`: removes what a run made.
+//! `cargo xtask clean-run`: removes everything that a run has written.
 
 use firebrand_pipeline::{Result, Slot};
 
@@ -8,7 +8,7 @@ use crate::print::print;
 use crate::run_dir::{self, RunDir};
 use crate::workspace::Workspace;
 
-/// Removes the run's artifacts and says which. The cache of downloads stays, so that a new run need not fetch again.
+/// Removes the run's directory and says what was in it. The download cache stays, so a new run need not download again.
 ///
 /// # Errors
 /// When the system refuses.
@@ -28,7 +28,7 @@ pub(crate) fn clean(config: &Config, workspace: &Workspace) -> Result<()> {
     run_dir::remove(&run.hashes())?;
     run_dir::remove(&run.path().join("requests"))?;
     lock.remove()?;
-    // Stays where it holds something of the user's own.
+    // The directory stays if it holds files of the user's own.
     let whole = std::fs::remove_dir(run.path()).is_ok();
     let stages = if removed.is_empty() { "no stage".to_owned() } else { removed.join(", ") };
     print(&format!("removed {stages} from {shown}"))?;

@@ -4,59 +4,70 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Fine-tunes a pretrained language model into a text classifier, stage by stage.
+/// Fine-tune a pretrained language model into a text classifier, stage by stage.
 ///
-/// A run is described by a TOML file; `configs/default.toml` shows every key. What a stage makes lies in
-/// `data/runs/RUN/STAGE`, and a stage runs again only when its configuration, its inputs or its program changed.
+/// A TOML file describes a run; `configs/default.toml` lists every key. Each stage writes to `data/runs/RUN/STAGE` and runs
+/// again only when its configuration, its inputs or its program have changed.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100, subcommand_required = true)]
+#[command(
+    after_help = "Exit codes: 0 success, 2 usage, 3 configuration, 4 data, 5 a quality gate failed, 130 interrupted, 1 \
+                        anything else.\nFIREBRAND_LOG sets the level of the log: off, error, warn, info (default), debug, trace."
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// Directory that relative paths start from [default: the workspace].
+    /// Directory that relative paths start from [default: the workspace]
     #[arg(long, global = true, value_name = "DIR", hide = true)]
     pub(crate) root: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Runs every stage that is not fresh, from raw data to a bundle that is ready to serve.
+    /// Run every stage that is not fresh, from raw data to a bundle that is ready to serve.
     ///
-    /// Ends with the figures on the test rows, and where the report and the bundle are. A run that was interrupted,
-    /// however it was, goes on with the same command.
+    /// Ends with the figures on the test split and the paths of the report and the bundle. After an interruption of any kind,
+    /// the same command continues the run.
     Pipeline(Pipeline),
-    /// Runs one stage, on what the stages before it have left.
+    /// Run one stage on the results of the stages before it.
     Stage(Stage),
-    /// Says which stages are fresh, which are not, and why. Runs nothing.
-    Status(Status),
-    /// Removes what a run made. The cache of downloads stays.
-    CleanRun(Run),
-    /// Writes a crate that fills a slot of the pipeline, ready to be changed.
-    NewStage(NewStage),
-    /// Asks a bundle for the labels of texts.
+    /// Show which stages are fresh, which are not, and why, without running or compiling anything.
     ///
-    /// Prints a line for each text, in their order: LABEL, SCORE and TEXT with tabs between them; with `--top-k N`, N times
-    /// LABEL and SCORE before the TEXT. Scores are probabilities. Where a text may have several labels all are printed, and a
-    /// * behind the SCORE marks those that it is given.
+    /// Programs are judged as they were last built. Notes name those that the next run compiles, and for stages of your own
+    /// which files are watched for changes.
+    Status(Status),
+    /// Remove everything that a run has written, but not the download cache.
+    CleanRun(Run),
+    /// Create a crate with a stage of your own, ready to be changed.
+    NewStage(NewStage),
+    /// Classify texts with an exported bundle.
+    ///
+    /// Prints one line per text, in order: LABEL, SCORE and TEXT, separated by tabs; with `--top-k N`, N pairs of LABEL and
+    /// SCORE, then TEXT. Scores are probabilities. A multi-label model prints all its labels; a * after the SCORE marks those
+    /// that it assigns.
+    ///
+    /// Tabs, line breaks and other control characters in labels and texts are printed as spaces; `--json` keeps them. A text
+    /// that cannot be classified (not UTF-8, a pair without a tab) has an empty LABEL and SCORE; stderr says why, and the exit
+    /// code is 4.
     Predict(Predict),
-    /// Questions about pretrained models.
+    /// Inspect pretrained models.
     #[command(subcommand)]
     Model(Model),
-    /// Runs the benchmarks, by criterion.
+    /// Run the criterion benchmarks.
     ///
-    /// They are compiled as the stages are: what is measured is what runs, and burn is compiled once. So it is not `cargo
-    /// bench`, whose profile would compile every dependency anew. Their figures stay in `criterion/` of cargo's target
-    /// directory, and the next run says what changed. The comparison with Python's transformers is `scripts/compare_trainer.py`.
+    /// They are compiled in the profile of the stages, so they measure what runs, and dependencies are compiled only once;
+    /// `cargo bench` would compile all of them again. Results are kept in `criterion/` in cargo's target directory, and the
+    /// next run reports changes. `scripts/compare_trainer.py` compares with Python's transformers.
     Bench(Bench),
 }
 
-/// Which run.
+/// The run that a command is about.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// The run's configuration.
+    /// Configuration of the run
     #[arg(default_value = "configs/quickstart.toml")]
     pub(crate) config: PathBuf,
-    /// Sets a key, over the configuration file: `--set train.learning_rate=3e-5`. May be given several times.
+    /// Override a key of the configuration, as in `--set train.learning_rate=3e-5`; repeatable
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
 }
@@ -64,10 +75,10 @@ pub(crate) struct Run {
 /// Where the stages' programs come from.
 #[derive(Debug, Args)]
 pub(crate) struct Programs {
-    /// Builds the stages with these cargo features: `cuda` for NVIDIA GPUs.
+    /// Build the stages with these cargo features: `cuda` for NVIDIA GPUs
     #[arg(long, value_delimiter = ',', value_name = "FEATURES")]
     pub(crate) features: Vec<String>,
-    /// Takes the stages' programs from this directory rather than building them.
+    /// Run the stages' programs from this directory instead of building them [env: FIREBRAND_BIN_DIR]
     #[arg(long, value_name = "DIR", conflicts_with = "features")]
     pub(crate) bin_dir: Option<PathBuf>,
 }
@@ -76,13 +87,13 @@ pub(crate) struct Programs {
 pub(crate) struct Pipeline {
     #[command(flatten)]
     pub(crate) run: Run,
-    /// Starts at this stage; those before it are used as they are.
+    /// Start at this stage and use the results of earlier ones as they are
     #[arg(long, value_name = "STAGE", conflicts_with = "only")]
     pub(crate) from: Option<String>,
-    /// Ends after this stage.
+    /// Stop after this stage
     #[arg(long, value_name = "STAGE", conflicts_with = "only")]
     pub(crate) to: Option<String>,
-    /// Runs only this stage, on what the stages before it have left.
+    /// Run only this stage, on the results of earlier ones
     #[arg(long, value_name = "STAGE")]
     pub(crate) only: Option<String>,
     #[command(flatten)]
@@ -91,7 +102,7 @@ pub(crate) struct Pipeline {
 
 #[derive(Debug, Args)]
 pub(crate) struct Stage {
-    /// The stage: fetch, clean, split, augment, tokenize, train, evaluate or export.
+    /// fetch, clean, split, augment, tokenize, train, evaluate or export
     pub(crate) name: String,
     #[command(flatten)]
     pub(crate) run: Run,
@@ -102,13 +113,13 @@ pub(crate) struct Stage {
 /// How stages run.
 #[derive(Debug, Args)]
 pub(crate) struct How {
-    /// Runs stages even if they are fresh.
+    /// Run stages even if they are fresh
     #[arg(long)]
     pub(crate) force: bool,
-    /// Says what would run, and why, and runs nothing.
+    /// Show what would run, and why, without running it
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Prints one JSON object on stdout: run, stages, test, report, bundle.
+    /// Print one JSON object: run, stages, test, report, bundle
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
@@ -119,41 +130,44 @@ pub(crate) struct How {
 pub(crate) struct Status {
     #[command(flatten)]
     pub(crate) run: Run,
-    /// Prints one JSON object on stdout: run, directory, stages.
+    /// Print one JSON object: run, directory, stages, notes
     #[arg(long)]
     pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) programs: Programs,
+    /// Judge by the programs in this directory instead of those that were last built [env: FIREBRAND_BIN_DIR]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) bin_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct NewStage {
-    /// The slot to fill: fetch, clean, split, augment, tokenize, train, evaluate or export.
+    /// Slot to fill: fetch, clean, split, augment, tokenize, train, evaluate or export
     pub(crate) slot: String,
-    /// The new crate's name; it is written to `crates/NAME`.
+    /// Name of the new crate, which is written to `crates/NAME`
     pub(crate) name: String,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Predict {
-    /// The bundle: a directory with config.json, model.safetensors and tokenizer files.
+    /// Directory with config.json, model.safetensors and tokenizer files
     pub(crate) bundle: PathBuf,
-    /// The texts; without any, they are read from stdin, one a line. Of a model for pairs of texts: each a pair, with a tab
-    /// between the two.
+    /// Texts to classify; without any, one per line of stdin. For a model of text pairs, separate the two texts with a tab
+    #[arg(value_name = "TEXT")]
     pub(crate) texts: Vec<String>,
-    /// The second text of a pair, for a model that was trained on pairs; once for each text, in their order.
+    /// Second text of a pair, for a model of text pairs; once per TEXT, in order
     #[arg(long, value_name = "TEXT", requires = "texts")]
     pub(crate) pair: Vec<String>,
-    /// Prints one JSON object per text, on a line of its own: {"text", "label", "score", "scores": [{"label", "score"}, …]}.
+    /// Print one JSON object per text: {"text", "label", "score", "scores": [{"label", "score"}, …]}; for a multi-label
+    /// model "labels": […] instead of "label" and "score". Where it applies also "pair"; "empty": true if nothing of the text
+    /// is left after cleaning; "truncated_tokens"; and "error" instead of labels and scores.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Where the model runs: flex (CPU), ndarray (CPU), cuda, cuda:N [default: flex].
+    /// Device to run on: flex (CPU), ndarray (CPU), cuda, cuda:N [default: flex]
     #[arg(long)]
     pub(crate) device: Option<String>,
-    /// How many texts are answered together, at most [default: 32].
+    /// Largest number of texts per batch [default: 32]
     #[arg(long, value_name = "N")]
     pub(crate) batch_size: Option<usize>,
-    /// How many labels are shown for a text, most likely first [default: 1; with --json all].
+    /// Number of labels to print per text, most likely first [default: 1; with --json all]
     #[arg(long, value_name = "N")]
     pub(crate) top_k: Option<usize>,
     #[command(flatten)]
@@ -162,23 +176,22 @@ pub(crate) struct Predict {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Model {
-    /// Says what a pretrained model is: family, sizes, parameters, tensors, tokenizer, licence, and its head.
+    /// Describe a pretrained model: family, sizes, parameters, tensors, tokenizer, licence and head.
     ///
-    /// A directory is read in place. A model of the Hugging Face hub is fetched into the hub's own cache first;
+    /// A local directory is read in place; a model on the Hugging Face hub is downloaded into the hub's cache first.
     /// HF_HUB_OFFLINE, HF_HOME, HF_TOKEN and HF_ENDPOINT are honoured.
     Inspect(Inspect),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
-    /// A directory with config.json, weights and tokenizer files, or a model's name on the hub: `org/name`,
-    /// `org/name@revision`.
+    /// Directory with config.json, weights and tokenizer files, or a model on the hub: `org/name` or `org/name@revision`
     #[arg(value_name = "PATH_OR_HUB_NAME")]
     pub(crate) model: String,
-    /// For how many labels a new head is described [default: 2].
+    /// Describe a new head for this many labels [default: 2]
     #[arg(long, value_name = "N")]
     pub(crate) labels: Option<u16>,
-    /// Prints one JSON object: directory, commit, model, tokenizer, tokenizer_problem, licence, licence_text, labels.
+    /// Print one JSON object: directory, commit, model, tokenizer, tokenizer_problem, licence, licence_text, labels
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
@@ -187,9 +200,9 @@ pub(crate) struct Inspect {
 
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
-    /// Which of them [default: all].
+    /// Suite to run [default: all]
     pub(crate) suite: Option<Suite>,
-    /// Only the benchmarks whose names contain this.
+    /// Run only benchmarks whose names contain this text
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Option<String>,
 }
@@ -197,21 +210,24 @@ pub(crate) struct Bench {
 /// The benchmarks of a crate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Suite {
-    /// The fused operations, beside those that Burn has.
+    /// Fused operations, next to Burn's own
     Kernels,
-    /// Batching and the forward pass.
+    /// Batching, the forward pass, and attention over the length of a text
     Model,
-    /// The training step.
+    /// The training step
     Train,
+    /// Evaluation of many rows with many labels: time and memory.
+    Evaluate,
 }
 
 impl Suite {
-    /// Its benchmarks' targets; no other crate has any of these names.
+    /// The benchmark targets of the suite; no other crate has a target of these names.
     pub(crate) fn targets(self) -> &'static [&'static str] {
         match self {
             Self::Kernels => &["kernels", "operations", "step"],
-            Self::Model => &["batching", "forward"],
+            Self::Model => &["batching", "forward", "length"],
             Self::Train => &["training"],
+            Self::Evaluate => &["many_labels"],
         }
     }
 }

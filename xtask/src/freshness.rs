@@ -1,26 +1,27 @@
-//! Whether a stage's result is still the one that running it again would give, and if not, why.
+//! Whether a stage's result is up to date, and if not, why.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use firebrand_pipeline::{Request, Result, Slot, hash};
+use firebrand_pipeline::{Request, Result, Slot};
 use serde_json::Value;
 
 use crate::config::Section;
 use crate::hashes::Hashes;
 use crate::manifest::Manifest;
-use crate::programs::Program;
 use crate::run_dir::RunDir;
 
-/// Everything that decides what a stage's result is.
+/// Everything that a stage's result depends on.
 #[derive(Debug, Clone)]
 pub(crate) struct Recipe {
+    pub(crate) stage: Slot,
+    /// The hash of the program.
     pub(crate) executable: String,
     pub(crate) config: Value,
-    /// The content of the files that the configuration names, by the path as it is written there.
+    /// Content hashes of the files that the configuration names, by their paths as written there.
     pub(crate) files: BTreeMap<String, String>,
-    /// The content of the inputs; of one that has not finished there is none.
+    /// Content hashes of the inputs that have finished.
     pub(crate) inputs: BTreeMap<Slot, String>,
 }
 
@@ -35,27 +36,27 @@ pub(crate) enum Reason {
     Damaged(String),
     /// Keys have other values: `batch_size: 16 → 32`.
     Config(Vec<String>),
-    /// Files that the configuration names have another content.
+    /// Files that the configuration names have changed.
     Files(Vec<String>),
-    /// Inputs have another content.
+    /// Inputs have changed.
     Inputs(Vec<Slot>),
-    /// Inputs are about to be made again.
+    /// Inputs are about to be recomputed.
     Follows(Vec<Slot>),
-    /// The program is another one.
+    /// The program has changed.
     Executable,
     /// `--force`.
     Forced,
 }
 
 impl Recipe {
-    /// The recipe as things stand now.
+    /// The current recipe of a stage.
     ///
     /// # Errors
     /// When a file that the configuration names cannot be read.
     pub(crate) fn now(
-        slot: Slot,
+        stage: Slot,
         section: &Section,
-        program: &Program,
+        executable: String,
         content: &BTreeMap<Slot, String>,
         root: &Path,
         hashes: &mut Hashes,
@@ -63,26 +64,19 @@ impl Recipe {
         let mut files = BTreeMap::new();
         for name in local_paths(&section.values) {
             let path = expand(&name, root);
-            // A path that is not there is the stage's to complain about.
+            // The stage itself reports a path that does not exist.
             if path.exists() {
                 files.insert(name, hashes.of_path(&path)?);
             }
         }
-        let given = slot.inputs().iter();
+        let given = stage.inputs().iter();
         let inputs = given.filter_map(|input| Some((*input, content.get(input)?.clone()))).collect();
-        Ok(Self { executable: program.hash.clone(), config: section.values.clone(), files, inputs })
+        Ok(Self { stage, executable, config: section.values.clone(), files, inputs })
     }
 
-    /// A hash over all of it.
-    pub(crate) fn key(&self) -> String {
-        let inputs: BTreeMap<_, _> = self.inputs.iter().map(|(slot, content)| (slot.name(), content)).collect();
-        let all = serde_json::json!([Request::PROTOCOL, self.executable, self.config, self.files, inputs]);
-        hash::bytes(all.to_string().as_bytes())
-    }
-
-    /// Why the result in `run` is not what this recipe gives; empty when it is.
-    pub(crate) fn compare(&self, slot: Slot, run: &RunDir) -> Vec<Reason> {
-        let manifest = match run.manifest(slot) {
+    /// Why the result in `run` is not what this recipe yields; empty if it is.
+    pub(crate) fn compare(&self, run: &RunDir) -> Vec<Reason> {
+        let manifest = match run.manifest(self.stage) {
             Ok(Some(manifest)) => manifest,
             Ok(None) => return vec![Reason::New],
             Err(_) => return vec![Reason::Unreadable],
@@ -100,28 +94,36 @@ impl Recipe {
         if !keys.is_empty() {
             reasons.push(Reason::Config(keys));
         }
-        let names = manifest.files.keys().chain(self.files.keys());
-        let mut files: Vec<_> =
-            names.filter(|name| manifest.files.get(*name) != self.files.get(*name)).cloned().collect();
-        files.dedup();
-        // A file that is gone leaves the result what it was made from.
-        files.retain(|name| self.files.contains_key(name));
-        if !files.is_empty() {
-            reasons.push(Reason::Files(files));
-        }
-        let inputs = manifest.stage.inputs().iter().copied();
-        let inputs: Vec<_> = inputs.filter(|input| manifest.inputs.get(input) != self.inputs.get(input)).collect();
-        if !inputs.is_empty() {
-            reasons.push(Reason::Inputs(inputs));
-        }
+        reasons.extend(self.input_differences(&manifest.files, &manifest.inputs));
         if (&manifest.executable, manifest.protocol) != (&self.executable, Request::PROTOCOL) {
             reasons.push(Reason::Executable);
         }
         reasons
     }
+
+    /// How the files and inputs differ from those that something was made from.
+    pub(crate) fn input_differences(
+        &self,
+        files: &BTreeMap<String, String>,
+        inputs: &BTreeMap<Slot, String>,
+    ) -> Vec<Reason> {
+        let mut reasons = Vec::new();
+        // A file that was removed since then cannot be read again, but the result made from it is still valid.
+        let changed = self.files.iter().filter(|(name, content)| files.get(*name) != Some(content));
+        let changed: Vec<String> = changed.map(|(name, _)| name.clone()).collect();
+        if !changed.is_empty() {
+            reasons.push(Reason::Files(changed));
+        }
+        let changed = self.stage.inputs().iter().copied().filter(|input| inputs.get(input) != self.inputs.get(input));
+        let changed: Vec<Slot> = changed.collect();
+        if !changed.is_empty() {
+            reasons.push(Reason::Inputs(changed));
+        }
+        reasons
+    }
 }
 
-/// The values of all keys named `path`: files on this machine that are no stage's outputs.
+/// The values of all keys named `path`: local files that are not outputs of a stage.
 fn local_paths(config: &Value) -> Vec<String> {
     let mut found = Vec::new();
     let Value::Object(table) = config else { return found };
@@ -135,7 +137,7 @@ fn local_paths(config: &Value) -> Vec<String> {
     found
 }
 
-/// A path of the configuration: below the home directory, absolute, or below the root.
+/// A path in the configuration, which may start with `~/`; relative ones start from the root.
 fn expand(path: &str, root: &Path) -> PathBuf {
     match (path.strip_prefix("~/"), std::env::home_dir()) {
         (Some(rest), Some(home)) => home.join(rest),
@@ -223,6 +225,7 @@ mod tests {
     #[test]
     fn every_part_of_a_recipe_counts() {
         let recipe = Recipe {
+            stage: Slot::Split,
             executable: "e".to_owned(),
             config: json!({ "seed": 1 }),
             files: BTreeMap::from([("a.csv".to_owned(), "f".to_owned())]),
@@ -234,6 +237,7 @@ mod tests {
             version: None,
             protocol: Request::PROTOCOL,
             executable: recipe.executable.clone(),
+            resumed_from: Vec::new(),
             config: recipe.config.clone(),
             files: recipe.files.clone(),
             inputs: recipe.inputs.clone(),
@@ -253,9 +257,8 @@ mod tests {
             let mut changed = recipe.clone();
             change(&mut changed);
             assert_eq!(explain(&changed.differences(&manifest)), reason);
-            assert_ne!(changed.key(), recipe.key(), "{reason}");
         }
-        // What is gone cannot be read again; what was made from it stays.
+        // A removed file cannot be read again, but the result made from it is still valid.
         let mut gone = recipe.clone();
         gone.files.clear();
         assert_eq!(gone.differences(&manifest), []);

@@ -1,4 +1,4 @@
-//! Hashes of big files, remembered while size and time of change stay the same.
+//! Content hashes of files, cached by size and modification time.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use firebrand_pipeline::{Error, Hidden, Result, files_below, hash};
 use serde::{Deserialize, Serialize};
 
-/// The memory, kept in the run's directory. To lose it costs a second, so nothing about its file is an error.
+/// The cache, kept in the run's directory. Losing it costs a second, so no problem with its file is an error.
 #[derive(Debug)]
 pub(crate) struct Hashes {
     file: PathBuf,
@@ -24,7 +24,7 @@ struct Known {
 }
 
 impl Hashes {
-    /// What an earlier run remembered in `file`.
+    /// Reads the cache from `file`.
     pub(crate) fn open(file: PathBuf) -> Self {
         let known = fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
         Self { file, known, changed: false }
@@ -49,7 +49,7 @@ impl Hashes {
         Ok(blake3)
     }
 
-    /// The hash of a file, or of the names and contents of the files below a directory that fetching would take.
+    /// The hash of a file, or of a directory: of the names and contents of the files that `fetch` would copy from it.
     ///
     /// # Errors
     /// When something below it cannot be read.
@@ -64,7 +64,7 @@ impl Hashes {
         Ok(hash::bytes(text.as_bytes()))
     }
 
-    /// Remembers for the next run.
+    /// Writes the cache for the next run.
     pub(crate) fn save(&mut self) {
         if std::mem::take(&mut self.changed)
             && let Ok(text) = serde_json::to_vec(&self.known)
@@ -88,7 +88,7 @@ mod tests {
         let first = hashes.of_file(&file).unwrap();
         assert_eq!(first, hash::bytes(b"one"));
         hashes.save();
-        // What is remembered is what is told, without another look at the content.
+        // A cached hash is returned without reading the file.
         let remembered = fs::read_to_string(&memory).unwrap().replace(&first, "remembered");
         fs::write(&memory, remembered).unwrap();
         assert_eq!(Hashes::open(memory.clone()).of_file(&file).unwrap(), "remembered");

@@ -1,18 +1,19 @@
-//! One process at a time works on a run.
+//! A lock per run: one process at a time works on it.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use firebrand_pipeline::{Error, Result, progress};
+use firebrand_pipeline::{Error, Result};
+use tracing::info;
 
 use crate::interrupt;
 
-/// Whoever holds it is often gone in a moment: nothing is said before this.
+/// The lock is often released in a moment; nothing is logged before this.
 const PATIENCE: Duration = Duration::from_millis(700);
 
-/// The lock of a run's directory, held while this lives, and while a stage that was started under it lives.
+/// The lock of a run's directory, held until this is dropped and every stage started under it has exited.
 #[derive(Debug)]
 pub(crate) struct Lock {
     file: File,
@@ -20,20 +21,20 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    /// Waits until this process is the only one that works on the run in `dir`, and says whom it waits for.
+    /// Takes the lock of the run in `dir`, waiting for the process that holds it. A long wait is logged.
     ///
     /// # Errors
     /// When the system refuses, or on Ctrl-C.
     pub(crate) fn take(dir: &Path) -> Result<Self> {
         let path = dir.join("lock");
         let started = Instant::now();
-        let mut told = false;
+        let mut announced = false;
         loop {
             fs::create_dir_all(dir).map_err(|error| Error::io("create", dir, &error))?;
             let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
             let file = opened.map_err(|error| Error::io("open", &path, &error))?;
             match file.try_lock() {
-                Ok(()) if is_still(&file, &path) => {
+                Ok(()) if is_same_file(&file, &path) => {
                     let lock = Self { file, path };
                     lock.note("at work");
                     lock.share_with_children()?;
@@ -44,32 +45,32 @@ impl Lock {
                 Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(error)) => return Err(Error::io("lock", &path, &error)),
             }
-            if !told && started.elapsed() > PATIENCE {
-                told = true;
+            if !announced && started.elapsed() > PATIENCE {
+                announced = true;
                 let holder = fs::read_to_string(&path).unwrap_or_default();
                 let holder = if holder.is_empty() { "another process" } else { holder.trim() };
-                progress::log(&format!("waiting for {holder}, which works on this run (Ctrl-C stops waiting)"));
+                info!("waiting for {holder}, which works on this run (Ctrl-C stops waiting)");
             }
             interrupt::check()?;
             std::thread::sleep(Duration::from_millis(50));
         }
     }
 
-    /// Whether some process works on the run in `dir` now.
+    /// Whether a process holds the lock of the run in `dir`.
     pub(crate) fn is_taken(dir: &Path) -> bool {
         File::open(dir.join("lock")).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
-    /// Writes down for those who wait who holds the lock, and why.
+    /// Writes to the lock file who holds it and what for, for the messages of waiting processes.
     pub(crate) fn note(&self, what: &str) {
         let mut file = &self.file;
         let text = format!("process {} ({what})\n", std::process::id());
-        // Only a courtesy: the lock holds without it.
+        // Failing to do so does no harm: the lock is held regardless.
         let _ =
             file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).and_then(|_| file.write_all(text.as_bytes()));
     }
 
-    /// Removes the lock's file, at the very end of a run's directory.
+    /// Removes the lock file, as the last file of a run's directory.
     ///
     /// # Errors
     /// When the system refuses.
@@ -77,8 +78,8 @@ impl Lock {
         fs::remove_file(&self.path).map_err(|error| Error::io("remove", &self.path, &error))
     }
 
-    /// Lets the lock be inherited: it is then held until the last process that inherited it is gone. A stage that
-    /// outlives its killed runner (a script does not know to watch for that) so keeps the next one waiting.
+    /// Lets child processes inherit the lock, so that it is held until the last of them exits. A stage that outlives its
+    /// killed runner, such as a script, thus keeps the next runner waiting.
     #[cfg(unix)]
     fn share_with_children(&self) -> Result<()> {
         use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -94,9 +95,9 @@ impl Lock {
     }
 }
 
-/// Whether the open file is the one that the path names now.
+/// Whether the path still names the open file.
 #[cfg(unix)]
-fn is_still(file: &File, path: &Path) -> bool {
+fn is_same_file(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
 
     match (file.metadata(), fs::metadata(path)) {
@@ -106,7 +107,7 @@ fn is_still(file: &File, path: &Path) -> bool {
 }
 
 #[cfg(not(unix))]
-fn is_still(_file: &File, path: &Path) -> bool {
+fn is_same_file(_file: &File, path: &Path) -> bool {
     path.exists()
 }
 

@@ -9,6 +9,7 @@ mod child;
 mod clean_run;
 mod cli;
 mod config;
+mod durable;
 mod freshness;
 mod hashes;
 mod interrupt;
@@ -25,6 +26,8 @@ mod run_dir;
 mod runner;
 mod status;
 mod summary;
+mod watch;
+mod work;
 mod workspace;
 
 use std::process::ExitCode;

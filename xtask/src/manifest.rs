@@ -1,4 +1,4 @@
-//! `manifest.json`: what a finished stage was made from, and what it left. Written last.
+//! `manifest.json`: what a finished stage was made from, and the files it wrote. Written last.
 
 use std::collections::BTreeMap;
 
@@ -12,38 +12,41 @@ pub(crate) struct Manifest {
     pub(crate) stage: Slot,
     /// The package, or the command line, that filled it.
     pub(crate) package: String,
-    /// The package's version, where it is known.
+    /// The package's version, if known.
     pub(crate) version: Option<String>,
     /// The version of the protocol between runner and stage.
     pub(crate) protocol: u32,
-    /// The hash of the executable (of a command: of its words and of the files among them).
+    /// The hash of the executable (of a command: of its words and of the files that are watched).
     pub(crate) executable: String,
+    /// Hashes of other executables that worked on it before, if an interrupted run was resumed after a rebuild.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) resumed_from: Vec<String>,
     /// The resolved section of the configuration.
     pub(crate) config: serde_json::Value,
-    /// The content of the files outside of the run that the configuration names.
+    /// Content hashes of the files outside the run that the configuration names.
     pub(crate) files: BTreeMap<String, String>,
-    /// The content of each input: [`Manifest::content`] of its manifest.
+    /// Content hashes of the inputs: [`Manifest::content`] of their manifests.
     pub(crate) inputs: BTreeMap<Slot, String>,
-    /// Every file that the stage left, by path.
+    /// Every file that the stage wrote, sorted by path.
     pub(crate) outputs: Vec<OutputFile>,
     /// How long the stage ran.
     pub(crate) seconds: f64,
 }
 
-/// A file that a stage left.
+/// A file that a stage wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct OutputFile {
-    /// The path inside of the stage's directory, with `/`.
+    /// Relative to the stage's directory, with `/`.
     pub(crate) path: String,
-    /// Its size.
+    /// Size of the file.
     pub(crate) bytes: u64,
-    /// The hash of its content.
+    /// Hash of its content.
     pub(crate) blake3: String,
 }
 
 impl Manifest {
-    /// A hash over the names and the content of all outputs, and nothing else: a stage that ran again and came to the
-    /// same result leaves the stages after it fresh.
+    /// A hash over the paths and contents of all outputs and nothing else, so that a stage that ran again with the same
+    /// result leaves later stages fresh.
     pub(crate) fn content(&self) -> String {
         let mut text = String::new();
         for output in &self.outputs {
@@ -64,6 +67,7 @@ mod tests {
             version: Some("0.1.0".to_owned()),
             protocol: 1,
             executable: "e".to_owned(),
+            resumed_from: Vec::new(),
             config: serde_json::json!({ "lowercase": false }),
             files: BTreeMap::new(),
             inputs: BTreeMap::from([(Slot::Fetch, "f".to_owned())]),

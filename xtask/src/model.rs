@@ -1,4 +1,4 @@
-//! `cargo xtask model`: hands the question on to the inspecting program.
+//! `cargo xtask model`: runs the inspect program.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -10,10 +10,10 @@ use crate::cli::Inspect;
 use crate::workspace::Workspace;
 use crate::{pipeline, programs};
 
-/// Where downloads are kept where no configuration sets `run.dir`.
+/// The download cache of commands that have no configuration.
 const CACHE: &str = "data/cache";
 
-/// Says what a model is. Stdout is the program's own.
+/// Describes a model. The program writes to our stdout.
 ///
 /// # Errors
 /// When the program does not build or cannot be started.
@@ -27,7 +27,7 @@ pub(crate) fn inspect(arguments: &Inspect, workspace: &Workspace) -> Result<Exit
     if let Some(labels) = arguments.labels {
         command.arg("--labels").arg(labels.to_string());
     }
-    // As typed where it is there, or nowhere: then it may be a name on the hub.
+    // A path that exists is taken as typed; one that exists nowhere may be a name on the hub.
     let typed = Path::new(&arguments.model);
     let below = Some(workspace.root().join(typed)).filter(|path| !typed.exists() && path.exists());
     command.arg("--").arg(below.as_deref().unwrap_or(typed));

@@ -1,4 +1,4 @@
-//! What a stage left: is all of it there and well-formed, and what exactly is it?
+//! The files that a stage wrote: whether they are complete and well-formed, and a list of them.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
@@ -7,12 +7,10 @@ use std::path::Path;
 use firebrand_pipeline::{Error, Hidden, OutputKind, Result, Slot, files_below, hash};
 use serde::de::IgnoredAny;
 
+use crate::durable;
 use crate::manifest::OutputFile;
 
-/// More files than this are not flushed one by one: it would take longer than to make them again.
-const MOST_FLUSHED: usize = 1000;
-
-/// Refuses a directory in which one of the slot's declared outputs is missing or malformed. `who` is what made it.
+/// Fails if one of the slot's declared outputs is missing or malformed. `who` is the program that wrote them.
 pub(crate) fn verify(slot: Slot, dir: &Path, who: &str) -> Result<()> {
     for output in slot.outputs() {
         let path = dir.join(output.path);
@@ -68,7 +66,7 @@ fn well_formed(kind: OutputKind, path: &Path) -> Result<(), String> {
     }
 }
 
-/// A Parquet file starts and ends with the same four letters; a half-written one does not end with them.
+/// A Parquet file starts and ends with the same magic number; a half-written one does not end with it.
 fn parquet(path: &Path) -> std::io::Result<Option<()>> {
     let mut file = File::open(path)?;
     if file.metadata()?.len() < 12 {
@@ -81,23 +79,19 @@ fn parquet(path: &Path) -> std::io::Result<Option<()>> {
     Ok((first == *b"PAR1" && last == *b"PAR1").then_some(()))
 }
 
-/// Hashes every file below a stage's directory, and sees to it that they are on the disk.
+/// Flushes every file of a stage's directory to the disk and lists it with its size and hash, for the manifest.
 ///
 /// # Errors
 /// When a file cannot be read.
-pub(crate) fn take_stock(dir: &Path) -> Result<Vec<OutputFile>> {
-    let mut stock = Vec::new();
-    for (index, file) in files_below(dir, Hidden::Include)?.into_iter().enumerate() {
-        let path = dir.join(&file);
-        let failed = |error: std::io::Error| Error::io("read", &path, &error);
-        let opened = File::open(&path).map_err(failed)?;
-        if index < MOST_FLUSHED {
-            opened.sync_data().map_err(failed)?;
-        }
-        let bytes = opened.metadata().map_err(failed)?.len();
-        stock.push(OutputFile { path: file, bytes, blake3: hash::file(&path)? });
-    }
-    Ok(stock)
+pub(crate) fn inventory(dir: &Path) -> Result<Vec<OutputFile>> {
+    let files = files_below(dir, Hidden::Include)?;
+    durable::flush_tree(dir, &files)?;
+    let describe = |path: String| {
+        let file = dir.join(&path);
+        let bytes = fs::metadata(&file).map_err(|error| Error::io("read", &file, &error))?.len();
+        Ok(OutputFile { blake3: hash::file(&file)?, path, bytes })
+    };
+    files.into_iter().map(describe).collect()
 }
 
 #[cfg(test)]
@@ -159,13 +153,13 @@ mod tests {
     }
 
     #[test]
-    fn stock_is_sorted_and_hashed() {
+    fn the_inventory_is_sorted_and_hashed() {
         let dir = finished_clean();
         fs::create_dir(dir.path().join("a")).unwrap();
         fs::write(dir.path().join("a/z.txt"), "z").unwrap();
-        let stock = take_stock(dir.path()).unwrap();
-        let paths: Vec<_> = stock.iter().map(|file| file.path.as_str()).collect();
+        let files = inventory(dir.path()).unwrap();
+        let paths: Vec<_> = files.iter().map(|file| file.path.as_str()).collect();
         assert_eq!(paths, ["a/z.txt", "examples.parquet", "labels.json"]);
-        assert_eq!((stock[0].bytes, stock[0].blake3.as_str()), (1, hash::bytes(b"z").as_str()));
+        assert_eq!((files[0].bytes, files[0].blake3.as_str()), (1, hash::bytes(b"z").as_str()));
     }
 }

@@ -1,8 +1,9 @@
-//! The commands that are about a run.
+//! The commands that work on a run.
 
 use std::collections::BTreeSet;
 
-use firebrand_pipeline::{Error, Result, Slot, progress};
+use firebrand_pipeline::{Error, Result, Slot};
+use tracing::info;
 
 use crate::cli::{How, Pipeline, Programs, Run, Stage, Status};
 use crate::config::Config;
@@ -10,12 +11,12 @@ use crate::lock::Lock;
 use crate::programs::Source;
 use crate::runner::{Runner, Selection};
 use crate::workspace::Workspace;
-use crate::{clean_run, interrupt, status, summary};
+use crate::{clean_run, interrupt, programs, status, summary};
 
 /// `cargo xtask pipeline`.
 ///
 /// # Errors
-/// Whatever went wrong, ready to be shown.
+/// Any failure, ready to be shown to the user.
 pub(crate) fn pipeline(arguments: &Pipeline, workspace: &Workspace) -> Result<()> {
     let [from, to, only] = [&arguments.from, &arguments.to, &arguments.only]
         .map(|name| name.as_deref().map(str::parse::<Slot>).transpose());
@@ -35,7 +36,7 @@ pub(crate) fn pipeline(arguments: &Pipeline, workspace: &Workspace) -> Result<()
 /// `cargo xtask stage`.
 ///
 /// # Errors
-/// Whatever went wrong, ready to be shown.
+/// Any failure, ready to be shown to the user.
 pub(crate) fn stage(arguments: &Stage, workspace: &Workspace) -> Result<()> {
     run(BTreeSet::from([arguments.name.parse()?]), &arguments.run, &arguments.how, workspace)
 }
@@ -43,18 +44,20 @@ pub(crate) fn stage(arguments: &Stage, workspace: &Workspace) -> Result<()> {
 /// `cargo xtask status`.
 ///
 /// # Errors
-/// Whatever went wrong, ready to be shown.
+/// Any failure, ready to be shown to the user.
 pub(crate) fn status(arguments: &Status, workspace: &Workspace) -> Result<()> {
     let config = load(&arguments.run, workspace)?;
     let selection = Selection { slots: BTreeSet::from(Slot::ALL), force: false };
-    let plan = status::plan(&config, &selection, &source(&arguments.programs), workspace)?;
+    let given = arguments.bin_dir.clone().map(Source::Directory).or_else(programs::from_environment);
+    let source = given.unwrap_or(Source::LastBuild);
+    let plan = status::plan(&config, &selection, &source, workspace)?;
     status::print_plan(&plan, &config, workspace, "stale", arguments.json)
 }
 
 /// `cargo xtask clean-run`.
 ///
 /// # Errors
-/// Whatever went wrong, ready to be shown.
+/// Any failure, ready to be shown to the user.
 pub(crate) fn clean_run(arguments: &Run, workspace: &Workspace) -> Result<()> {
     clean_run::clean(&load(arguments, workspace)?, workspace)
 }
@@ -69,8 +72,8 @@ fn run(slots: BTreeSet<Slot>, which: &Run, how: &How, workspace: &Workspace) -> 
     }
     interrupt::install()?;
     let lock_dir = config.run_dir();
-    progress::log(&format!("{} ({}) in {}", config.run, config.file, workspace.show(&lock_dir)));
-    // Built before the lock is taken: what cargo starts must not inherit it.
+    info!("{} ({}) in {}", config.run, config.file, workspace.show(&lock_dir));
+    // Built before the lock is taken, because cargo's processes must not inherit it.
     let mut runner = Runner::open(workspace, &config, &source)?;
     let lock = Lock::take(&lock_dir)?;
     let outcomes = runner.execute(&selection, &lock)?;
@@ -85,6 +88,7 @@ fn load(which: &Run, workspace: &Workspace) -> Result<Config> {
 pub(crate) fn source(programs: &Programs) -> Source {
     match &programs.bin_dir {
         Some(dir) => Source::Directory(dir.clone()),
+        None if programs.features.is_empty() => programs::from_environment().unwrap_or(Source::Cargo(Vec::new())),
         None => Source::Cargo(programs.features.clone()),
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask predict`: hands the question on to the server's program.
+//! `cargo xtask predict`: passes its arguments on to the program of `crates/serve`.
 
 use std::process::{Command, ExitCode};
 
@@ -9,7 +9,7 @@ use crate::cli::Predict;
 use crate::workspace::Workspace;
 use crate::{pipeline, programs};
 
-/// Asks a bundle. Stdin and stdout are the program's own.
+/// Runs the program, which inherits stdin and stdout. Its exit code is returned.
 ///
 /// # Errors
 /// When the program does not build or cannot be started.
@@ -30,7 +30,7 @@ pub(crate) fn predict(arguments: &Predict, workspace: &Workspace) -> Result<Exit
         command.arg("--top-k").arg(count.to_string());
     }
     for pair in &arguments.pair {
-        // One argument, as the text may begin with a dash.
+        // As one argument, because the text may begin with a dash.
         command.arg(format!("--pair={pair}"));
     }
     // A text may begin with a dash.

@@ -1,4 +1,4 @@
-//! Stdout: data only.
+//! Prints to stdout, which is for data only.
 
 use std::io::Write;
 

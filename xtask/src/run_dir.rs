@@ -1,7 +1,10 @@
-//! A run's directory: `STAGE/` of each finished stage, and what is on its way there.
+//! A run's directory: `STAGE/` for each finished stage, and work in progress.
 //!
-//! A stage writes into `STAGE.tmp/`; when it is done the manifest is written there last and the directory is renamed as
-//! a whole. A kill at any moment leaves the previous result, or none, and the next run tidies up.
+//! A stage writes to `STAGE.tmp/`. When it is done, the manifest is written last and the directory is renamed as a whole. A
+//! kill at any moment leaves the previous result or none, and the next run cleans up.
+//!
+//! Training takes long, so none of it is deleted: an interrupted training is resumed or [set aside](Begun::SetAside), and
+//! a model that a new one replaces is kept as `train.previous/`.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -9,16 +12,31 @@ use std::path::{Path, PathBuf};
 
 use firebrand_pipeline::{Error, Result, Slot, read_json, to_json};
 
-use crate::manifest::Manifest;
+use crate::durable::flush_dir;
+use crate::freshness::Recipe;
+use crate::manifest::{Manifest, OutputFile};
 use crate::outputs;
+use crate::work::Work;
 
-/// The file that says that a stage finished.
+/// The file that marks a stage as finished.
 pub(crate) const MANIFEST: &str = "manifest.json";
 
 /// The directory of one run.
 #[derive(Debug, Clone)]
 pub(crate) struct RunDir {
     path: PathBuf,
+}
+
+/// What a stage finds in `STAGE.tmp/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Begun {
+    /// Nothing.
+    Empty,
+    /// The work of an interrupted run with the same inputs. The stage decides whether its configuration and program can
+    /// continue it. Holds the hashes of other executables that have worked on it.
+    Resumed(Vec<String>),
+    /// Nothing: the work of an interrupted run had other inputs and was moved to this directory.
+    SetAside { to: PathBuf, why: String },
 }
 
 impl RunDir {
@@ -32,46 +50,56 @@ impl RunDir {
         &self.path
     }
 
-    /// Where a finished stage is.
+    /// The directory of a finished stage.
     pub(crate) fn stage(&self, slot: Slot) -> PathBuf {
         self.path.join(slot.name())
     }
 
-    /// Where a stage writes while it runs.
+    /// The directory that a stage writes to while it runs.
     pub(crate) fn tmp(&self, slot: Slot) -> PathBuf {
         self.path.join(format!("{slot}.tmp"))
     }
 
-    /// Where the previous result is while a new one takes its place.
+    /// The directory of the previous result while a new one takes its place.
     fn old(&self, slot: Slot) -> PathBuf {
         self.path.join(format!("{slot}.old"))
     }
 
-    /// What `STAGE.tmp/` is being made from.
+    /// The directory of the result that the current one replaced, if the slot keeps it.
+    pub(crate) fn previous(&self, slot: Slot) -> PathBuf {
+        self.path.join(format!("{slot}.previous"))
+    }
+
+    /// The file that says what `STAGE.tmp/` is made from, and by which program.
     fn key(&self, slot: Slot) -> PathBuf {
         self.path.join(format!("{slot}.key"))
     }
 
-    /// Where what is asked of a stage is written.
+    /// A directory for work that cannot be resumed: `STAGE.set-aside-1`, …
+    fn set_aside(&self, slot: Slot, number: usize) -> PathBuf {
+        self.path.join(format!("{slot}.set-aside-{number}"))
+    }
+
+    /// The file of a stage's request.
     pub(crate) fn request(&self, slot: Slot) -> PathBuf {
         self.path.join("requests").join(format!("{slot}.json"))
     }
 
-    /// The memory of hashes.
+    /// The file of cached hashes.
     pub(crate) fn hashes(&self) -> PathBuf {
         self.path.join("hashes.json")
     }
 
-    /// The manifest of a stage; `None` where it has not finished.
+    /// The manifest of a stage; `None` if it has not finished.
     ///
     /// # Errors
-    /// When there is one that cannot be read.
+    /// When it exists but cannot be read.
     pub(crate) fn manifest(&self, slot: Slot) -> Result<Option<Manifest>> {
         let path = self.stage(slot).join(MANIFEST);
         if path.exists() { read_json(&path).map(Some) } else { Ok(None) }
     }
 
-    /// Tidies up what a killed run left. `STAGE.tmp/` of a resumable stage stays until it is known what will run.
+    /// Cleans up after a killed run. `STAGE.tmp/` of a resumable stage stays until it is known what will run.
     ///
     /// # Errors
     /// When the system refuses.
@@ -83,7 +111,7 @@ impl RunDir {
                 let from = if tmp.join(MANIFEST).exists() { &tmp } else { &old };
                 rename(from, &stage)?;
             }
-            remove(&old)?;
+            self.retire(slot)?;
             if !slot.resumable() {
                 remove(&tmp)?;
             }
@@ -91,46 +119,98 @@ impl RunDir {
         Ok(())
     }
 
-    /// Makes `STAGE.tmp/` ready to be written into. True when it holds what an interrupted run with the same key left.
+    /// Prepares `STAGE.tmp/` for a stage to write to.
     ///
     /// # Errors
     /// When the system refuses.
-    pub(crate) fn begin(&self, slot: Slot, key: &str) -> Result<bool> {
-        let (tmp, key_file) = (self.tmp(slot), self.key(slot));
-        let same = fs::read_to_string(&key_file).is_ok_and(|found| found == key);
-        if slot.resumable() && same && tmp.is_dir() {
-            return Ok(true);
+    pub(crate) fn begin(&self, slot: Slot, recipe: &Recipe) -> Result<Begun> {
+        let (tmp, key) = (self.tmp(slot), self.key(slot));
+        let mut begun = Begun::Empty;
+        if slot.resumable() && has_entries(&tmp) {
+            let before = Work::read(&key);
+            match before.as_ref().map(|work| work.other_inputs(recipe)) {
+                Some(None) => {
+                    let work = Work::new(recipe, before.as_ref());
+                    work.write(&key)?;
+                    return Ok(Begun::Resumed(work.earlier_executables));
+                }
+                found => {
+                    let why = found.flatten().unwrap_or_else(|| "nothing says what it was made from".to_owned());
+                    let to = self.free_aside(slot);
+                    rename(&tmp, &to)?;
+                    begun = Begun::SetAside { to, why };
+                }
+            }
         }
         // The key goes first and comes last, so that it never vouches for a directory that is half removed.
-        remove(&key_file)?;
+        remove(&key)?;
         remove(&tmp)?;
         fs::create_dir_all(&tmp).map_err(|error| Error::io("create", &tmp, &error))?;
         if slot.resumable() {
-            fs::write(&key_file, key).map_err(|error| Error::io("write", &key_file, &error))?;
+            Work::new(recipe, None).write(&key)?;
         }
-        Ok(false)
+        Ok(begun)
     }
 
-    /// Puts `STAGE.tmp/`, which is complete, into its place.
+    /// Moves work that a resumed stage could not use (`*.superseded*`) out of its result. Returns where it is kept.
     ///
     /// # Errors
     /// When the system refuses.
-    pub(crate) fn commit(&self, slot: Slot, manifest: &Manifest) -> Result<()> {
+    pub(crate) fn set_superseded_aside(&self, slot: Slot) -> Result<Vec<PathBuf>> {
+        let mut kept = Vec::new();
+        for entry in fs::read_dir(self.tmp(slot)).into_iter().flatten().flatten() {
+            if slot.resumable() && entry.file_name().to_string_lossy().contains(".superseded") {
+                let to = self.free_aside(slot);
+                rename(&entry.path(), &to)?;
+                kept.push(to);
+            }
+        }
+        Ok(kept)
+    }
+
+    fn free_aside(&self, slot: Slot) -> PathBuf {
+        let free = (1..).map(|number| self.set_aside(slot, number)).find(|path| !path.exists());
+        free.unwrap_or_default()
+    }
+
+    /// Makes `STAGE.tmp/`, which is complete and flushed to the disk, the stage's result. Returns where the result that it
+    /// replaces is kept, if it is.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(crate) fn commit(&self, slot: Slot, manifest: &Manifest) -> Result<Option<PathBuf>> {
         let (stage, tmp, old) = (self.stage(slot), self.tmp(slot), self.old(slot));
         let path = tmp.join(MANIFEST);
         let text = to_json(manifest)?;
         File::create(&path)
             .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
             .map_err(|error| Error::io("write", &path, &error))?;
-        sync_dir(&tmp);
+        flush_dir(&tmp)?;
         remove(&old)?;
         if stage.exists() {
             rename(&stage, &old)?;
         }
         rename(&tmp, &stage)?;
-        sync_dir(&self.path);
+        // `runs/` and what it lies in may be new too.
+        self.path.ancestors().take(3).try_for_each(flush_dir)?;
         remove(&self.key(slot))?;
-        remove(&old)
+        self.retire(slot)
+    }
+
+    /// Keeps `STAGE.old/` as the previous result, or removes it. Returns where it is kept.
+    fn retire(&self, slot: Slot) -> Result<Option<PathBuf>> {
+        let (old, previous) = (self.old(slot), self.previous(slot));
+        let replaced: Option<Manifest> = read_json(&old.join(MANIFEST)).ok();
+        let differs = |replaced: Manifest| {
+            self.manifest(slot).ok().flatten().is_some_and(|manifest| manifest.content() != replaced.content())
+        };
+        if slot.keeps_previous() && replaced.is_some_and(differs) {
+            remove(&previous)?;
+            rename(&old, &previous)?;
+            return Ok(Some(previous));
+        }
+        remove(&old)?;
+        Ok(None)
     }
 
     /// Removes everything that belongs to a slot; true if there was something.
@@ -148,12 +228,19 @@ impl RunDir {
             rename(&stage, &self.old(slot))?;
             fs::remove_file(self.old(slot).join(MANIFEST)).ok();
         }
-        remove(&self.tmp(slot))?;
-        remove(&self.old(slot))?;
+        for path in [self.tmp(slot), self.old(slot), self.previous(slot)] {
+            remove(&path)?;
+        }
+        let prefix = format!("{slot}.set-aside-");
+        for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&prefix) {
+                remove(&entry.path())?;
+            }
+        }
         Ok(found)
     }
 
-    /// The first output that the manifest lists and that is gone, or has another size.
+    /// The first output in the manifest that is missing or has another size.
     pub(crate) fn first_damage(&self, manifest: &Manifest) -> Option<String> {
         let dir = self.stage(manifest.stage);
         let damaged = manifest.outputs.iter().find(|output| {
@@ -163,7 +250,11 @@ impl RunDir {
     }
 }
 
-/// Removes a file or a directory that may be there.
+fn has_entries(dir: &Path) -> bool {
+    fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some())
+}
+
+/// Removes a file or directory, if it exists.
 pub(crate) fn remove(path: &Path) -> Result<()> {
     let removed = match fs::symlink_metadata(path) {
         Ok(data) if data.is_dir() => fs::remove_dir_all(path),
@@ -177,118 +268,17 @@ fn rename(from: &Path, to: &Path) -> Result<()> {
     fs::rename(from, to).map_err(|error| Error::io("rename", from, &error))
 }
 
-/// Makes renames outlast a power cut. Not every system lets a directory be flushed, and nothing depends on it.
-fn sync_dir(path: &Path) {
-    let _ = File::open(path).and_then(|dir| dir.sync_all());
-}
-
-/// Removes a manifest that the stage itself left, and says what else it left.
+/// Removes a manifest that the stage itself wrote, checks its outputs, and lists every file.
 ///
 /// # Errors
 /// When an output is missing or malformed.
-pub(crate) fn inspect(run: &RunDir, slot: Slot, who: &str) -> Result<Vec<crate::manifest::OutputFile>> {
+pub(crate) fn inspect(run: &RunDir, slot: Slot, who: &str) -> Result<Vec<OutputFile>> {
     let tmp = run.tmp(slot);
     // A stage that copies its input's directory copies the manifest too.
     remove(&tmp.join(MANIFEST))?;
     outputs::verify(slot, &tmp, who)?;
-    outputs::take_stock(&tmp)
+    outputs::inventory(&tmp)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeMap;
-
-    fn manifest(slot: Slot, seconds: f64) -> Manifest {
-        Manifest {
-            stage: slot,
-            package: "p".to_owned(),
-            version: None,
-            protocol: 1,
-            executable: "e".to_owned(),
-            config: serde_json::json!({}),
-            files: BTreeMap::new(),
-            inputs: BTreeMap::new(),
-            outputs: Vec::new(),
-            seconds,
-        }
-    }
-
-    fn run_dir() -> (tempfile::TempDir, RunDir) {
-        let dir = tempfile::tempdir().unwrap();
-        let run = RunDir::new(dir.path().to_owned());
-        (dir, run)
-    }
-
-    fn finish(run: &RunDir, slot: Slot, seconds: f64) {
-        run.begin(slot, "key").unwrap();
-        run.commit(slot, &manifest(slot, seconds)).unwrap();
-    }
-
-    fn seconds(run: &RunDir, slot: Slot) -> Option<f64> {
-        run.manifest(slot).unwrap().map(|manifest| manifest.seconds)
-    }
-
-    #[test]
-    fn a_new_result_takes_the_place_of_the_old_one() {
-        let (_dir, run) = run_dir();
-        finish(&run, Slot::Clean, 1.0);
-        fs::write(run.stage(Slot::Clean).join("old.txt"), "x").unwrap();
-        finish(&run, Slot::Clean, 2.0);
-        assert_eq!(seconds(&run, Slot::Clean), Some(2.0));
-        assert!(!run.stage(Slot::Clean).join("old.txt").exists());
-        assert!(!run.old(Slot::Clean).exists() && !run.tmp(Slot::Clean).exists());
-    }
-
-    #[test]
-    fn a_kill_between_the_two_renames_is_made_good() {
-        let (_dir, run) = run_dir();
-        finish(&run, Slot::Clean, 1.0);
-        run.begin(Slot::Clean, "key").unwrap();
-        let text = serde_json::to_string(&manifest(Slot::Clean, 2.0)).unwrap();
-        fs::write(run.tmp(Slot::Clean).join(MANIFEST), text).unwrap();
-        fs::rename(run.stage(Slot::Clean), run.old(Slot::Clean)).unwrap();
-        run.recover().unwrap();
-        assert_eq!(seconds(&run, Slot::Clean), Some(2.0));
-        assert!(!run.old(Slot::Clean).exists());
-        // And where the new one is not complete, the old one comes back.
-        run.begin(Slot::Clean, "key").unwrap();
-        fs::rename(run.stage(Slot::Clean), run.old(Slot::Clean)).unwrap();
-        run.recover().unwrap();
-        assert_eq!(seconds(&run, Slot::Clean), Some(2.0));
-        assert!(!run.tmp(Slot::Clean).exists());
-    }
-
-    #[test]
-    fn only_the_same_key_resumes_and_only_training() {
-        let (_dir, run) = run_dir();
-        for slot in [Slot::Clean, Slot::Train] {
-            assert!(!run.begin(slot, "one").unwrap());
-            fs::write(run.tmp(slot).join("checkpoint"), "x").unwrap();
-            run.recover().unwrap();
-            assert_eq!(run.begin(slot, "one").unwrap(), slot == Slot::Train);
-            assert_eq!(run.tmp(slot).join("checkpoint").exists(), slot == Slot::Train);
-            assert!(!run.begin(slot, "two").unwrap());
-            assert!(!run.tmp(slot).join("checkpoint").exists());
-        }
-        // A directory that was only half removed when the process was killed has no key that vouches for it.
-        fs::remove_file(run.key(Slot::Train)).unwrap();
-        assert!(!run.begin(Slot::Train, "two").unwrap());
-    }
-
-    #[test]
-    fn what_is_discarded_is_gone_and_damage_is_seen() {
-        let (_dir, run) = run_dir();
-        finish(&run, Slot::Train, 1.0);
-        let mut damaged = manifest(Slot::Train, 1.0);
-        assert_eq!(run.first_damage(&damaged), None);
-        let output = crate::manifest::OutputFile { path: "a".to_owned(), bytes: 1, blake3: String::new() };
-        damaged.outputs.push(output);
-        assert_eq!(run.first_damage(&damaged).as_deref(), Some("a"));
-        fs::write(run.stage(Slot::Train).join("a"), "x").unwrap();
-        assert_eq!(run.first_damage(&damaged), None);
-        assert!(run.discard(Slot::Train).unwrap());
-        assert!(!run.discard(Slot::Train).unwrap());
-        assert_eq!(fs::read_dir(run.path()).unwrap().count(), 0);
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! Where the workspace is, and how its paths are shown.
+//! The workspace's root, and paths relative to it.
 
 use std::path::{Path, PathBuf};
 
@@ -9,8 +9,8 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    /// The given directory; else the workspace that this program was compiled in; else, where that is gone (in a
-    /// container), the current directory.
+    /// The given directory, or else the workspace that this program was compiled in, or, if that is gone (in a container),
+    /// the current directory.
     pub(crate) fn find(given: Option<PathBuf>) -> Self {
         let compiled = Path::new(env!("CARGO_MANIFEST_DIR")).parent().filter(|root| root.is_dir()).map(Path::to_owned);
         let root = given.or(compiled).unwrap_or_else(|| PathBuf::from("."));
@@ -22,7 +22,7 @@ impl Workspace {
         &self.root
     }
 
-    /// A path of the user's: as seen from where they stand if it is there, else as seen from the root.
+    /// A path that the user gave: relative to the current directory if it exists there, else to the root.
     pub(crate) fn resolve(&self, path: &Path) -> PathBuf {
         match std::path::absolute(path) {
             Ok(here) if here.exists() => here,
@@ -30,7 +30,7 @@ impl Workspace {
         }
     }
 
-    /// A path as it is shown: relative to the root where it lies below it.
+    /// A path for messages: relative to the root if it lies below it.
     pub(crate) fn show(&self, path: &Path) -> String {
         path.strip_prefix(&self.root).unwrap_or(path).display().to_string()
     }

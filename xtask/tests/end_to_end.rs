@@ -1,6 +1,6 @@
 //! The whole pipeline, as a user runs it: on a small project of the test's own, and on the quickstart's real weights and
 //! reviews.
-#![expect(clippy::unwrap_used, reason = "helpers of tests: a panic is a failed test")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests: a panic is a failed test")]
 
 mod common;
 
@@ -155,11 +155,10 @@ fn pairs_of_texts_go_all_the_way() {
     assert!(single.stderr.contains("a single text, but the model was trained on pairs"), "{}", single.stderr);
 }
 
-/// The README's example: `clean` in Python, and one line of configuration.
+/// The documentation's example: `clean` in Python, and one line of configuration.
 #[test]
 fn a_stage_in_python_takes_the_place_of_a_built_in_one() {
-    let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
-    let script = readme.split("```python\n# clean.py\n").nth(1).unwrap().split("```").next().unwrap();
+    let script = documented_script();
     let project = Project::new();
     project.write("clean.py", script);
     let python = python_with_pyarrow();
@@ -177,6 +176,15 @@ fn a_stage_in_python_takes_the_place_of_a_built_in_one() {
     let answer = project.xtask(&["pipeline", "CONFIG"]);
     assert_ne!(answer.code, Some(0));
     assert!(answer.stderr.contains("clean") && answer.stderr.contains("labels.json"), "{}", answer.stderr);
+}
+
+/// The script `clean.py` of README.md or a page of `docs/`.
+fn documented_script() -> String {
+    let pages = fs::read_dir(workspace().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let pages = pages.filter(|path| path.extension().is_some_and(|ending| ending == "md"));
+    let mut texts = pages.chain([workspace().join("README.md")]).map(|path| fs::read_to_string(path).unwrap());
+    let script = |text: String| Some(text.split_once("```python\n# clean.py\n")?.1.split_once("```")?.0.to_owned());
+    texts.find_map(script).expect("a page has the script")
 }
 
 /// A Python with pyarrow, which the example writes Parquet with: the machine's, or one in the target directory.

@@ -169,7 +169,7 @@ fn an_interrupt_ends_the_stage_and_the_same_command_goes_on() {
         // To the runner alone, as a supervisor does it.
         send(&child, signal);
         let answer = answer(child.wait_with_output().unwrap());
-        answer.ended(130).says(&["error: interrupted", "hint: the same command goes on from here"]);
+        answer.ended(130).says(&["error: interrupted", "hint: the same command continues from here"]);
         assert_eq!(answer.stdout, "");
         place.calls();
         place.xtask("pipeline", &[]).ended(0).says(&["clean is fresh"]);
@@ -178,25 +178,110 @@ fn an_interrupt_ends_the_stage_and_the_same_command_goes_on() {
     }
 }
 
+/// Kills the runner while training writes.
+fn kill_while_training(place: &Place) {
+    let mut child = place.start("pipeline", &[], 40);
+    until(|| place.run_dir().join("train.tmp/metrics.jsonl").exists());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    place.calls();
+}
+
 #[test]
-fn a_killed_training_goes_on_where_it_was_unless_something_changed() {
+fn a_killed_training_is_resumed_whatever_changed_but_its_inputs() {
     let place = Place::new();
-    let interrupted = || {
-        let mut child = place.start("pipeline", &[], 40);
-        until(|| place.run_dir().join("train.tmp/metrics.jsonl").exists());
-        child.kill().unwrap();
-        child.wait().unwrap();
-        place.calls();
-    };
-    interrupted();
-    place.xtask("pipeline", &[]).ended(0).says(&["train goes on from where it was interrupted: has not run"]);
+    kill_while_training(&place);
+    place.xtask("pipeline", &[]).ended(0).says(&["train resumes an interrupted run: has not run"]);
     assert!(place.calls().contains(&"train run resumed".to_owned()));
+    assert_eq!(place.manifest("train").get("resumed_from"), None);
     place.verify();
     place.xtask("clean-run", &[]).ended(0);
 
-    interrupted();
-    assert!(place.run_dir().join("train.tmp").exists());
-    place.xtask("pipeline", &["--set", "train.epochs=4"]).ended(0).says(&["train runs: has not run"]);
-    assert!(place.calls().contains(&"train run".to_owned()));
+    // Whether another configuration can go on from there is the stage's to say.
+    kill_while_training(&place);
+    place.xtask("pipeline", &["--set", "train.epochs=4"]).ended(0).says(&["train resumes an interrupted run"]);
+    assert!(place.calls().contains(&"train run resumed".to_owned()));
+    place.xtask("clean-run", &[]).ended(0);
+
+    kill_while_training(&place);
+    let before = firebrand_pipeline::hash::file(&place.path("bin/firebrand-train")).unwrap();
+    place.rebuild("firebrand-train");
+    place.xtask("pipeline", &[]).ended(0).says(&["train was begun by another build of firebrand-train"]);
+    assert!(place.calls().contains(&"train run resumed".to_owned()));
+    assert_eq!(place.manifest("train")["resumed_from"], serde_json::json!([before]));
     place.verify();
+}
+
+#[test]
+fn a_killed_training_on_other_inputs_is_set_aside() {
+    let place = Place::new();
+    kill_while_training(&place);
+    place.xtask("pipeline", &["--set", "clean.lowercase=true"]).ended(0).says(&[
+        "train runs: has not run",
+        "train work of an interrupted run is set aside in data/runs/my/train.set-aside-1: input changed (clean, tokenize)",
+    ]);
+    assert!(place.calls().contains(&"train run".to_owned()));
+    assert!(place.run_dir().join("train.set-aside-1/metrics.jsonl").exists());
+    place.verify();
+    place.xtask("clean-run", &[]).ended(0);
+    assert!(!place.run_dir().exists());
+}
+
+#[test]
+fn a_model_that_a_new_one_replaces_is_kept() {
+    let place = Place::new();
+    place.xtask("pipeline", &[]).ended(0);
+    let first = place.manifest("train");
+    let set = ["--set", "train.epochs=4"];
+    place
+        .xtask("pipeline", &set)
+        .ended(0)
+        .says(&["train the result that this one replaces is kept in data/runs/my/train.previous"]);
+    assert_eq!(place.manifest("train.previous"), first);
+    assert!(!place.run_dir().join("evaluate.previous").exists());
+    // The same result once more replaces nothing.
+    let again = place.xtask("pipeline", &[&set[..], &["--force", "--only", "train"]].concat());
+    assert!(!again.ended(0).stderr.contains("previous"), "{again:#?}");
+    assert_eq!(place.manifest("train.previous"), first);
+    place.xtask("clean-run", &[]).ended(0);
+    assert!(!place.run_dir().exists());
+}
+
+#[test]
+fn under_nohup_a_closed_terminal_does_not_matter() {
+    let place = Place::new();
+    let command = place.command("pipeline", &[]);
+    // What `nohup` does.
+    let mut nohup = std::process::Command::new("sh");
+    nohup.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(command.get_program()).args(command.get_args());
+    nohup.env("FAKE_DELAY_MS", "20").stdin(std::process::Stdio::null());
+    let child = nohup.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    until(|| place.run_dir().join("clean.tmp").exists());
+    send(&child, Signal::SIGHUP);
+    answer(child.wait_with_output().unwrap()).ended(0);
+    place.verify();
+
+    // Without it, the run ends, and goes on later.
+    let child = place.start("pipeline", &["--force"], 20);
+    until(|| place.run_dir().join("clean.tmp").exists());
+    send(&child, Signal::SIGHUP);
+    answer(child.wait_with_output().unwrap()).ended(130);
+    place.verify();
+}
+
+#[test]
+fn watched_files_make_a_script_stale() {
+    let place = Place::new();
+    place.write("clean.py", &format!("import words\n{SCRIPT}"));
+    place.write("words.py", "");
+    place.write("prepared.parquet", "PAR1 some rows PAR1");
+    place.configure("[clean]\ncommand = [\"python3\", \"clean.py\"]\nwatch = [\"wor*.py\"]\n");
+    place.xtask("pipeline", &[]).ended(0);
+    let status = place.xtask("status", &[]);
+    let note = "note: `clean` runs again when clean.py, words.py changes; not watched: `python3` and other files that it reads";
+    assert!(status.ended(0).stdout.contains(note), "{status:#?}");
+    place.write("words.py", "WORDS = []");
+    place.xtask("pipeline", &[]).ended(0).says(&["clean runs: executable changed"]);
+    place.configure("[clean]\ncommand = [\"python3\", \"clean.py\"]\nwatch = [\"wrods.py\"]\n");
+    place.xtask("pipeline", &[]).ended(3).says(&["error: my.toml:3: `clean.watch` = \"wrods.py\" matches no file"]);
 }

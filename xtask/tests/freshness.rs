@@ -106,19 +106,45 @@ fn a_file_that_the_configuration_names_is_looked_into() {
 #[test]
 fn another_executable_reruns_its_stage() {
     let place = finished();
-    let program = place.path("bin/firebrand-augment");
-    let mut bytes = fs::read(&program).unwrap();
-    bytes.push(0);
-    // A new file: the old one is a link that all stages share.
-    fs::remove_file(&program).unwrap();
-    fs::write(&program, bytes).unwrap();
-    #[cfg(unix)]
-    fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    place.rebuild("firebrand-augment");
     let status = place.xtask("status", &[]);
     assert!(status.ended(0).stdout.contains("augment  stale: executable changed"), "{status:#?}");
     place.xtask("pipeline", &[]).ended(0);
     // It came to the same result.
     assert_eq!(place.ran(), ["augment"]);
+}
+
+#[test]
+fn status_judges_without_a_program_that_is_not_built() {
+    let place = finished();
+    fs::remove_file(place.path("bin/firebrand-augment")).unwrap();
+    fs::remove_file(place.path("bin/firebrand-export")).unwrap();
+    let status = place.xtask("status", &["--set", "export.int8=false"]);
+    assert!(status.ended(0).stdout.contains("   augment  fresh\n"), "{status:#?}");
+    assert!(
+        status.stdout.ends_with(
+            "\nnote: not built yet, so judged without their programs: firebrand-augment, firebrand-export\n"
+        ),
+        "{status:#?}"
+    );
+    let json = place.xtask("status", &["--json"]).ended(0).json();
+    assert_eq!(json["notes"].as_array().unwrap().len(), 1);
+    // To run, it takes the program.
+    place
+        .xtask("pipeline", &["--force", "--only", "augment"])
+        .ended(1)
+        .says(&["the package `firebrand-augment`, which fills `augment`, has no program"]);
+}
+
+#[test]
+fn the_level_decides_what_is_logged() {
+    let place = finished();
+    for (level, expected) in [("", 9), ("info", 9), ("warn", 0), ("off", 0)] {
+        let output = place.command("pipeline", &[]).env("FIREBRAND_LOG", level).output().unwrap();
+        assert_eq!(fake::answer(output).ended(0).stderr.lines().count(), expected, "{level}");
+    }
+    let output = place.command("pipeline", &[]).env("FIREBRAND_LOG", "loud").output().unwrap();
+    fake::answer(output).ended(0).says(&["warning: FIREBRAND_LOG is `loud`, which is none of off, error, warn, info"]);
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! The `clean` stage: raw files into rows of text and label.
 //!
-//! Reads `raw/` of `fetch`: tables (CSV, TSV, JSON Lines, JSON, Parquet), or a folder per label with a text per file. Leaves
+//! Reads `raw/` of `fetch`: tables (CSV, TSV, JSON Lines, JSON, Parquet, Arrow), or a folder per label with a text per file. Leaves
 //! `examples.parquet`, `labels.json`, `text.json` (how a text is cleaned: it travels with the model) and `report.json`.
 //!
-//! Steps, each counted: filter, missing text, missing label, renaming of labels, cleaning of texts, too short texts, similar
-//! labels, duplicates, conflicts. Then labels without enough rows are refused.
+//! Steps, each counted: unreadable rows, filter, missing text, missing and hidden labels, renaming of labels, cleaning of
+//! texts, too short texts, similar labels, duplicates, conflicts. Then labels without enough rows are refused.
 //!
 //! Invariants: every row that was read is either kept or counted under one reason; a row's id is its place among all rows
 //! of all files by name, so it does not depend on what was dropped; the label map does not depend on the order of rows.
@@ -13,6 +13,7 @@ mod columns;
 mod config;
 mod equal;
 mod files;
+mod labelling;
 mod labels;
 mod nearest;
 mod read;
@@ -49,9 +50,12 @@ impl Stage for Clean {
         let settings = Settings::new(config)?;
         let found = files::find(&io.input(Slot::Fetch, "raw")?, &settings)?;
         let mut report = Report::default();
-        found.warnings.into_iter().for_each(|warning| report.warn(warning));
         let mut rows = rows::read(&found.files, &settings, &mut report, io)?;
+        let hidden = labels::drop_hidden(&mut rows, &found.files, &mut report);
+        let warnings = found.warnings.into_iter().filter(|(file, _)| !hidden.contains(file));
+        warnings.for_each(|(_, warning)| report.warn(warning));
         labels::rename(&mut rows, &settings, &mut report);
+        labels::tidy(&mut rows, &mut report);
         let mut rows = clean_texts(rows, &settings, &mut report, io);
         labels::similar(&mut rows, &settings, &mut report)?;
         let rows = equal::settle(rows, &found.files, &settings, &mut report)?;
@@ -113,7 +117,7 @@ fn examples(rows: Vec<Row>, map: &LabelMap) -> Vec<Example> {
         text: row.text,
         pair: row.pair,
         group: row.group,
-        weight: 1.0,
+        weight: row.weight,
         part: row.part,
     };
     rows.into_iter().map(example).collect()

@@ -1,6 +1,6 @@
 //! What became of every row.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use firebrand_pipeline::{Error, StageIo, thousands};
 use serde::{Deserialize, Serialize};
@@ -14,9 +14,11 @@ use crate::rows::Place;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Reason {
+    BadRow,
     Filter,
     MissingText,
     MissingLabel,
+    HiddenLabel,
     TooShort,
     Duplicate,
     Conflict,
@@ -24,10 +26,12 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
+        Self::BadRow,
         Self::Filter,
         Self::MissingText,
         Self::MissingLabel,
+        Self::HiddenLabel,
         Self::TooShort,
         Self::Duplicate,
         Self::Conflict,
@@ -37,9 +41,11 @@ impl Reason {
     /// The name in the report.
     const fn name(self) -> &'static str {
         match self {
+            Self::BadRow => "bad_row",
             Self::Filter => "filter",
             Self::MissingText => "missing_text",
             Self::MissingLabel => "missing_label",
+            Self::HiddenLabel => "hidden_label",
             Self::TooShort => "too_short",
             Self::Duplicate => "duplicate",
             Self::Conflict => "conflict",
@@ -50,9 +56,11 @@ impl Reason {
     /// The reason in words.
     const fn words(self) -> &'static str {
         match self {
+            Self::BadRow => "unreadable",
             Self::Filter => "other than the filter asks for",
             Self::MissingText => "without text",
             Self::MissingLabel => "without label",
+            Self::HiddenLabel => "with a hidden label",
             Self::TooShort => "too short",
             Self::Duplicate => "there before",
             Self::Conflict => "with another label elsewhere",
@@ -69,13 +77,29 @@ const SHOWN: usize = 5;
 pub(crate) struct Report {
     read: u64,
     dropped: BTreeMap<Reason, Dropped>,
-    columns: Vec<Value>,
+    columns: Vec<ColumnNames>,
     guessed: u64,
     pub(crate) renamed: u64,
     /// Spelling, name it was merged into, rows.
     pub(crate) merged: Vec<(String, String, u64)>,
+    /// Label with odd white space, what it became, rows.
+    pub(crate) cleaned: Vec<(String, String, u64)>,
     pub(crate) conflicting_texts: u64,
+    /// What stands for a missing label, and how often.
+    null_labels: BTreeMap<String, u64>,
+    /// What the user may want to know, and the files that it is about, where it is the same of many.
+    notes: Vec<(String, Vec<String>)>,
     warnings: Vec<String>,
+}
+
+/// The names of the columns that were read.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct ColumnNames {
+    pub(crate) text: String,
+    pub(crate) pair: Option<String>,
+    pub(crate) label: String,
+    pub(crate) group: Option<String>,
+    pub(crate) weight: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -101,11 +125,50 @@ impl Report {
     }
 
     /// Notes which columns were read; the same ones of many files are noted once.
-    pub(crate) fn columns(&mut self, text: String, pair: Option<String>, label: String, group: Option<String>) {
-        let columns = json!({"text": text, "pair": pair, "label": label, "group": group});
+    pub(crate) fn columns(&mut self, columns: ColumnNames) {
         if !self.columns.contains(&columns) {
             self.columns.push(columns);
         }
+    }
+
+    /// Counts labels that stand for missing ones.
+    pub(crate) fn null_labels(&mut self, nulls: BTreeMap<String, u64>) {
+        nulls.into_iter().for_each(|(value, rows)| *self.null_labels.entry(value).or_default() += rows);
+    }
+
+    /// Notes how something was read that can be read in another way.
+    pub(crate) fn note(&mut self, note: String) {
+        self.notes.push((note, Vec::new()));
+    }
+
+    /// Notes the same of one more file.
+    pub(crate) fn note_for_files(&mut self, note: String, file: &str) {
+        match self.notes.iter_mut().find(|(known, files)| *known == note && !files.is_empty()) {
+            Some((_, files)) => files.push(file.to_owned()),
+            None => self.notes.push((note, vec![file.to_owned()])),
+        }
+    }
+
+    /// All notes, ready to be shown.
+    fn notes(&self) -> Vec<String> {
+        let note = |(note, files): &(String, Vec<String>)| match files.as_slice() {
+            [] => note.clone(),
+            [file] => format!("{file}: {note}"),
+            [file, more @ ..] => format!("{file} and {}: {note}", counted(more.len(), "other file")),
+        };
+        let mut notes: Vec<String> = self.notes.iter().map(note).collect();
+        if !self.null_labels.is_empty() {
+            let each = self.null_labels.iter().map(|(value, rows)| format!("\"{value}\" ({})", counted_rows(*rows)));
+            notes.push(format!(
+                "labels that stand for a missing value are read as missing: {} (`null_values` below [clean] lists them)",
+                each.collect::<Vec<_>>().join(", ")
+            ));
+        }
+        let weights: BTreeSet<&str> = self.columns.iter().filter_map(|columns| columns.weight.as_deref()).collect();
+        if !weights.is_empty() {
+            notes.push(format!("rows are weighted in training by the column {}", listed(weights)));
+        }
+        notes
     }
 
     /// Counts a document whose encoding was guessed.
@@ -154,11 +217,13 @@ impl Report {
             io.log(format!("{} not UTF-8, read as windows-1252", thousands(self.guessed)));
         }
         for (from, to, rows) in &self.merged {
-            io.log(format!("label \"{from}\" of {} merged into \"{to}\"", counted_rows(*rows)));
+            io.log(format!("label {from:?} of {} merged into \"{to}\"", counted_rows(*rows)));
         }
-        for warning in &self.warnings {
-            io.warn(warning);
+        for (from, to, rows) in &self.cleaned {
+            io.log(format!("label {from:?} of {} is read as \"{to}\"", counted_rows(*rows)));
         }
+        self.notes().iter().for_each(|note| io.log(note));
+        self.warnings.iter().for_each(|warning| io.warn(warning));
     }
 
     /// `report.json`.
@@ -176,7 +241,10 @@ impl Report {
                 (reason.name().to_owned(), rows.collect())
             })
             .collect();
-        let merged = self.merged.iter().map(|(from, to, rows)| json!({"from": from, "to": to, "rows": rows}));
+        let changed = |labels: &[(String, String, u64)]| {
+            let each = labels.iter().map(|(from, to, rows)| json!({"from": from, "to": to, "rows": rows}));
+            each.collect::<Vec<_>>()
+        };
         let labels: serde_json::Map<_, _> =
             outcome.labels.iter().map(|(name, rows)| (name.clone(), json!(rows))).collect();
         json!({
@@ -189,8 +257,11 @@ impl Report {
             "rows_without_label": outcome.unlabelled,
             "given_parts": outcome.parts,
             "labels_renamed": self.renamed,
-            "labels_merged": merged.collect::<Vec<_>>(),
+            "labels_merged": changed(&self.merged),
+            "labels_cleaned": changed(&self.cleaned),
+            "labels_read_as_missing": self.null_labels,
             "conflicting_texts": self.conflicting_texts,
+            "notes": self.notes(),
             "warnings": self.warnings,
         })
     }

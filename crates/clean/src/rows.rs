@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use firebrand_dataset::Part;
 use firebrand_pipeline::{Error, Result, StageIo, suggest};
 
-use crate::columns::Columns;
+use crate::columns::{Columns, Labels};
 use crate::files::{Kind, SourceFile, parent};
+use crate::labelling::{RowLabels, labels_of};
 use crate::nearest::{listed, short};
-use crate::read::{Table, read_document, read_table, unit};
-use crate::report::{Reason, Report};
-use crate::settings::Settings;
+use crate::read::{BadRow, Table, read_document, read_table, unit};
+use crate::report::{ColumnNames, Reason, Report};
+use crate::settings::{Settings, Weight};
 
 /// A row with both text and label: one, or where the settings say so any number of them.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +26,8 @@ pub(crate) struct Row {
     /// Sorted, each once.
     pub(crate) labels: Vec<String>,
     pub(crate) group: Option<String>,
+    /// What the row counts for in training; 1 is a plain row.
+    pub(crate) weight: f32,
     pub(crate) part: Option<Part>,
 }
 
@@ -57,88 +60,150 @@ pub(crate) fn read(files: &[SourceFile], settings: &Settings, report: &mut Repor
         if file.kind == Kind::Document {
             document(index, file, settings, report, &mut rows)?;
         } else {
-            let table = read_table(file)?;
-            let columns = Columns::find(&file.name, table.names(), settings)?;
-            let labels = labels_of(table.as_ref(), columns.label, settings)?;
-            from_table((index, file), table.as_ref(), &columns, labels, report, (&mut seen, &mut rows))?;
+            let (table, note) = read_table(file, settings)?;
+            note.into_iter().chain(table.notes().iter().cloned()).for_each(|note| report.note(note));
+            let columns = Columns::find(&file.name, table.names(), table.by_content(), settings)?;
+            let labels = labels_of(file, table.as_ref(), &columns.labels, settings, report)?;
+            let source = Source { index, file, table: table.as_ref(), settings };
+            source.rows(&columns, labels, report, &mut seen, &mut rows)?;
         }
         progress.inc(1);
     }
     progress.finish();
     seen.warn(report);
     if settings.multi_label && !rows.is_empty() && rows.iter().all(|row| row.labels.len() < 2) {
-        let why = if settings.label_separator.is_none() { "; is `label_separator` missing?" } else { "" };
+        let missing = settings.label_separator.is_none() && settings.label_columns.is_empty();
+        let why = if missing { "; is `label_separator` missing?" } else { "" };
         report.warn(format!("`multi_label` is set, but no row has more than one label{why}"));
+    }
+    if !rows.is_empty() && rows.iter().all(|row| row.weight == 0.0) {
+        return Err(Error::data("every row has the weight 0: there is nothing to learn from")
+            .hint("`weight_column` below [clean] names another column, or \"none\""));
     }
     Ok(rows)
 }
 
-/// The labels of every row; `None` where a row lacks the one that it must have.
-fn labels_of(table: &dyn Table, column: usize, settings: &Settings) -> Result<Vec<Option<Vec<String>>>> {
-    if !settings.multi_label {
-        return Ok(table.column(column)?.into_iter().map(|label| Some(vec![present(label)?])).collect());
-    }
-    let sorted = |mut labels: Vec<String>| {
-        labels.retain(|label| !label.trim().is_empty());
-        labels.sort_unstable();
-        labels.dedup();
-        Some(labels)
-    };
-    Ok(table.lists(column, settings.label_separator.as_deref())?.into_iter().map(sorted).collect())
+/// A table, and how it is read.
+struct Source<'a> {
+    index: usize,
+    file: &'a SourceFile,
+    table: &'a dyn Table,
+    settings: &'a Settings,
 }
 
-fn from_table(
-    (index, file): (usize, &SourceFile),
-    table: &dyn Table,
-    columns: &Columns,
-    labels: Vec<Option<Vec<String>>>,
-    report: &mut Report,
-    (seen, rows): (&mut Seen, &mut Vec<Row>),
-) -> Result<()> {
-    let name = |place: usize| table.names().get(place).cloned().unwrap_or_default();
-    report.columns(name(columns.text), columns.pair.map(name), name(columns.label), columns.group.map(name));
-    let filters = columns.filter.iter().map(|(place, wanted)| Ok((name(*place), table.column(*place)?, wanted)));
-    let filters = filters.collect::<Result<Vec<_>>>()?;
-    let texts = table.column(columns.text)?;
-    let mut pairs = columns.pair.map(|place| Ok::<_, Error>((place, table.column(place)?))).transpose()?;
-    let mut groups = columns.group.map(|place| table.column(place)).transpose()?;
-    for (row, (text, labels)) in texts.into_iter().zip(labels).enumerate() {
-        let id = report.read_one();
-        let place = Place { file: index, number: table.place(row) };
-        let odd = filters.iter().find_map(|(name, values, wanted)| {
-            let found = values.get(row).and_then(Option::as_deref);
-            (found.unwrap_or_default() != wanted.as_str()).then(|| match found {
-                Some(found) => format!("{name} is \"{}\"", short(found, 40)),
-                None => format!("{name} is missing"),
-            })
-        });
-        if let Some(why) = odd {
-            report.drop(Reason::Filter, id, place, || why);
-            continue;
-        }
-        let Some(text) = present(text) else {
-            report.drop(Reason::MissingText, id, place, || format!("{} is empty", name(columns.text)));
-            continue;
+impl Source<'_> {
+    fn rows(
+        &self,
+        columns: &Columns,
+        labels: Vec<RowLabels>,
+        report: &mut Report,
+        seen: &mut Seen,
+        rows: &mut Vec<Row>,
+    ) -> Result<()> {
+        let name = |place: usize| self.table.names().get(place).cloned().unwrap_or_default();
+        let label_name = match &columns.labels {
+            Labels::Column(column) => name(*column),
+            Labels::Columns(columns) => columns.iter().map(|column| name(*column)).collect::<Vec<_>>().join(", "),
         };
-        let mut pair = None;
-        if let Some((column, values)) = &mut pairs {
-            pair = present(values.get_mut(row).and_then(Option::take));
-            if pair.is_none() {
-                report.drop(Reason::MissingText, id, place, || format!("{} is empty", name(*column)));
+        report.columns(ColumnNames {
+            text: name(columns.text),
+            pair: columns.pair.map(name),
+            label: label_name.clone(),
+            group: columns.group.map(name),
+            weight: columns.weight.map(name),
+        });
+        let filters = columns.filter.iter().map(|(place, wanted)| Ok((name(*place), self.table.column(*place)?, wanted)));
+        let filters = filters.collect::<Result<Vec<_>>>()?;
+        let texts = self.texts(columns.text)?;
+        let mut pairs = columns.pair.map(|place| Ok::<_, Error>((place, self.texts(place)?))).transpose()?;
+        let mut groups = columns.group.map(|place| self.table.column(place)).transpose()?;
+        let weights = columns.weight.map(|place| self.table.column(place)).transpose()?;
+        let mut bad = self.table.bad_rows().iter().peekable();
+        for (row, (text, labels)) in texts.into_iter().zip(labels).enumerate() {
+            let number = self.table.place(row);
+            while let Some(bad) = bad.next_if(|bad| bad.number < number) {
+                self.drop_bad(bad, report);
+            }
+            let id = report.read_one();
+            let place = Place { file: self.index, number };
+            let odd = filters.iter().find_map(|(name, values, wanted)| {
+                let found = values.get(row).and_then(Option::as_deref);
+                (found.unwrap_or_default() != wanted.as_str()).then(|| match found {
+                    Some(found) => format!("{name} is \"{}\"", short(found, 40)),
+                    None => format!("{name} is missing"),
+                })
+            });
+            if let Some(why) = odd {
+                report.drop(Reason::Filter, id, place, || why);
                 continue;
             }
+            let Some(text) = text else {
+                report.drop(Reason::MissingText, id, place, || format!("{} is empty", name(columns.text)));
+                continue;
+            };
+            let mut pair = None;
+            if let Some((column, values)) = &mut pairs {
+                pair = values.get_mut(row).and_then(Option::take);
+                if pair.is_none() {
+                    report.drop(Reason::MissingText, id, place, || format!("{} is empty", name(*column)));
+                    continue;
+                }
+            }
+            let labels = match labels {
+                RowLabels::Known(labels) => labels,
+                RowLabels::Missing => {
+                    report.drop(Reason::MissingLabel, id, place, || format!("{label_name} is empty"));
+                    continue;
+                }
+                RowLabels::Hidden => {
+                    report.drop(Reason::HiddenLabel, id, place, || format!("{label_name} is -1"));
+                    continue;
+                }
+            };
+            let group = groups.as_mut().and_then(|groups| groups.get_mut(row)).and_then(Option::take);
+            let group = present(group).filter(|group| !self.settings.is_null(group));
+            let weight = match (&weights, columns.weight) {
+                (Some(weights), Some(column)) => {
+                    self.weight(weights.get(row).and_then(Option::as_deref), &name(column), number)?
+                }
+                _ => 1.0,
+            };
+            rows.push(Row { id, place, text, pair, labels, group, weight, part: self.file.part });
         }
-        let Some(labels) = labels else {
-            report.drop(Reason::MissingLabel, id, place, || format!("{} is empty", name(columns.label)));
-            continue;
-        };
-        let group = groups.as_mut().and_then(|groups| groups.get_mut(row)).and_then(Option::take);
-        rows.push(Row { id, place, text, pair, labels, group: present(group), part: file.part });
+        bad.for_each(|bad| self.drop_bad(bad, report));
+        for (name, values, wanted) in &filters {
+            seen.note(name, wanted, values);
+        }
+        Ok(())
     }
-    for (name, values, wanted) in &filters {
-        seen.note(name, wanted, values);
+
+    /// Texts; none where one is missing or blank. In CSV and TSV files only a word can say that it is missing.
+    fn texts(&self, column: usize) -> Result<Vec<Option<String>>> {
+        let words = matches!(self.file.kind, Kind::Csv | Kind::Tsv);
+        let there = |value| present(value).filter(|value| !(words && self.settings.is_null(value)));
+        Ok(self.table.column(column)?.into_iter().map(there).collect())
     }
-    Ok(())
+
+    /// What a row counts for in training.
+    fn weight(&self, value: Option<&str>, column: &str, number: u64) -> Result<f32> {
+        let text = value.unwrap_or_default().trim();
+        let weight = text.parse::<f32>().ok().filter(|weight| weight.is_finite() && *weight >= 0.0);
+        weight.ok_or_else(|| {
+            let found = if text.is_empty() { "missing".to_owned() } else { format!("\"{}\"", short(text, 40)) };
+            Error::data(format!(
+                "{}, {} {number}: the weight in `{column}` is {found}, not a number of at least 0",
+                self.file.name,
+                unit(self.file.kind)
+            ))
+            .hint("a weight says what a row counts for in training; 1 is a plain row")
+            .hint("if the column means something else: `weight_column = \"none\"` below [clean]")
+        })
+    }
+
+    fn drop_bad(&self, bad: &BadRow, report: &mut Report) {
+        let id = report.read_one();
+        report.drop(Reason::BadRow, id, Place { file: self.index, number: bad.number }, || bad.why.clone());
+    }
 }
 
 /// What was seen in the columns of `filter`, to explain one that nothing matches.
@@ -189,13 +254,19 @@ fn document(
     report: &mut Report,
     rows: &mut Vec<Row>,
 ) -> Result<()> {
+    let weight = match &settings.weight_column {
+        Weight::Column(column) => Some(column),
+        Weight::Detect | Weight::None => None,
+    };
     let columns = [
-        ("text_column", &settings.text_column),
-        ("pair_column", &settings.pair_column),
-        ("label_column", &settings.label_column),
-        ("group_column", &settings.group_column),
+        ("text_column", settings.text_column.as_ref()),
+        ("pair_column", settings.pair_column.as_ref()),
+        ("label_column", settings.label_column.as_ref()),
+        ("label_columns", settings.label_columns.first()),
+        ("group_column", settings.group_column.as_ref()),
+        ("weight_column", weight),
     ];
-    let column = columns.iter().find_map(|(key, value)| value.as_ref().map(|value| ((*key).to_owned(), value)));
+    let column = columns.iter().find_map(|(key, value)| value.map(|value| ((*key).to_owned(), value)));
     let filter = || settings.filter.first().map(|(column, value)| (format!("filter.{column}"), value));
     if let Some((key, value)) = column.or_else(filter) {
         return Err(Error::data(format!(
@@ -203,13 +274,13 @@ fn document(
             file.name
         ))
         .hint("texts in files of their own have the name of their folder as label; leave the key out")
-        .hint("tables are known by their ending: .csv, .tsv, .jsonl, .json, .parquet"));
+        .hint("tables are known by their ending: .csv, .tsv, .jsonl, .json, .parquet, .arrow"));
     }
     let Some(label) = parent(&file.name) else {
         return Err(Error::data(format!("{} lies in no label's folder", file.name))
             .hint("data is a CSV, TSV, JSON Lines or Parquet file, or one folder per label with one text per file"));
     };
-    let document = read_document(file)?;
+    let document = read_document(file, settings.reading.encoding)?;
     let id = report.read_one();
     report.guessed(document.guessed);
     let place = Place { file: index, number: 1 };
@@ -222,6 +293,7 @@ fn document(
                 pair: None,
                 labels: vec![label.to_owned()],
                 group: None,
+                weight: 1.0,
                 part: file.part,
             });
         }

@@ -1,10 +1,11 @@
 //! The configuration, checked and ready to use.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use encoding_rs::Encoding;
 use firebrand_dataset::Part;
 use firebrand_pipeline::{Error, Result, suggest};
-use firebrand_text::TextOptions;
+use firebrand_text::{Replacements, TextOptions};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -48,12 +49,62 @@ pub(crate) enum SimilarLabels {
     Merge,
 }
 
+/// What to do with rows that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum BadRows {
+    /// Refuse the file.
+    Error,
+    /// Leave them out.
+    Drop,
+}
+
+/// What encloses the fields of a CSV file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Quote {
+    /// A quotation mark, unless the file makes sense only without.
+    Detect,
+    /// Nothing: quotation marks are text.
+    None,
+    /// This character.
+    Is(u8),
+}
+
+/// Which column holds the weights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Weight {
+    /// `weight`, if there is one.
+    Detect,
+    /// None: all rows count alike.
+    None,
+    /// This one.
+    Column(String),
+}
+
+/// How text files are read.
+#[derive(Debug, Clone)]
+pub(crate) struct ReadOptions {
+    /// `None`: detected.
+    pub(crate) separator: Option<u8>,
+    pub(crate) quote: Quote,
+    /// `None`: detected.
+    pub(crate) encoding: Option<&'static Encoding>,
+    /// Whether there is a header; `None`: detected.
+    pub(crate) header: Option<bool>,
+    pub(crate) null_values: Vec<String>,
+    pub(crate) bad_rows: BadRows,
+}
+
 /// A checked [`Config`].
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) text_column: Option<String>,
     pub(crate) pair_column: Option<String>,
     pub(crate) label_column: Option<String>,
+    /// Columns of 0 and 1, one for each label; empty: labels are in one column.
+    pub(crate) label_columns: Vec<String>,
+    pub(crate) weight_column: Weight,
+    pub(crate) reading: ReadOptions,
     /// Whether a row may have any number of labels.
     pub(crate) multi_label: bool,
     /// What stands between the labels of a text.
@@ -90,7 +141,14 @@ impl Settings {
             text_column: some(&config.text_column),
             pair_column: some(&config.pair_column),
             label_column: some(&config.label_column),
-            multi_label: config.multi_label,
+            label_columns: config.label_columns.clone(),
+            weight_column: match config.weight_column.as_str() {
+                "" => Weight::Detect,
+                "none" => Weight::None,
+                column => Weight::Column(column.to_owned()),
+            },
+            reading: ReadOptions::new(config)?,
+            multi_label: config.multi_label || !config.label_columns.is_empty(),
             label_separator: some(&config.label_separator),
             group_column: some(&config.group_column),
             filter: filter(&config.filter)?,
@@ -104,6 +162,8 @@ impl Settings {
                 strip_control: config.strip_control,
                 collapse_whitespace: config.collapse_whitespace,
                 lowercase: config.lowercase,
+                replace: Replacements::new(config.replace.clone())
+                    .map_err(|problem| Error::key("replace", format!("does not work: {problem}")))?,
                 pairs: !config.pair_column.is_empty(),
             },
             duplicates: choice("duplicates", &config.duplicates, &["drop", "keep"])?,
@@ -114,9 +174,76 @@ impl Settings {
         })
     }
 
+    /// The columns that the configuration names.
+    pub(crate) fn named_columns(&self) -> Vec<&str> {
+        let weight = match &self.weight_column {
+            Weight::Column(column) => Some(column),
+            Weight::Detect | Weight::None => None,
+        };
+        let single = [&self.text_column, &self.pair_column, &self.label_column, &self.group_column];
+        let single = single.into_iter().flatten().chain(weight).chain(&self.label_columns);
+        single.map(String::as_str).chain(self.filter.iter().map(|(column, _)| column.as_str())).collect()
+    }
+
+    /// Whether a value stands for a missing one.
+    pub(crate) fn is_null(&self, value: &str) -> bool {
+        self.reading.null_values.iter().any(|null| null == value.trim())
+    }
+
     /// The globs with their keys and parts; validation and test first, as they take files away from the training files.
     pub(crate) fn globs(&self) -> [(&Globs, Part); 3] {
         [(&self.validation_files, Part::Validation), (&self.test_files, Part::Test), (&self.train_files, Part::Train)]
+    }
+}
+
+impl ReadOptions {
+    fn new(config: &Config) -> Result<Self> {
+        let quote = match config.quote.as_str() {
+            "" => Quote::Detect,
+            "none" => Quote::None,
+            quote => Quote::Is(character("quote", quote, "or \"none\"")?),
+        };
+        let separator = match config.separator.as_str() {
+            "" => None,
+            "tab" => Some(b'\t'),
+            separator => Some(character("separator", separator, "\"\\t\" is a tab")?),
+        };
+        if let (Some(separator), Quote::Is(quote)) = (separator, quote)
+            && separator == quote
+        {
+            return Err(Error::key("quote", format!("= {:?} is the separator too", config.quote))
+                .hint("they must be two characters; `quote = \"none\"` for a file without quotes"));
+        }
+        let encoding = match config.encoding.as_str() {
+            "" => None,
+            name => Some(Encoding::for_label(name.as_bytes()).ok_or_else(|| {
+                Error::key("encoding", format!("= {name:?} is no encoding that is known here"))
+                    .hint("for example \"utf-8\", \"windows-1252\", \"utf-16le\", \"shift_jis\", \"gbk\", \"koi8-r\"")
+            })?),
+        };
+        let header = match &config.header {
+            Value::Bool(header) => Some(*header),
+            Value::String(auto) if auto == "auto" => None,
+            other => {
+                return Err(Error::key("header", format!("= {other} is none of true, false, \"auto\"")));
+            }
+        };
+        Ok(Self {
+            separator,
+            quote,
+            encoding,
+            header,
+            null_values: config.null_values.clone(),
+            bad_rows: choice("bad_rows", &config.bad_rows, &["error", "drop"])?,
+        })
+    }
+}
+
+/// One ASCII character that can part or enclose fields.
+fn character(key: &str, text: &str, also: &str) -> Result<u8> {
+    match text.as_bytes() {
+        [byte] if byte.is_ascii() && !matches!(byte, b'\n' | b'\r') => Ok(*byte),
+        _ => Err(Error::key(key, format!("= {text:?} is not one ASCII character")).hint(format!("\";\", for example; {also}"))),
     }
 }
 
@@ -131,7 +258,21 @@ fn check_columns(config: &Config) -> Result<()> {
         ("pair_column", &config.pair_column),
         ("label_column", &config.label_column),
         ("group_column", &config.group_column),
+        ("weight_column", &config.weight_column),
     ];
+    if let ([_, ..], false) = (config.label_columns.as_slice(), config.label_column.is_empty()) {
+        return Err(Error::key("label_columns", format!("and `label_column` = {:?} are both set", config.label_column))
+            .hint("labels are either in one column or in one column each"));
+    }
+    let mut seen = BTreeSet::new();
+    if let Some(column) = config.label_columns.iter().find(|column| column.is_empty() || !seen.insert(*column)) {
+        return Err(Error::key("label_columns", format!("names the column {column:?} twice, or none"))
+            .hint("each label is a column of its own: label_columns = [\"toxic\", \"insult\"]"));
+    }
+    if config.label_columns.len() == 1 {
+        return Err(Error::key("label_columns", "names one column only")
+            .hint("a column of 0 and 1 that is one label or the other: `label_column`"));
+    }
     for (index, (key, name)) in columns.iter().enumerate() {
         if let Some((other, _)) = columns.iter().take(index).find(|(_, other)| !name.is_empty() && other == name) {
             return Err(Error::key(key, format!("= \"{name}\" is what `{other}` names already"))
@@ -144,14 +285,19 @@ fn check_columns(config: &Config) -> Result<()> {
 /// What makes sense only where a row may have several labels.
 fn check_multi_label(config: &Config) -> Result<()> {
     let several = "set `multi_label = true` below [clean] if a row may have several labels";
-    if !config.multi_label && !config.label_separator.is_empty() {
+    let one_label = !config.multi_label && config.label_columns.is_empty();
+    if !config.label_columns.is_empty() && !config.label_separator.is_empty() {
+        return Err(Error::key("label_separator", "parts labels in one column, but `label_columns` are set")
+            .hint("leave one of the two out"));
+    }
+    if one_label && !config.label_separator.is_empty() {
         return Err(Error::key(
             "label_separator",
             format!("= \"{}\", but a row has one label", config.label_separator),
         )
         .hint(several));
     }
-    if !config.multi_label && config.conflicts == "union" {
+    if one_label && config.conflicts == "union" {
         return Err(Error::key("conflicts", "= \"union\", but a row has one label").hint(several));
     }
     if config.multi_label && !config.label_separator.is_empty() && config.label_separator.trim().is_empty() {
@@ -209,6 +355,7 @@ fn rename_labels(names: &BTreeMap<String, String>) -> Result<BTreeMap<String, St
 mod tests {
     use firebrand_pipeline::config::default_section;
     use firebrand_pipeline::{ErrorKind, Slot};
+    use firebrand_text::ReplaceRule;
     use serde_json::json;
 
     use super::*;
@@ -230,7 +377,7 @@ mod tests {
     #[test]
     fn values_that_cannot_work_are_refused_by_key() {
         type Change = fn(&mut Config);
-        let changes: [(&str, Change); 18] = [
+        let changes: [(&str, Change); 28] = [
             ("`label_separator` = \",\", but a row has one label", |c| c.label_separator = ",".to_owned()),
             ("`conflicts` = \"union\", but a row has one label", |c| c.conflicts = "union".to_owned()),
             ("`label_separator` = \"  \" is blank", |c| {
@@ -254,7 +401,21 @@ mod tests {
             }),
             ("`filter.source` = [1]", |c| _ = c.filter.insert("source".to_owned(), json!([1]))),
             ("`rename_labels.0` = \" \"", |c| _ = c.rename_labels.insert("0".to_owned(), " ".to_owned())),
+            ("`replace` does not work: rule 1 (`[`): the pattern is not valid", |c| {
+                c.replace = vec![ReplaceRule { pattern: "[".to_owned(), with: String::new() }];
+            }),
             ("`test_files` = \"a***\"", |c| c.test_files = vec!["a***".to_owned()]),
+            ("`separator` = \";;\" is not one ASCII", |c| c.separator = ";;".to_owned()),
+            ("`quote` = \"”\" is not one ASCII", |c| c.quote = "”".to_owned()),
+            ("`quote` = \";\" is the separator too", |c| (c.quote, c.separator) = (";".to_owned(), ";".to_owned())),
+            ("`encoding` = \"utf-88\" is no encoding", |c| c.encoding = "utf-88".to_owned()),
+            ("`header` = \"yes\" is none of true", |c| c.header = json!("yes")),
+            ("`bad_rows` = \"skip\" is none of", |c| c.bad_rows = "skip".to_owned()),
+            ("`label_columns` names one column only", |c| c.label_columns = vec!["a".to_owned()]),
+            ("`label_columns` names the column \"a\" twice", |c| c.label_columns = vec!["a".to_owned(); 2]),
+            ("`label_columns` and `label_column` = \"x\" are both", |c| {
+                (c.label_columns, c.label_column) = (vec!["a".to_owned(), "b".to_owned()], "x".to_owned());
+            }),
         ];
         for (expected, change) in changes {
             let error = with(change).expect_err(expected);

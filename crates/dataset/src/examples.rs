@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use firebrand_pipeline::Result;
-use polars::prelude::Column;
 
 use crate::rows::{Example, Part};
 use crate::table::{Kind, Table, Wanted};
@@ -45,20 +44,14 @@ pub fn read_examples(path: &Path) -> Result<Vec<Example>> {
 /// # Errors
 /// When the system refuses.
 pub fn write_examples(path: &Path, rows: &[Example]) -> Result<()> {
-    let ids: Vec<u64> = rows.iter().map(|row| row.id).collect();
-    let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
-    let pairs: Vec<Option<&str>> = rows.iter().map(|row| row.pair.as_deref()).collect();
-    let groups: Vec<Option<&str>> = rows.iter().map(|row| row.group.as_deref()).collect();
-    let weights: Vec<f32> = rows.iter().map(|row| row.weight).collect();
-    let parts: Vec<Option<&str>> = rows.iter().map(|row| row.part.map(Part::name)).collect();
     let columns = vec![
-        Column::new(ID.name.into(), ids),
-        Column::new(TEXT.name.into(), texts),
-        Column::new(PAIR.name.into(), pairs),
-        write::integers(LABELS.name, rows.iter().map(|row| row.labels.as_slice())),
-        Column::new(GROUP.name.into(), groups),
-        Column::new(WEIGHT.name.into(), weights),
-        Column::new(PART.name.into(), parts),
+        (ID.name, write::numbers(rows.iter().map(|row| row.id))),
+        (TEXT.name, write::texts(rows.iter().map(|row| Some(row.text.as_str())))),
+        (PAIR.name, write::texts(rows.iter().map(|row| row.pair.as_deref()))),
+        (LABELS.name, write::lists(rows.iter().map(|row| row.labels.as_slice()))?),
+        (GROUP.name, write::texts(rows.iter().map(|row| row.group.as_deref()))),
+        (WEIGHT.name, write::numbers(rows.iter().map(|row| row.weight))),
+        (PART.name, write::texts(rows.iter().map(|row| row.part.map(Part::name)))),
     ];
-    write::write(path, rows.len(), columns)
+    write::write(path, columns)
 }

@@ -26,6 +26,7 @@
 //! Damaged files end in errors: [`calmly`] is for whoever else asks polars to read what may be damaged.
 
 mod calm;
+mod columnar;
 mod examples;
 mod label_map;
 mod predictions;
@@ -41,6 +42,7 @@ mod values;
 mod write;
 
 pub use calm::calmly;
+pub use columnar::{ColumnInfo, ColumnType, ColumnarFile, Damage, Values, write_parquet};
 pub use examples::{read_examples, write_examples};
 pub use label_map::LabelMap;
 pub use predictions::{read_predictions, write_predictions};

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use firebrand_pipeline::Result;
-use polars::prelude::Column;
 
 use crate::examples::LABELS;
 use crate::rows::Prediction;
@@ -33,12 +32,11 @@ pub fn read_predictions(path: &Path) -> Result<Vec<Prediction>> {
 /// # Errors
 /// When the system refuses.
 pub fn write_predictions(path: &Path, rows: &[Prediction]) -> Result<()> {
-    let ids: Vec<u64> = rows.iter().map(|row| row.id).collect();
     let columns = vec![
-        Column::new(ID.name.into(), ids),
-        write::integers(LABELS.name, rows.iter().map(|row| row.labels.as_slice())),
-        write::integers(PREDICTED.name, rows.iter().map(|row| row.predicted.as_slice())),
-        write::floats(PROBABILITIES.name, rows.iter().map(|row| row.probabilities.as_slice())),
+        (ID.name, write::numbers(rows.iter().map(|row| row.id))),
+        (LABELS.name, write::lists(rows.iter().map(|row| row.labels.as_slice()))?),
+        (PREDICTED.name, write::lists(rows.iter().map(|row| row.predicted.as_slice()))?),
+        (PROBABILITIES.name, write::lists(rows.iter().map(|row| row.probabilities.as_slice()))?),
     ];
-    write::write(path, rows.len(), columns)
+    write::write(path, columns)
 }

@@ -1,14 +1,11 @@
 //! A Parquet file, read as far as it is wanted.
 
-use std::io::Cursor;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use firebrand_pipeline::{Error, Result};
-use polars::prelude::{
-    ArrowField, ArrowSchema, DataFrame, DataType, ParallelStrategy, ParquetReader, PolarsResult, SerReader, Series,
-};
 
-use crate::calm::calmly;
+use crate::columnar::{ColumnInfo, ColumnType, ColumnarFile, Damage, Values};
 use crate::seal::is_whole;
 
 /// A column that a reader wants.
@@ -66,77 +63,58 @@ impl Kind {
         }
     }
 
-    fn accepts(self, found: &DataType) -> bool {
-        match (self, found) {
+    fn accepts(self, found: &ColumnInfo) -> bool {
+        match (self, found.kind, found.is_list) {
             // A column of nulls only, as pandas writes it; where a value is needed, its absence is found later.
-            (_, DataType::Null) => true,
-            (Self::Integers, DataType::List(inner)) => is_integer(inner) || **inner == DataType::Null,
-            (Self::Floats, DataType::List(inner)) => is_float(inner) || **inner == DataType::Null,
-            (Self::Text | Self::Name, found) if found.is_string() || found.is_categorical() || found.is_enum() => true,
-            (Self::Name | Self::Integer | Self::Integers, found) => is_integer(found),
-            (Self::Float, found) => is_float(found) || is_integer(found),
+            (_, ColumnType::Null, false) => true,
+            (Self::Integers, ColumnType::Integer | ColumnType::Null, _) => true,
+            (Self::Floats, ColumnType::Float | ColumnType::Null, true) => true,
+            (_, _, true) => false,
+            (Self::Text, ColumnType::Text, _) => true,
+            (Self::Name, ColumnType::Text | ColumnType::Integer, _) => true,
+            (Self::Integer, ColumnType::Integer, _) => true,
+            (Self::Float, ColumnType::Float | ColumnType::Integer, _) => true,
             _ => false,
         }
     }
-}
-
-fn is_integer(found: &DataType) -> bool {
-    matches!(found, DataType::Int32 | DataType::Int64 | DataType::UInt32 | DataType::UInt64)
-}
-
-fn is_float(found: &DataType) -> bool {
-    matches!(found, DataType::Float32 | DataType::Float64)
 }
 
 /// The wanted columns of a file, all of types that were asked for.
 #[derive(Debug)]
 pub(crate) struct Table {
     path: PathBuf,
-    frame: DataFrame,
+    rows: usize,
+    /// By the name that the reader wants them by.
+    columns: BTreeMap<&'static str, Values>,
 }
 
 impl Table {
     /// Reads the wanted columns, of which at least one is required; others are ignored.
     pub(crate) fn read(path: &Path, wanted: &[Wanted]) -> Result<Self> {
-        let bytes = bytes(path)?;
-        let reader = || ParquetReader::new(Cursor::new(bytes.as_slice()));
-        let schema = decode(path, || reader().schema())?;
-        let names = choose(path, &schema, wanted)?;
-        // One thread, so that `calmly` sees whatever happens.
-        let frame = decode(path, || {
-            let reader = reader().with_columns(Some(names)).read_parallel(ParallelStrategy::None);
-            reader.set_rechunk(true).finish()
-        })?;
-        Ok(Self { path: path.to_owned(), frame })
+        let damaged = |damage: Damage| {
+            Error::data(format!("{} is damaged", path.display())).caused_by(&damage).hint(AGAIN)
+        };
+        let file = ColumnarFile::parquet(bytes(path)?).map_err(damaged)?;
+        let mut columns = BTreeMap::new();
+        for (name, place) in choose(path, file.columns(), wanted)? {
+            columns.insert(name, file.values(place).map_err(damaged)?);
+        }
+        Ok(Self { path: path.to_owned(), rows: file.rows(), columns })
     }
 
     /// The number of rows.
     pub(crate) fn height(&self) -> usize {
-        self.frame.height()
+        self.rows
     }
 
-    /// A column, where it is there.
-    pub(crate) fn column(&self, wanted: Wanted) -> Option<&Series> {
-        [Some(wanted.name), wanted.alias]
-            .into_iter()
-            .flatten()
-            .find_map(|name| self.frame.column(name).ok())
-            .map(|column| column.as_materialized_series())
+    /// A column, if the file has it.
+    pub(crate) fn column(&self, wanted: Wanted) -> Option<&Values> {
+        self.columns.get(wanted.name)
     }
 
     /// An error about one value. Rows are counted from 0, as ids are.
     pub(crate) fn bad(&self, column: &str, row: usize, problem: impl std::fmt::Display) -> Error {
         Error::data(format!("{}: column `{column}`, row {row} (from 0): {problem}", self.path.display()))
-    }
-
-    /// Turns a column into another type; values that have no form in it become null.
-    pub(crate) fn cast(&self, column: &Series, to: &DataType) -> Result<Series> {
-        self.step(|| column.cast(to))
-    }
-
-    /// Runs a step of polars on one of these columns.
-    pub(crate) fn step<T>(&self, step: impl FnOnce() -> PolarsResult<T>) -> Result<T> {
-        decode(&self.path, step)
     }
 }
 
@@ -162,69 +140,45 @@ fn bytes(path: &Path) -> Result<Vec<u8>> {
 
 const AGAIN: &str = "run the stage that wrote the file again: `cargo xtask stage NAME --force`";
 
-/// Runs a step of the decoder; whatever goes wrong in it means that the file is damaged.
-fn decode<T>(path: &Path, step: impl FnOnce() -> PolarsResult<T>) -> Result<T> {
-    let cause: Box<dyn std::error::Error> = match calmly(step) {
-        Ok(Ok(value)) => return Ok(value),
-        Ok(Err(error)) => Box::new(error),
-        Err(message) => message.into(),
-    };
-    Err(Error::data(format!("{} is damaged", path.display())).caused_by(cause.as_ref()).hint(AGAIN))
-}
-
-/// The names under which the file has the wanted columns.
-fn choose(path: &Path, schema: &ArrowSchema, wanted: &[Wanted]) -> Result<Vec<String>> {
-    let mut names = Vec::new();
+/// Names and places of the wanted columns that the file has.
+fn choose(path: &Path, found: &[ColumnInfo], wanted: &[Wanted]) -> Result<Vec<(&'static str, usize)>> {
+    let mut chosen = Vec::new();
     for column in wanted {
-        let field = [Some(column.name), column.alias].into_iter().flatten().find_map(|name| schema.get(name));
-        let Some(field) = field else {
+        let names = [Some(column.name), column.alias].into_iter().flatten();
+        let place = names.into_iter().find_map(|name| found.iter().position(|found| found.name == name));
+        let Some((place, info)) = place.and_then(|place| Some((place, found.get(place)?))) else {
             if column.required {
-                return Err(missing(path, schema, *column, wanted));
+                return Err(missing(path, found, *column, wanted));
             }
             continue;
         };
-        let found = type_of(field);
-        if !found.as_ref().is_some_and(|found| column.kind.accepts(found)) {
-            return Err(wrong_type(path, field, found.as_ref(), *column));
+        if !column.kind.accepts(info) {
+            return Err(wrong_type(path, info, *column));
         }
-        names.push(field.name.to_string());
+        chosen.push((column.name, place));
     }
-    Ok(names)
+    Ok(chosen)
 }
 
-/// A column's type, where polars has one for it.
-fn type_of(field: &ArrowField) -> Option<DataType> {
-    calmly(|| DataType::from_arrow_field(field)).ok()
-}
-
-fn name_of(found: Option<&DataType>) -> String {
-    found.map_or_else(|| "a type that is not known here".to_owned(), ToString::to_string)
-}
-
-fn missing(path: &Path, schema: &ArrowSchema, column: Wanted, wanted: &[Wanted]) -> Error {
+fn missing(path: &Path, found: &[ColumnInfo], column: Wanted, wanted: &[Wanted]) -> Error {
     let named = column.alias.map_or_else(String::new, |alias| format!(" (nor `{alias}`)"));
-    let seen: Vec<_> =
-        schema.iter_values().map(|field| format!("{} ({})", field.name, name_of(type_of(field).as_ref()))).collect();
+    let seen: Vec<_> = found.iter().map(|column| format!("{} ({})", column.name, column.type_name)).collect();
     let seen = if seen.is_empty() { "none".to_owned() } else { seen.join(", ") };
     let expected: Vec<_> = wanted.iter().map(|column| column.expected()).collect();
     Error::data(format!("{} has no column `{}`{named}; it has: {seen}", path.display(), column.name))
         .hint(format!("expected columns: {}", expected.join(", ")))
 }
 
-fn wrong_type(path: &Path, field: &ArrowField, found: Option<&DataType>, column: Wanted) -> Error {
-    let message = format!(
+fn wrong_type(path: &Path, found: &ColumnInfo, column: Wanted) -> Error {
+    let error = Error::data(format!(
         "{}: column `{}` is {}, expected {}",
         path.display(),
-        field.name,
-        name_of(found),
+        found.name,
+        found.type_name,
         column.kind.expected()
-    );
-    let error = Error::data(message);
-    match found.map(|found| found.leaf_dtype()) {
-        Some(DataType::Int8 | DataType::Int16 | DataType::UInt8 | DataType::UInt16) => {
-            error.hint("write the column as int32 or int64")
-        }
-        Some(DataType::Float32 | DataType::Float64) => {
+    ));
+    match found.kind {
+        ColumnType::Float => {
             error.hint("some writers turn integers into floating point where values are missing: fill these first")
         }
         _ => error,

@@ -1,41 +1,81 @@
 //! What the readers accept and what they refuse.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use polars::prelude::*;
+use arrow::array::{Array, BooleanArray, DictionaryArray, MutableDictionaryArray, MutableUtf8Array, NullArray};
+use arrow::array::{PrimitiveArray, TryExtend, Utf8ViewArray};
+use arrow::datatypes::ArrowDataType;
+use arrow::types::NativeType;
 
+use crate::columnar::{list as list_array, write_arrays};
 use crate::*;
+
+type Column = (&'static str, Box<dyn Array>);
 
 /// A new directory with a file of these columns in it.
 fn file(columns: Vec<Column>) -> (tempfile::TempDir, PathBuf) {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("rows.parquet");
-    let mut frame = DataFrame::new_infer_height(columns).unwrap();
-    ParquetWriter::new(std::fs::File::create(&path).unwrap()).finish(&mut frame).unwrap();
+    std::fs::write(&path, write_arrays(columns, &BTreeMap::new()).unwrap()).unwrap();
     (home, path)
 }
 
-fn column<T, Phantom: ?Sized>(name: &str, values: T) -> Column
-where
-    Series: NamedFrom<T, Phantom>,
-{
-    Series::new(name.into(), values).into()
+/// A value that may be in a column.
+trait Cell: Sized {
+    fn array(values: Vec<Self>) -> Box<dyn Array>;
+}
+
+macro_rules! numbers {
+    ($($number:ty),*) => {$(
+        impl Cell for $number {
+            fn array(values: Vec<Self>) -> Box<dyn Array> {
+                PrimitiveArray::from_vec(values).boxed()
+            }
+        }
+        impl Cell for Option<$number> {
+            fn array(values: Vec<Self>) -> Box<dyn Array> {
+                PrimitiveArray::from(values).boxed()
+            }
+        }
+    )*};
+}
+
+numbers!(i8, i16, i32, i64, u8, u16, u32, u64, f32, f64);
+
+impl Cell for &str {
+    fn array(values: Vec<Self>) -> Box<dyn Array> {
+        Utf8ViewArray::from_slice_values(values).boxed()
+    }
+}
+
+impl Cell for Option<&str> {
+    fn array(values: Vec<Self>) -> Box<dyn Array> {
+        Utf8ViewArray::from_slice(values).boxed()
+    }
+}
+
+impl Cell for bool {
+    fn array(values: Vec<Self>) -> Box<dyn Array> {
+        BooleanArray::from_slice(values).boxed()
+    }
+}
+
+fn column<T: Cell, const N: usize>(name: &'static str, values: [T; N]) -> Column {
+    (name, T::array(values.into()))
 }
 
 fn texts() -> Column {
     column("text", ["a", "b"])
 }
 
-fn list<T: NumericNative>(name: &str, rows: &[&[T]]) -> Column
-where
-    T::PolarsType: PolarsNumericType<Native = T>,
-    Series: for<'a> NamedFrom<&'a [T], [T]>,
-{
-    list_column(name, rows.iter().map(|row| Series::new("".into(), *row)).collect())
-}
-
-fn list_column(name: &str, rows: Vec<Series>) -> Column {
-    column(name, rows)
+fn list<T: NativeType>(name: &'static str, rows: &[&[T]]) -> Column {
+    let items = PrimitiveArray::from_vec(rows.concat()).boxed();
+    let ends = rows.iter().scan(0, |end, row| {
+        *end += row.len();
+        Some(*end)
+    });
+    (name, list_array(ends, None, items).unwrap())
 }
 
 fn read(columns: Vec<Column>) -> Vec<Example> {
@@ -64,6 +104,10 @@ fn text_and_label_are_enough() {
         column("label", [1_i64, 0]),
         column("label", [1_u64, 0]),
         column("label", [1_i32, 0]),
+        column("label", [1_i8, 0]),
+        column("label", [1_i16, 0]),
+        column("label", [1_u8, 0]),
+        column("label", [1_u16, 0]),
         column("labels", [1_u32, 0]),
         list("labels", &[&[1_i64], &[0]]),
         list("labels", &[&[1_u64], &[0]]),
@@ -96,7 +140,7 @@ fn optional_columns_are_read_in_their_usual_types() {
     };
     let second = Example { labels: vec![], group: Some("8".to_owned()), weight: 2.0, ..plain(3, "b", 0) };
     assert_eq!(rows, [first, second]);
-    let nothing = Series::new_null("group".into(), 2).into();
+    let nothing = ("group", NullArray::new(ArrowDataType::Null, 2).boxed());
     assert_eq!(read(vec![texts(), column("label", [1_i64, 0]), nothing])[1], plain(1, "b", 0));
 }
 
@@ -107,7 +151,10 @@ fn labels_win_over_label() {
 
 #[test]
 fn categories_are_texts() {
-    let groups = column("group", ["x", "y"]).cast(&DataType::from_categories(Categories::global())).unwrap();
+    let mut names = MutableDictionaryArray::<u32, MutableUtf8Array<i64>>::new(false);
+    names.try_extend([Some("x"), Some("y")]).unwrap();
+    let groups: DictionaryArray<u32> = names.into();
+    let groups = ("group", groups.boxed());
     let rows = read(vec![texts(), column("label", [0_i64, 1]), groups]);
     assert_eq!(rows[1].group.as_deref(), Some("y"));
 }
@@ -149,10 +196,10 @@ fn bad_values_name_their_row() {
     refused(vec![texts(), column("label", [1_i64 << 32, 1])], &["row 0 (from 0): 4294967296 is too large"]);
     refused(vec![texts(), column("label", [0, u64::MAX])], &["row 1 (from 0): 18446744073709551615 is too large"]);
     refused(vec![texts(), list("labels", &[&[0_i64, 3], &[2, -7]])], &["row 1 (from 0): -7 is negative"]);
-    let holes = Series::new("".into(), [Some(1_i64), None]);
-    refused(vec![texts(), column("labels", [holes.clone(), holes])], &["row 0 (from 0): has a null in its list"]);
-    let lists = [Some(Series::new("".into(), [1_i64])), None];
-    refused(vec![texts(), column("labels", lists)], &["`labels`, row 1 (from 0): is null"]);
+    let holes = list_array([2, 4], None, PrimitiveArray::from(vec![Some(1_i64), None, Some(1), None]).boxed());
+    refused(vec![texts(), ("labels", holes.unwrap())], &["row 0 (from 0): has a null in its list"]);
+    let lists = list_array([1, 1], Some(&[true, false]), PrimitiveArray::from_vec(vec![1_i64]).boxed());
+    refused(vec![texts(), ("labels", lists.unwrap())], &["`labels`, row 1 (from 0): is null"]);
     refused(
         vec![texts(), label(), column("weight", [1.0, f64::NAN])],
         &["`weight`, row 1 (from 0): NaN is not a weight"],

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use firebrand_pipeline::Result;
-use polars::prelude::Column;
 
 use crate::examples::LABELS;
 use crate::rows::TokenRow;
@@ -46,16 +45,13 @@ pub fn read_tokens(path: &Path) -> Result<Vec<TokenRow>> {
 /// # Errors
 /// When the system refuses.
 pub fn write_tokens(path: &Path, rows: &[TokenRow]) -> Result<()> {
-    let ids: Vec<u64> = rows.iter().map(|row| row.id).collect();
-    let weights: Vec<f32> = rows.iter().map(|row| row.weight).collect();
-    let cuts: Vec<u32> = rows.iter().map(|row| row.cut).collect();
     let columns = vec![
-        Column::new(ID.name.into(), ids),
-        write::integers(IDS.name, rows.iter().map(|row| row.ids.as_slice())),
-        write::integers(TYPE_IDS.name, rows.iter().map(|row| row.type_ids.as_slice())),
-        write::integers(LABELS.name, rows.iter().map(|row| row.labels.as_slice())),
-        Column::new(WEIGHT.name.into(), weights),
-        Column::new(CUT.name.into(), cuts),
+        (ID.name, write::numbers(rows.iter().map(|row| row.id))),
+        (IDS.name, write::lists(rows.iter().map(|row| row.ids.as_slice()))?),
+        (TYPE_IDS.name, write::lists(rows.iter().map(|row| row.type_ids.as_slice()))?),
+        (LABELS.name, write::lists(rows.iter().map(|row| row.labels.as_slice()))?),
+        (WEIGHT.name, write::numbers(rows.iter().map(|row| row.weight))),
+        (CUT.name, write::numbers(rows.iter().map(|row| row.cut))),
     ];
-    write::write(path, rows.len(), columns)
+    write::write(path, columns)
 }

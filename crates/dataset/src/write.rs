@@ -1,51 +1,42 @@
 //! Columns into a Parquet file.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use arrow::array::{Array, PrimitiveArray, Utf8ViewArray};
+use arrow::types::NativeType;
 use firebrand_pipeline::{Error, Result, ResultExt};
-use polars::prelude::{
-    Column, DataFrame, DataType, Float32Type, ListBuilderTrait, ListPrimitiveChunkedBuilder, ParquetCompression,
-    ParquetWriter, PolarsNumericType, UInt32Type,
-};
 
+use crate::columnar::{decode, list, write_arrays};
 use crate::seal::seal;
 
-/// Rows in a row group. Fixed, so that the bytes depend on nothing but the rows.
-const ROW_GROUP: usize = 1 << 16;
+/// A column in the making.
+pub(crate) type Column = Box<dyn Array>;
 
-/// Writes columns of `height` rows each.
-pub(crate) fn write(path: &Path, height: usize, columns: Vec<Column>) -> Result<()> {
-    let mut bytes = Vec::new();
-    DataFrame::new(height, columns)
-        .and_then(|mut frame| {
-            ParquetWriter::new(&mut bytes)
-                .with_compression(ParquetCompression::Zstd(None))
-                .with_row_group_size(Some(ROW_GROUP))
-                .finish(&mut frame)
-        })
+/// Writes columns of one length.
+pub(crate) fn write(path: &Path, columns: Vec<(&str, Column)>) -> Result<()> {
+    let bytes = write_arrays(columns, &BTreeMap::new())
         .or_other(|| format!("cannot turn the rows of {} into Parquet", path.display()))?;
-    // By way of memory, so that a full disk is the system's own error and not one of polars.
+    // By way of memory, so that a full disk is reported as such by the system.
     std::fs::write(path, seal(bytes)).map_err(|error| Error::io("write", path, &error))
 }
 
-/// A column of lists of integers.
-pub(crate) fn integers<'a>(name: &str, lists: impl ExactSizeIterator<Item = &'a [u32]>) -> Column {
-    lists_of::<UInt32Type>(name, lists, DataType::UInt32)
+/// A column of numbers.
+pub(crate) fn numbers<T: NativeType>(values: impl Iterator<Item = T>) -> Column {
+    PrimitiveArray::from_vec(values.collect()).boxed()
+}
+
+/// A column of texts, some of which may be missing.
+pub(crate) fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> Column {
+    Utf8ViewArray::from_slice(values.collect::<Vec<_>>()).boxed()
 }
 
 /// A column of lists of numbers.
-pub(crate) fn floats<'a>(name: &str, lists: impl ExactSizeIterator<Item = &'a [f32]>) -> Column {
-    lists_of::<Float32Type>(name, lists, DataType::Float32)
-}
-
-fn lists_of<'a, T: PolarsNumericType>(
-    name: &str,
-    lists: impl ExactSizeIterator<Item = &'a [T::Native]>,
-    inner: DataType,
-) -> Column {
-    let mut builder = ListPrimitiveChunkedBuilder::<T>::new(name.into(), lists.len(), lists.len(), inner);
-    for list in lists {
-        builder.append_slice(list);
+pub(crate) fn lists<'a, T: NativeType>(lists: impl Iterator<Item = &'a [T]>) -> Result<Column> {
+    let (mut ends, mut items) = (Vec::new(), Vec::new());
+    for row in lists {
+        items.extend_from_slice(row);
+        ends.push(items.len());
     }
-    Column::from(polars::prelude::IntoSeries::into_series(builder.finish()))
+    decode(|| list(ends, None, PrimitiveArray::from_vec(items).boxed())).or_other(|| "cannot make a column of lists".to_owned())
 }

@@ -9,16 +9,16 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// `flex`, `ndarray`, `cuda` or `cuda:N`.
     pub device: String,
-    /// Rows that the model answers at once.
+    /// Rows per batch.
     pub batch_size: usize,
-    /// Measure the most frequent label, and TF-IDF with logistic regression, beside the model.
+    /// Evaluate the most frequent label, and TF-IDF with logistic regression, as baselines.
     pub baselines: bool,
     /// Mistakes listed in the report, most confident first.
     pub show_mistakes: usize,
 }
 
 impl Config {
-    /// Refuses what cannot work.
+    /// Rejects invalid values.
     pub(crate) fn check(&self) -> Result<()> {
         if let Err(error) = firebrand_model::device(&self.device) {
             return Err(Error::key("device", format!("cannot be used: {error}")));

@@ -1,20 +1,23 @@
-//! The `evaluate` stage: measures the model on rows that it did not learn from, and baselines beside it.
+//! The `evaluate` stage: evaluates the model on held-out rows and compares it with baselines.
 //!
 //! Reads `labels.json` of clean, the validation and test rows of split, the training rows of augment (for the baselines),
-//! the tokens of tokenize, and train's `model/`, `metrics.jsonl` and `summary.json`. Leaves
+//! the tokens of tokenize, and train's `model/`, `metrics.jsonl` and `summary.json`. Writes
 //!
-//! - `metrics.json`: every figure of the model and the baselines ([`firebrand_metrics::Figures`]);
-//! - `predictions.parquet`: the model's answer to every test row;
-//! - `reference.json`: what the validation part and the answers to it look like, for drift to be measured against;
+//! - `metrics.json`: every figure of the model and the baselines ([`firebrand_metrics::Figures`]), the model compared with
+//!   each, and `findings`: what a glance at the figures would miss;
+//! - `predictions.parquet`: the model's prediction for every test row;
+//! - `reference.json`: statistics of the validation split and its predictions, to measure drift against;
 //! - `confusion.svg` (where rows have any number of labels: what was found, missed and wrongly given of each) and
 //!   `report.html`: for people. The report is one file that opens without a network.
 //!
 //! Rows are joined by their ids and measured in the order of these, so the order of rows in the files does not matter.
 
 mod baseline;
+mod compare;
 mod config;
+mod display;
 mod document;
-mod html;
+mod findings;
 mod lengths;
 mod model;
 mod outcome;
@@ -32,11 +35,15 @@ mod well_formed;
 use std::fs;
 
 use firebrand_dataset::{LabelMap, TokenRow, read_tokens, write_predictions};
+use firebrand_metrics::{Figures, Task};
 use firebrand_pipeline::{Error, Result, Slot, Stage, StageIo};
 
 pub use config::Config;
 
-use document::Document;
+use baseline::Baselines;
+use compare::{Judgement, compare};
+use document::{Document, Measured};
+use findings::{Kind, findings};
 use lengths::Lengths;
 use model::Model;
 use outcome::Outcome;
@@ -60,38 +67,45 @@ impl Stage for Evaluate {
     fn run(config: &Config, io: &StageIo) -> Result<()> {
         let labels = read_labels(io)?;
         let [validation, test] =
-            [Part::read(io, "validation.parquet", &labels)?, Part::read(io, "test.parquet", &labels)?];
+            [Split::read(io, "validation.parquet", &labels)?, Split::read(io, "test.parquet", &labels)?];
         let train = Rows::read(&io.input(Slot::Augment, "train.parquet")?, &labels)?;
         let train_lengths = Lengths::of(&read_tokens(&io.input(Slot::Tokenize, "train.parquet")?)?);
         let summary = io.optional_input(Slot::Train, "summary.json")?;
         let training = Training::read(&io.input(Slot::Train, "metrics.jsonl")?, summary.as_deref())?;
 
         let model = Model::load(&io.input(Slot::Train, "model")?, config, &labels)?;
+        // With many labels, probabilities are what fills the memory: only one split's, of one system, are held at a time.
+        let mut baselines = fit_baselines(config, io, &train, [&validation.rows, &test.rows], &labels)?;
         let progress = io.progress("rows", (validation.rows.len() + test.rows.len()) as u64);
-        let ask = |part: &Part| {
-            let probabilities = model.probabilities(&part.tokens, &mut |done| progress.inc(done))?;
-            Outcome::new(&part.rows, probabilities, &labels)
+        let predict = |split: &Split| {
+            let probabilities = model.probabilities(&split.tokens, &mut |done| progress.inc(done))?;
+            Outcome::new(&split.rows, probabilities, &labels)
         };
-        let [validation_outcome, test_outcome] = [ask(&validation)?, ask(&test)?];
+        let outcome = predict(&validation)?;
+        let reference = Reference::new(&labels, &validation.rows, &validation.tokens, &outcome);
+        let validation_answers = outcome.answers;
+        drop(outcome.probabilities);
+        let mut outcome = predict(&test)?;
         progress.finish();
-        let baselines = if config.baselines {
-            io.log("fitting the baselines");
-            Some(baseline::measure(&train, &validation.rows, &test.rows, &labels)?)
-        } else {
-            None
-        };
 
-        let document = Document::new(&labels, &test_outcome, &validation_outcome, baselines.as_ref(), &model.facts);
-        io.write_json("metrics.json", &document)?;
-        write_predictions(&io.output("predictions.parquet"), &test_outcome.predictions(&test.rows))?;
-        let reference = Reference::new(&labels, &validation.rows, &validation.tokens, &validation_outcome);
-        io.write_json("reference.json", &reference)?;
-        let figures = &test_outcome.figures;
-        let picture = match &figures.confusion {
-            Some(confusion) => svg::confusion_alone(confusion, labels.names()),
-            None => svg::decisions_alone(&figures.classes, labels.names()),
+        let task = Task::new(labels.is_multi_label());
+        compare(&test.rows, task, &mut outcome.answers, baselines.as_mut());
+        let comparison = baselines.as_ref().and_then(|baselines| baselines.classic.comparison.as_ref());
+        let judgement = comparison.map(Judgement::new);
+        let findings = findings(&labels, &outcome.answers, &validation_answers, baselines.as_ref());
+        let document = Document {
+            labels: labels.names(),
+            multi_label: labels.is_multi_label(),
+            findings: &findings,
+            judgement: judgement.as_ref(),
+            test: &outcome.answers.figures,
+            validation: &validation_answers.figures,
+            baselines: baselines.as_ref().map(|baselines| Measured::new(&labels, baselines)),
+            model: &model.facts,
         };
-        write(io, "confusion.svg", &picture)?;
+        io.write_json("metrics.json", &document)?;
+        io.write_json("reference.json", &reference)?;
+        write(io, "confusion.svg", &picture(&outcome.answers.figures, &labels))?;
         let report = Report {
             run: io.run_name(),
             config,
@@ -101,34 +115,66 @@ impl Stage for Evaluate {
             validation: &validation.rows,
             test: &test.rows,
             lengths: [train_lengths, Lengths::of(&validation.tokens), Lengths::of(&test.tokens)],
-            validation_outcome: &validation_outcome,
-            test_outcome: &test_outcome,
+            validation_answers: &validation_answers,
+            test_outcome: &outcome,
             baselines: baselines.as_ref(),
+            judgement: judgement.as_ref(),
+            findings: &findings,
             training: &training,
         };
         write(io, "report.html", &report.html())?;
-
-        for line in terminal::figures(figures, baselines.as_ref()) {
-            io.log(line);
-        }
-        let details = match &figures.confusion {
-            Some(confusion) => terminal::confusion(confusion, labels.names()),
-            None => terminal::decisions(&figures.classes, labels.names()),
-        };
-        for line in details {
-            io.log(line);
-        }
-        Ok(())
+        log_figures(io, &outcome.answers.figures, baselines.as_ref(), &labels);
+        // Where TF-IDF is no worse, a finding says the same, with a way out.
+        let told = findings.iter().any(|finding| finding.kind == Kind::NoBetterThanTfidf);
+        judgement.iter().filter(|_| !told).for_each(|judgement| io.log(&judgement.message));
+        findings.iter().for_each(|finding| io.warn(&finding.message));
+        write_predictions(&io.output("predictions.parquet"), &outcome.into_predictions(&test.rows))
     }
 }
 
-/// Rows that the model is measured on, and their tokens in the same order.
-struct Part {
+/// Fits and measures the baselines, if the configuration wants them.
+fn fit_baselines(
+    config: &Config,
+    io: &StageIo,
+    train: &Rows,
+    [validation, test]: [&Rows; 2],
+    labels: &LabelMap,
+) -> Result<Option<Baselines>> {
+    if !config.baselines {
+        return Ok(None);
+    }
+    io.log("fitting the baselines");
+    let progress = io.progress("TF-IDF baseline", baseline::progress_total(train, labels));
+    let baselines = baseline::measure(train, validation, test, labels, &|done| progress.inc(done))?;
+    progress.finish();
+    Ok(Some(baselines))
+}
+
+/// `confusion.svg`.
+fn picture(figures: &Figures, labels: &LabelMap) -> String {
+    match &figures.confusion {
+        Some(confusion) => svg::Confusion::new(confusion, labels.names()).alone(),
+        None => svg::Decisions::new(&figures.classes, labels.names()).alone(),
+    }
+}
+
+fn log_figures(io: &StageIo, figures: &Figures, baselines: Option<&Baselines>, labels: &LabelMap) {
+    let details = match &figures.confusion {
+        Some(confusion) => terminal::confusion(confusion, labels.names()),
+        None => terminal::decisions(&figures.classes, labels.names()),
+    };
+    for line in terminal::figures(figures, baselines).into_iter().chain(details) {
+        io.log(line);
+    }
+}
+
+/// Rows that the model is evaluated on, and their tokens in the same order.
+struct Split {
     rows: Rows,
     tokens: Vec<TokenRow>,
 }
 
-impl Part {
+impl Split {
     fn read(io: &StageIo, file: &str, labels: &LabelMap) -> Result<Self> {
         let rows = Rows::read(&io.input(Slot::Split, file)?, labels)?;
         let tokens = rows.read_tokens(&io.input(Slot::Tokenize, file)?)?;
@@ -139,7 +185,7 @@ impl Part {
 fn read_labels(io: &StageIo) -> Result<LabelMap> {
     let labels = LabelMap::read(&io.input(Slot::Clean, "labels.json")?)?;
     if labels.len() < 2 {
-        return Err(Error::data(format!("there is only one label, `{}`: nothing to tell apart", labels.names()[0]))
+        return Err(Error::data(format!("there is only one label, `{}`: nothing to classify", labels.names()[0]))
             .hint("a classifier needs rows of at least two labels: check `clean.label_column`"));
     }
     Ok(labels)

@@ -1,27 +1,27 @@
-//! The fine-tuned model: loaded, checked against the label map, and asked. Nothing else here touches a tensor.
+//! The fine-tuned model: loaded, checked against the label map, and run. The only module that touches tensors.
 
 use std::path::Path;
 
 use firebrand_dataset::{LabelMap, TokenRow};
-use firebrand_model::{Classifier, ProblemType, Tokens, sigmoid, softmax};
+use firebrand_model::{Classifier, ProblemType, Tokens};
 use firebrand_pipeline::{Error, Result, ResultExt};
 use serde::Serialize;
 
 use crate::Config;
 
-/// What the report says of the model.
+/// Facts about the model for the report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct ModelFacts {
-    /// The family, as `config.json` has it: `bert`.
+    /// `model_type` of `config.json`, e.g. `bert`.
     pub(crate) family: String,
     pub(crate) parameters: usize,
-    /// The longest row that it takes, in tokens.
+    /// Maximum row length in tokens, if the model has one.
     pub(crate) max_length: Option<usize>,
-    /// The kind of device that answered.
+    /// The device it ran on.
     pub(crate) device: String,
 }
 
-/// The model on its device.
+/// The model, loaded onto its device.
 #[derive(Debug)]
 pub(crate) struct Model {
     classifier: Classifier,
@@ -30,10 +30,10 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    /// Loads the model and checks that it answers with these labels, in this order.
+    /// Loads the model and checks that its labels are these, in this order.
     ///
     /// # Errors
-    /// When the device is not there, the directory is no whole model, or its labels are others.
+    /// When the device is unavailable, the model is incomplete, or its labels differ.
     pub(crate) fn load(directory: &Path, config: &Config, labels: &LabelMap) -> Result<Self> {
         let device = firebrand_model::device(&config.device)
             .map_err(|error| Error::key("device", format!("cannot be used: {error}")))?;
@@ -51,10 +51,10 @@ impl Model {
         Ok(Self { classifier, batch_size: config.batch_size, facts })
     }
 
-    /// Probabilities of the labels, one list per row, in the rows' order.
+    /// Label probabilities for each row.
     ///
     /// # Errors
-    /// When a row has tokens that the model cannot take, or an answer is not finite.
+    /// When a row has tokens outside of the vocabulary or is too long, or when logits are not finite.
     pub(crate) fn probabilities(&self, rows: &[TokenRow], progress: &mut dyn FnMut(u64)) -> Result<Vec<Vec<f32>>> {
         let tokens: Vec<Tokens<'_>> =
             rows.iter().map(|row| Tokens { ids: &row.ids, type_ids: &row.type_ids }).collect();
@@ -64,15 +64,12 @@ impl Model {
             .or_data(|| "the model cannot answer the tokenized rows".to_owned())
             .map_err(|error| error.hint("model and tokens may be of different runs: run `--from tokenize --force`"))?;
         finite(&logits, rows)?;
-        let probabilities = match self.classifier.config().problem {
-            ProblemType::SingleLabelClassification => softmax,
-            ProblemType::MultiLabelClassification => sigmoid,
-        };
-        Ok(logits.iter().map(|logits| probabilities(logits)).collect())
+        let problem = self.classifier.config().problem;
+        Ok(logits.into_iter().map(|logits| problem.probabilities(&logits)).collect())
     }
 }
 
-/// A model that gives one label cannot be measured on rows that have several, nor the other way round.
+/// A single-label model cannot be evaluated on multi-label rows, nor the other way round.
 fn same_problem(model: ProblemType, labels: &LabelMap) -> Result<()> {
     let several = model == ProblemType::MultiLabelClassification;
     if several == labels.is_multi_label() {
@@ -87,7 +84,7 @@ fn same_problem(model: ProblemType, labels: &LabelMap) -> Result<()> {
     .hint("the model was trained on other data: run `cargo xtask pipeline --from train --force`"))
 }
 
-/// One label map: the model's must be that of the data.
+/// The model's labels must be those of the data.
 fn same_labels(model: &[String], data: &[String]) -> Result<()> {
     if model == data {
         return Ok(());
@@ -104,7 +101,7 @@ fn same_labels(model: &[String], data: &[String]) -> Result<()> {
         .hint("the model was trained on other data: run `cargo xtask pipeline --from train --force`"))
 }
 
-/// A model whose training diverged answers with NaN, which no figure can be made of.
+/// Rejects logits of a model whose training diverged.
 fn finite(logits: &[Vec<f32>], rows: &[TokenRow]) -> Result<()> {
     let broken = logits.iter().zip(rows).find(|(logits, _)| logits.iter().any(|logit| !logit.is_finite()));
     match broken {

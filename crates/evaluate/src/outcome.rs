@@ -1,39 +1,68 @@
-//! A model's answers to a part, and what they are worth.
+//! Predictions for a split, and their figures.
 
 use firebrand_dataset::{LabelMap, Prediction};
-use firebrand_metrics::{Figures, MetricsError, likely, most_likely};
+use firebrand_metrics::{Figures, MetricsError, Predictions, Task};
 use firebrand_pipeline::{Result, ResultExt};
 
 use crate::rows::Rows;
 
-/// Answers and figures of one part.
+/// The labels that a model or baseline assigns to a split, and their figures.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Outcome {
-    /// The labels given to each row: one, or any number.
+pub(crate) struct Answers {
+    /// The labels assigned to each row: one, or any number.
     pub(crate) predicted: Vec<Vec<u32>>,
-    pub(crate) probabilities: Vec<Vec<f32>>,
+    /// The log loss of each row.
+    losses: Vec<f64>,
     pub(crate) figures: Figures,
-    multi_label: bool,
 }
 
-/// The answers that these probabilities mean, one list per row, and their figures.
-///
-/// # Errors
-/// When they are no probabilities of these rows.
-pub(crate) fn answers(
-    rows: &Rows,
-    probabilities: &[Vec<f32>],
-    labels: &LabelMap,
-) -> Result<(Vec<Vec<u32>>, Figures), MetricsError> {
-    if labels.is_multi_label() {
-        let predicted: Vec<Vec<u32>> = probabilities.iter().map(|row| likely(row)).collect();
-        let figures = Figures::of_label_sets(&rows.truth, &predicted, Some(probabilities), labels.len())?;
-        return Ok((predicted, figures));
+impl Answers {
+    /// Assigns labels by these probabilities, one list per row, and measures them.
+    ///
+    /// # Errors
+    /// When they are no probabilities of these rows.
+    pub(crate) fn new<R: AsRef<[f32]> + Sync>(
+        rows: &Rows,
+        probabilities: &[R],
+        labels: &LabelMap,
+    ) -> Result<Self, MetricsError> {
+        let task = Task::new(labels.is_multi_label());
+        let predicted = probabilities.iter().map(|row| task.assign(row.as_ref())).collect();
+        Self::of_labels(rows, predicted, probabilities, labels)
     }
-    // A row without a most likely class has NaN or nothing in it: the figures refuse it, by number.
-    let predicted: Vec<u32> = probabilities.iter().map(|row| most_likely(row).unwrap_or_default()).collect();
-    let figures = Figures::new(&rows.single(), &predicted, Some(probabilities), labels.len())?;
-    Ok((predicted.into_iter().map(|label| vec![label]).collect(), figures))
+
+    /// Measures labels that were assigned in another way.
+    ///
+    /// # Errors
+    /// When the labels or the probabilities are not those of these rows.
+    pub(crate) fn of_labels<R: AsRef<[f32]> + Sync>(
+        rows: &Rows,
+        predicted: Vec<Vec<u32>>,
+        probabilities: &[R],
+        labels: &LabelMap,
+    ) -> Result<Self, MetricsError> {
+        let task = Task::new(labels.is_multi_label());
+        let figures = task.figures(&rows.truth, &predicted, Some(probabilities), labels.len())?;
+        Ok(Self { predicted, losses: task.losses(&rows.truth, probabilities), figures })
+    }
+
+    /// The predictions as the bootstrap and the paired tests take them.
+    pub(crate) fn to_compare<'a>(&'a self, rows: &'a Rows) -> Predictions<'a> {
+        Predictions {
+            truth: &rows.truth,
+            predicted: &self.predicted,
+            losses: &self.losses,
+            classes: self.figures.classes.len(),
+        }
+    }
+}
+
+/// The model's predictions for a split, with their probabilities.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Outcome {
+    pub(crate) answers: Answers,
+    pub(crate) probabilities: Vec<Vec<f32>>,
+    task: Task,
 }
 
 impl Outcome {
@@ -42,47 +71,53 @@ impl Outcome {
     /// # Errors
     /// When they are no probabilities of these rows.
     pub(crate) fn new(rows: &Rows, probabilities: Vec<Vec<f32>>, labels: &LabelMap) -> Result<Self> {
-        let (predicted, figures) =
-            answers(rows, &probabilities, labels).or_data(|| "the model's answers cannot be measured".to_owned())?;
-        Ok(Self { predicted, probabilities, figures, multi_label: labels.is_multi_label() })
+        let answers = Answers::new(rows, &probabilities, labels)
+            .or_data(|| "the model's answers cannot be measured".to_owned())?;
+        Ok(Self { answers, probabilities, task: Task::new(labels.is_multi_label()) })
     }
 
-    /// The rows of `predictions.parquet`, in the order of the ids.
-    pub(crate) fn predictions(&self, rows: &Rows) -> Vec<Prediction> {
-        (0..rows.len())
-            .map(|row| Prediction {
-                id: rows.ids[row],
-                labels: rows.truth[row].clone(),
-                predicted: self.predicted[row].clone(),
-                probabilities: self.probabilities[row].clone(),
-            })
-            .collect()
+    /// The rows of `predictions.parquet`, ordered by id. Consumes the probabilities: with many labels a second copy would not
+    /// fit into memory.
+    pub(crate) fn into_predictions(self, rows: &Rows) -> Vec<Prediction> {
+        let answers = self.answers.predicted.into_iter().zip(self.probabilities);
+        let known = rows.ids.iter().zip(&rows.truth);
+        let prediction = |((&id, labels), (predicted, probabilities)): ((_, &Vec<u32>), _)| Prediction {
+            id,
+            labels: labels.clone(),
+            predicted,
+            probabilities,
+        };
+        known.zip(answers).map(prediction).collect()
     }
 
-    /// Probability of the answer to a row; with any number of labels, of the decision that it is least sure of.
+    /// Probability of a row's predicted label; for multi-label rows, of the least confident decision.
     pub(crate) fn confidence(&self, row: usize) -> f32 {
-        if self.multi_label {
-            return self.probabilities[row].iter().map(|&yes| yes.max(1.0 - yes)).fold(1.0, f32::min);
+        let probabilities = &self.probabilities[row];
+        match self.task {
+            Task::SingleLabel => {
+                let label = self.answers.predicted[row].first();
+                label.map_or(0.0, |&label| probabilities[label as usize])
+            }
+            Task::MultiLabel => probabilities.iter().map(|&yes| yes.max(1.0 - yes)).fold(1.0, f32::min),
         }
-        self.predicted[row].first().map_or(0.0, |&label| self.probabilities[row][label as usize])
     }
 
-    /// Probability of the wrong answer to a row; with any number of labels, of the wrong decision that it is most sure of.
-    pub(crate) fn sureness(&self, rows: &Rows, row: usize) -> f32 {
-        if !self.multi_label {
+    /// Confidence in a wrong prediction; for multi-label rows, in the most confident of the wrong decisions.
+    pub(crate) fn confidence_in_mistake(&self, rows: &Rows, row: usize) -> f32 {
+        if self.task == Task::SingleLabel {
             return self.confidence(row);
         }
-        let (truth, predicted) = (&rows.truth[row], &self.predicted[row]);
+        let (truth, predicted) = (&rows.truth[row], &self.answers.predicted[row]);
         let decisions = (0..).zip(&self.probabilities[row]);
         let wrong = decisions.filter(|(label, _)| truth.contains(label) != predicted.contains(label));
         wrong.map(|(_, &yes)| yes.max(1.0 - yes)).fold(0.0, f32::max)
     }
 
-    /// The wrong rows, most confident first; of equals, the lower id.
+    /// Rows predicted wrongly, most confident first; ties by id.
     pub(crate) fn mistakes(&self, rows: &Rows) -> Vec<usize> {
         let mut wrong: Vec<(f32, usize)> = (0..rows.len())
-            .filter(|&row| self.predicted[row] != rows.truth[row])
-            .map(|row| (self.sureness(rows, row), row))
+            .filter(|&row| self.answers.predicted[row] != rows.truth[row])
+            .map(|row| (self.confidence_in_mistake(rows, row), row))
             .collect();
         wrong.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         wrong.into_iter().map(|(_, row)| row).collect()
@@ -109,25 +144,26 @@ mod tests {
     #[test]
     fn mistakes_come_most_confident_first() {
         assert_eq!(outcome().mistakes(&rows()), [2, 1]);
-        assert_eq!(outcome().figures.accuracy, 0.5);
+        assert_eq!(outcome().answers.figures.accuracy, 0.5);
     }
 
     #[test]
-    fn any_number_of_labels_is_given_by_the_half() {
+    fn multi_label_rows_get_every_label_above_the_threshold() {
         let mut rows = rows();
         rows.truth = vec![vec![0, 1], vec![], vec![1], vec![0]];
         let probabilities = vec![vec![0.5, 0.9], vec![0.2, 0.7], vec![0.95, 0.1], vec![0.6, 0.4]];
         let outcome = Outcome::new(&rows, probabilities, &labels().with_multi_label(true)).unwrap();
-        assert_eq!(outcome.predicted, [vec![0, 1], vec![1], vec![0], vec![0]]);
+        assert_eq!(outcome.answers.predicted, [vec![0, 1], vec![1], vec![0], vec![0]]);
         assert_eq!(outcome.mistakes(&rows), [2, 1]);
-        assert_eq!((outcome.confidence(2), outcome.sureness(&rows, 2)), (0.9, 0.95));
-        assert_eq!((outcome.figures.accuracy, outcome.figures.hamming_loss), (0.5, Some(0.375)));
-        assert_eq!(outcome.predictions(&rows)[1].labels, [0_u32; 0]);
+        assert_eq!((outcome.confidence(2), outcome.confidence_in_mistake(&rows, 2)), (0.9, 0.95));
+        let figures = &outcome.answers.figures;
+        assert_eq!((figures.accuracy, figures.hamming_loss), (0.5, Some(0.375)));
+        assert_eq!(outcome.into_predictions(&rows)[1].labels, [0_u32; 0]);
     }
 
     #[test]
     fn predictions_keep_the_rows_order() {
-        let predictions = outcome().predictions(&rows());
+        let predictions = outcome().into_predictions(&rows());
         assert_eq!(predictions.iter().map(|row| row.id).collect::<Vec<_>>(), [0, 10, 20, 30]);
         assert_eq!((&predictions[1].labels, &predictions[1].predicted), (&vec![0], &vec![1]));
     }

@@ -1,6 +1,6 @@
-//! `reference.json`: what the model sees and answers when all is well, for drift to be measured against.
+//! `reference.json`: statistics of inputs and predictions at training time, to measure drift against.
 //!
-//! Taken from the validation part: the model did not learn from it, and it comes from where the training rows came from.
+//! Taken from the validation split: held out, but from the same source as the training rows.
 
 use firebrand_dataset::{LabelMap, TokenRow};
 use serde::Serialize;
@@ -8,42 +8,42 @@ use serde::Serialize;
 use crate::outcome::Outcome;
 use crate::rows::Rows;
 
-/// Where the quantiles are taken.
+/// The quantiles' levels.
 const AT: [f64; 11] = [0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0];
-/// Bins of the confidence, of equal width from 0 to 1.
+/// Equal-width bins of the confidence histogram.
 const BINS: usize = 20;
 
 /// The document.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Reference {
-    /// Version of this form: 1.
+    /// Format version: 1.
     version: u32,
-    /// The part that it describes.
+    /// The split that it describes.
     part: &'static str,
     rows: usize,
     labels: Vec<String>,
-    /// The label map's hash: a bundle with another one means other labels.
+    /// Hash of the label map; a bundle with another hash has other labels.
     labels_hash: String,
-    /// Share of the rows that the model gave each label, by index; more or less than 1 in all where a row may get any number.
+    /// Share of rows predicted as each label, by index. Multi-label shares need not sum to 1.
     predicted_shares: Vec<f64>,
     confidence: Confidence,
-    /// Characters of the cleaned texts.
+    /// Lengths of the cleaned texts, in characters.
     characters: Quantiles,
-    /// Tokens as the model gets them: special ones included, and cut.
+    /// Lengths in tokens, special tokens included, after truncation.
     tokens: Quantiles,
-    /// Share of the rows that were cut.
+    /// Share of truncated rows.
     cut_share: f64,
 }
 
-/// Probabilities of the answers; where a row may get any number of labels, of the decision that is least sure.
+/// Confidence of the predictions; for multi-label rows, of the least confident decision.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Confidence {
     mean: f64,
-    /// Rows per bin; bin `i` holds `(i / n, (i + 1) / n]` of the `n` bins.
+    /// Rows per bin; bin `i` of `n` holds `(i / n, (i + 1) / n]`.
     histogram: Vec<u64>,
 }
 
-/// Values at some shares of the sorted rows: the nearest rank, so each is a value that occurred.
+/// Quantiles by nearest rank, so that each is a value that occurred.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Quantiles {
     mean: f64,
@@ -52,11 +52,11 @@ struct Quantiles {
 }
 
 impl Reference {
-    /// Describes a part with at least one row, and the model's answers to it.
+    /// Describes a split with at least one row, and its predictions.
     pub(crate) fn new(labels: &LabelMap, rows: &Rows, tokens: &[TokenRow], outcome: &Outcome) -> Self {
         let count = rows.len() as f64;
         let mut predicted = vec![0_u64; labels.len()];
-        for &label in outcome.predicted.iter().flatten() {
+        for &label in outcome.answers.predicted.iter().flatten() {
             predicted[label as usize] += 1;
         }
         Self {
@@ -67,7 +67,7 @@ impl Reference {
             labels_hash: labels.hash(),
             predicted_shares: predicted.into_iter().map(|rows| rows as f64 / count).collect(),
             confidence: Confidence::new((0..rows.len()).map(|row| f64::from(outcome.confidence(row)))),
-            characters: Quantiles::new(rows.texts().map(|text| text.chars().count() as u64).collect()),
+            characters: Quantiles::new(rows.texts().iter().map(|text| text.chars().count() as u64).collect()),
             tokens: Quantiles::new(tokens.iter().map(|row| row.ids.len() as u64).collect()),
             cut_share: tokens.iter().filter(|row| row.cut > 0).count() as f64 / count,
         }

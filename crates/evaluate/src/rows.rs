@@ -1,26 +1,29 @@
-//! The rows of a part: read, checked, and put in the order of their ids.
+//! The rows of a split: read, validated, and sorted by id.
 
 use std::path::Path;
 
 use firebrand_dataset::{Example, LabelMap, TokenRow, read_examples, read_tokens};
+use firebrand_metrics::Units;
 use firebrand_pipeline::{Error, Result};
 
-/// A part of the data, column by column, in the order of the ids.
+/// A split, column by column, sorted by id.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Rows {
     pub(crate) ids: Vec<u64>,
     /// Each row's text; of a pair both, with a space between them.
     texts: Vec<String>,
-    /// Where in its text a pair's second text begins.
+    /// Byte offset of a pair's second text in its row's text.
     seconds: Vec<Option<usize>>,
-    /// Indices of each row's labels: one, or any number where the label map says so.
+    /// Label indices of each row: exactly one, or any number if the label map is multi-label.
     pub(crate) truth: Vec<Vec<u32>>,
-    /// What each row counts for in training.
+    /// Each row's weight in training.
     pub(crate) weights: Vec<f32>,
+    /// The group of each row, if it has one. Rows of a group are not independent.
+    groups: Vec<Option<String>>,
 }
 
 impl Rows {
-    /// Reads a part that the split stage wrote. Every row must have labels of the map.
+    /// Reads a split. Every row's labels must be in the label map.
     ///
     /// # Errors
     /// When the file cannot be read, has no rows, an id twice, or a row with other labels.
@@ -31,7 +34,7 @@ impl Rows {
     fn new(mut examples: Vec<Example>, labels: &LabelMap, path: &Path) -> Result<Self> {
         if examples.is_empty() {
             return Err(Error::data(format!("{} has no rows", path.display()))
-                .hint("raise the part's share in [split], or bring more data"));
+                .hint("raise its share in [split], or bring more data"));
         }
         examples.sort_by_key(|example| example.id);
         if let Some(twice) = examples.windows(2).find(|pair| pair[0].id == pair[1].id) {
@@ -56,6 +59,7 @@ impl Rows {
             rows.texts.push(text);
             rows.seconds.push(second);
             rows.weights.push(example.weight);
+            rows.groups.push(example.group);
         }
         Ok(rows)
     }
@@ -64,7 +68,7 @@ impl Rows {
         self.ids.len()
     }
 
-    /// The text of a row, and the second one of a pair.
+    /// A row's text, and the second text if it is a pair.
     pub(crate) fn text(&self, row: usize) -> (&str, Option<&str>) {
         let text = self.texts[row].as_str();
         match self.seconds[row] {
@@ -73,9 +77,9 @@ impl Rows {
         }
     }
 
-    /// The texts, each pair as one: what the baselines read.
-    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
-        self.texts.iter().map(String::as_str)
+    /// The texts for the baselines, each pair joined into one.
+    pub(crate) fn texts(&self) -> &[String] {
+        &self.texts
     }
 
     /// Rows of each label.
@@ -92,12 +96,24 @@ impl Rows {
         self.truth.iter().filter(|labels| labels.is_empty()).count() as u64
     }
 
-    /// The label of each row, where each has one.
-    pub(crate) fn single(&self) -> Vec<u32> {
-        self.truth.concat()
+    /// Every `step`th row.
+    pub(crate) fn every(&self, step: usize) -> Self {
+        Self {
+            ids: self.ids.iter().step_by(step).copied().collect(),
+            texts: self.texts.iter().step_by(step).cloned().collect(),
+            seconds: self.seconds.iter().step_by(step).copied().collect(),
+            truth: self.truth.iter().step_by(step).cloned().collect(),
+            weights: self.weights.iter().step_by(step).copied().collect(),
+            groups: self.groups.iter().step_by(step).cloned().collect(),
+        }
     }
 
-    /// Reads the part's tokens, in the order of these rows.
+    /// Sampling units for the bootstrap: rows, or groups of rows.
+    pub(crate) fn units(&self) -> Units {
+        Units::groups(self.groups.iter().map(Option::as_deref))
+    }
+
+    /// Reads the split's tokens, in the order of these rows.
     ///
     /// # Errors
     /// When the file cannot be read or is not about the same rows.
@@ -142,6 +158,7 @@ impl Rows {
             made.seconds.push(None);
             made.truth.push(vec![label]);
             made.weights.push(1.0);
+            made.groups.push(None);
         }
         made
     }
@@ -197,7 +214,7 @@ mod tests {
             |text: &str, pair: &str| Example { text: text.to_owned(), pair: Some(pair.to_owned()), ..example(0, &[0]) };
         let rows = vec![pair("größe", "übel"), Example { id: 1, ..pair("", "b") }, example(2, &[0])];
         let rows = Rows::new(rows, &labels(), Path::new("test.parquet")).unwrap();
-        assert_eq!(rows.texts().collect::<Vec<_>>(), ["größe übel", " b", "text 2"]);
+        assert_eq!(rows.texts(), ["größe übel", " b", "text 2"]);
         assert_eq!([0, 1, 2].map(|row| rows.text(row)), [("größe", Some("übel")), ("", Some("b")), ("text 2", None)]);
     }
 

@@ -1,157 +1,125 @@
 //! The main figures and the confusion matrix as lines for a terminal.
 
-use firebrand_metrics::{ClassFigures, ConfusionMatrix, Figures};
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use comfy_table::{CellAlignment, ColumnConstraint, Row, Table, Width, presets};
+use firebrand_metrics::{ClassFigures, ConfusionMatrix, Figures, Interval};
+use firebrand_pipeline::escape;
 
 use crate::baseline::Baselines;
-use crate::html::{count, percent};
+use crate::display::{count, optional, percent};
 
 /// More classes than this do not fit side by side: the worst pairs are listed instead.
 const MOST_COLUMNS: usize = 12;
 /// The widest name beside a row, and above a column.
-const ROW_NAME: usize = 20;
-const COLUMN_NAME: usize = 12;
+const ROW_NAME: u16 = 20;
+const COLUMN_NAME: u16 = 12;
 /// How many pairs are listed.
 const PAIRS: usize = 8;
+/// More labels than this are not listed one by one: those with the most wrong decisions are.
+const MOST_LABELS: usize = 20;
 
 /// The figures of the model and, where measured, of the baselines.
 pub(crate) fn figures(test: &Figures, baselines: Option<&Baselines>) -> Vec<String> {
-    let several = test.hamming_loss.is_some();
-    let line = |name: &str, figures: &Figures| {
-        let (accuracy, f1) = (figures.accuracy, figures.averages);
-        if several {
-            let (micro, macro_) = (f1.micro.f1, f1.macro_.f1);
-            format!("{name:<30} micro F1 {micro:.4}   macro F1 {macro_:.4}   all labels right {accuracy:.4}")
-        } else {
-            format!("{name:<30} accuracy {accuracy:.4}   macro F1 {:.4}", figures.macro_f1)
-        }
+    let multi_label = test.hamming_loss.is_some();
+    let row = |name: &str, figures: &Figures| {
+        let micro_f1 = (figures.averages.micro.f1, figures.micro_f1_interval_95);
+        let macro_f1 = (Some(figures.macro_f1), figures.macro_f1_interval_95);
+        let accuracy = (Some(figures.accuracy), Some(figures.accuracy_interval_95));
+        let shown = if multi_label { vec![micro_f1, macro_f1, accuracy] } else { vec![accuracy, macro_f1] };
+        let cells = shown.into_iter().map(|(figure, interval)| with_interval(figure, interval));
+        [name.to_owned()].into_iter().chain(cells).collect::<Vec<_>>()
     };
-    let interval = test.accuracy_interval_95;
-    let mut lines = vec![format!(
-        "{}   (95 % interval {:.4} to {:.4}, {} test rows)",
-        line("model", test),
-        interval.low,
-        interval.high,
-        count(test.rows)
-    )];
+    let rows_name = format!("{} test rows", count(test.rows));
+    let head: &[&str] =
+        if multi_label { &["micro F1", "macro F1", "all labels right"] } else { &["accuracy", "macro F1"] };
+    let mut rows = vec![row("model", test)];
     if let Some(baselines) = baselines {
-        lines.push(line("TF-IDF and logistic regression", &baselines.classic.test));
-        let majority = if several { "the most frequent labels" } else { "the most frequent label" };
-        lines.push(line(majority, &baselines.majority.test));
+        rows.push(row("TF-IDF and logistic regression", &baselines.classic.test.figures));
+        let majority = if multi_label { "the most frequent labels" } else { "the most frequent label" };
+        rows.push(row(majority, &baselines.majority.test.figures));
     }
-    lines
+    table(&[&[rows_name.as_str()], head].concat(), rows, 34, 30)
+}
+
+/// `0.8370 (0.811 to 0.860)`.
+fn with_interval(figure: Option<f64>, interval: Option<Interval>) -> String {
+    let interval = interval.map_or_else(String::new, |Interval { low, high }| format!(" ({low:.3} to {high:.3})"));
+    format!("{}{interval}", optional(figure, 4))
 }
 
 /// What became of the decisions about each label, where rows have any number of them.
 pub(crate) fn decisions(classes: &[ClassFigures], labels: &[String]) -> Vec<String> {
-    const HEAD: &str = "label";
-    let names: Vec<String> = labels.iter().map(|name| visible(name, ROW_NAME)).collect();
-    let width = names.iter().map(|name| name.width()).max().unwrap_or_default().max(HEAD.len());
-    let columns = ["F1", "found", "missed", "wrongly given"];
-    let mut lines = vec![columns.iter().fold(format!("{HEAD:<width$}"), |line, name| format!("{line}  {name:>8}"))];
-    for (name, class) in names.iter().zip(classes) {
-        let Decisions { found, missed, wrong } = Decisions::of(class);
-        lines.push(format!("{name}{}  {:>8.4}  {found:>8}  {missed:>8}  {wrong:>13}", gap(name, width), class.f1));
+    let mut shown: Vec<usize> = (0..classes.len()).collect();
+    let wrong = |&label: &usize| classes[label].missed() + classes[label].false_positives();
+    if classes.len() > MOST_LABELS {
+        shown.sort_by_key(|label| std::cmp::Reverse(wrong(label)));
+        shown.truncate(MOST_LABELS);
+    }
+    let rows = shown.iter().map(|&label| {
+        let class = &classes[label];
+        let counts = [class.hits, class.missed(), class.false_positives()].map(count);
+        [labels[label].clone(), optional(class.f1, 4)].into_iter().chain(counts).collect()
+    });
+    let mut lines = table(&["label", "F1", "found", "missed", "wrongly given"], rows.collect(), ROW_NAME, 13);
+    if classes.len() > MOST_LABELS {
+        lines
+            .push(format!("the {MOST_LABELS} of {} labels with the most wrong decisions", count(classes.len() as u64)));
     }
     lines
-}
-
-/// Rows of a label that were given it or not, and others that were.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Decisions {
-    pub(crate) found: u64,
-    pub(crate) missed: u64,
-    pub(crate) wrong: u64,
-}
-
-impl Decisions {
-    pub(crate) fn of(class: &ClassFigures) -> Self {
-        // A share of the rows back into rows.
-        let found = (class.recall * class.support as f64).round() as u64;
-        Self { found, missed: class.support - found, wrong: class.predicted - found }
-    }
 }
 
 /// The confusion matrix where it fits, else the pairs that are confused most.
 pub(crate) fn confusion(confusion: &ConfusionMatrix, labels: &[String]) -> Vec<String> {
-    if confusion.classes() <= MOST_COLUMNS { matrix(confusion, labels) } else { pairs(confusion, labels) }
-}
-
-fn matrix(confusion: &ConfusionMatrix, labels: &[String]) -> Vec<String> {
-    const CORNER: &str = "true \\ predicted";
-    let beside: Vec<String> = labels.iter().map(|name| visible(name, ROW_NAME)).collect();
-    let above: Vec<String> = labels.iter().map(|name| visible(name, COLUMN_NAME)).collect();
-    let left = beside.iter().map(|name| name.width()).max().unwrap_or_default().max(CORNER.len());
-    let width = |column: usize| {
-        let widest = (0..confusion.classes()).map(|row| confusion.count(row, column).to_string().len()).max();
-        widest.unwrap_or_default().max(above[column].width())
-    };
-    let widths: Vec<usize> = (0..confusion.classes()).map(width).collect();
-    let mut lines = vec![
-        above
-            .iter()
-            .zip(&widths)
-            .fold(format!("{CORNER:<left$}"), |line, (name, width)| format!("{line}  {}{name}", gap(name, *width))),
-    ];
-    for (row, name) in confusion.rows().iter().zip(&beside) {
-        let line = row
-            .iter()
-            .zip(&widths)
-            .fold(format!("{name}{}", gap(name, left)), |line, (cell, width)| format!("{line}  {cell:>width$}"));
-        lines.push(line);
+    if confusion.classes() > MOST_COLUMNS {
+        return pairs(confusion, labels);
     }
-    lines
+    let head: Vec<&str> = ["true \\ predicted"].into_iter().chain(labels.iter().map(String::as_str)).collect();
+    let row = |(counts, name): (&Vec<u64>, &String)| {
+        [name.clone()].into_iter().chain(counts.iter().map(u64::to_string)).collect()
+    };
+    table(&head, confusion.rows().iter().zip(labels).map(row).collect(), ROW_NAME, COLUMN_NAME)
 }
 
 fn pairs(confusion: &ConfusionMatrix, labels: &[String]) -> Vec<String> {
-    let pairs = worst_pairs(confusion);
+    let pairs = confusion.confused_pairs();
     if pairs.is_empty() {
         return vec!["no label was taken for another".to_owned()];
     }
-    let mut lines = vec!["most often confused (true label → predicted label):".to_owned()];
-    for (truth, predicted) in pairs.into_iter().take(PAIRS) {
-        let rows = confusion.count(truth, predicted);
-        let share = percent(rows as f64 / confusion.support(truth) as f64);
-        let [truth, predicted] = [truth, predicted].map(|label| visible(&labels[label], ROW_NAME));
-        lines.push(format!("{:>7}  {truth} → {predicted} ({share})", count(rows)));
-    }
-    lines
-}
-
-/// Pairs of a true label and another that it was taken for, the most frequent first; of equals, the earlier labels.
-pub(crate) fn worst_pairs(confusion: &ConfusionMatrix) -> Vec<(usize, usize)> {
-    let classes = confusion.classes();
-    let all = (0..classes).flat_map(|truth| (0..classes).map(move |predicted| (truth, predicted)));
-    let mut pairs: Vec<(usize, usize)> =
-        all.filter(|&(truth, predicted)| truth != predicted && confusion.count(truth, predicted) > 0).collect();
-    pairs.sort_by_key(|&(truth, predicted)| std::cmp::Reverse(confusion.count(truth, predicted)));
-    pairs
-}
-
-/// A name that can neither move a terminal's cursor nor turn its direction of writing, at most `limit` columns wide.
-fn visible(name: &str, limit: usize) -> String {
-    let moves = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    let row = |pair: &firebrand_metrics::ConfusedPair| {
+        let share = percent(pair.rows as f64 / confusion.support(pair.truth) as f64);
+        vec![labels[pair.truth].clone(), labels[pair.predicted].clone(), count(pair.rows), share]
     };
-    let name: String = name.chars().map(|c| if moves(c) { '\u{fffd}' } else { c }).collect();
-    if name.width() <= limit {
-        return name;
-    }
-    let mut width = 1;
-    let fits = |c: &char| {
-        width += c.width().unwrap_or_default();
-        width <= limit
-    };
-    name.chars().take_while(fits).chain(['…']).collect()
+    let head = ["most often confused", "predicted as", "rows", "of the label"];
+    table(&head, pairs.iter().take(PAIRS).map(row).collect(), ROW_NAME, ROW_NAME)
 }
 
-/// The spaces that make a name `width` columns wide: a Chinese character takes two of them, an accent none.
-fn gap(name: &str, width: usize) -> String {
-    " ".repeat(width.saturating_sub(name.width()))
+/// A table without lines: names to the left, at most `name` columns of the terminal wide, and right-aligned cells of at most
+/// `cell`.
+fn table(head: &[&str], rows: Vec<Vec<String>>, name: u16, cell: u16) -> Vec<String> {
+    const GAP: u16 = 2;
+    let one_line = |cells: Vec<String>| {
+        // A line break would start another line of the cell, and other control characters move the cursor.
+        let mut row = Row::from(cells.iter().map(|cell| escape(cell)).collect::<Vec<_>>());
+        row.max_height(1);
+        row
+    };
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(one_line(head.iter().map(|&name| name.to_owned()).collect()));
+    table.add_rows(rows.into_iter().map(one_line));
+    for (place, column) in table.column_iter_mut().enumerate() {
+        let (gap, widest) = if place == 0 { (0, name) } else { (GAP, cell + GAP) };
+        column.set_padding((gap, 0)).set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(widest)));
+        if place > 0 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use unicode_width::UnicodeWidthStr;
+
     use super::*;
 
     fn names(count: usize) -> Vec<String> {
@@ -175,15 +143,27 @@ mod tests {
     #[test]
     fn decisions_are_counted_for_each_label() {
         let (truth, predicted) = ([vec![0], vec![0, 1], vec![]], [vec![0], vec![1], vec![0]]);
-        let figures = Figures::of_label_sets::<_, _, [f32; 2]>(&truth, &predicted, None, 2).unwrap();
+        let figures = Figures::of_label_sets::<_, _, [f32; 2]>(&truth, &predicted, None, 3).unwrap();
         assert_eq!(
-            decisions(&figures.classes, &["体育".to_owned(), "b".to_owned()]),
+            decisions(&figures.classes, &["体育", "b", "never"].map(str::to_owned)),
             [
-                "label        F1     found    missed  wrongly given",
-                "体育     0.5000         1         1              1",
-                "b        1.0000         1         0              0",
+                "label      F1  found  missed  wrongly given",
+                "体育   0.5000      1       1              1",
+                "b      1.0000      1       0              0",
+                "never       –      0       0              0",
             ]
         );
+    }
+
+    #[test]
+    fn of_many_labels_those_with_the_most_wrong_decisions_are_listed() {
+        let truth: Vec<Vec<u32>> = (0..2000).map(|row| vec![row % 1000]).collect();
+        let predicted: Vec<Vec<u32>> =
+            truth.iter().map(|set| if set[0] == 700 { vec![3] } else { set.clone() }).collect();
+        let figures = Figures::of_label_sets::<_, _, [f32; 2]>(&truth, &predicted, None, 1000).unwrap();
+        let lines = decisions(&figures.classes, &names(1000));
+        assert_eq!(lines.len(), 22);
+        assert!(lines[1].starts_with("label 3 ") && lines[2].starts_with("label 700 "), "{lines:?}");
     }
 
     #[test]
@@ -192,7 +172,7 @@ mod tests {
         let predicted: Vec<u32> = truth.iter().map(|&label| if label == 3 { 4 } else { label }).collect();
         let matrix = ConfusionMatrix::new(&truth, &predicted, 20).unwrap();
         let lines = confusion(&matrix, &names(20));
-        assert_eq!(lines[1..], ["      2  label 3 → label 4 (100\u{a0}%)"]);
+        assert_eq!(lines[1..], ["label 3                   label 4     2         100\u{a0}%"]);
         let perfect = ConfusionMatrix::new(&truth, &truth, 20).unwrap();
         assert_eq!(confusion(&perfect, &names(20)), ["no label was taken for another"]);
     }
@@ -200,7 +180,8 @@ mod tests {
     #[test]
     fn a_name_cannot_send_commands_to_the_terminal() {
         let matrix = ConfusionMatrix::new(&[0, 1], &[0, 1], 2).unwrap();
-        let lines = confusion(&matrix, &["\u{1b}[2J\u{202e}".to_owned(), "b\n".to_owned()]);
+        let lines = confusion(&matrix, &["\u{1b}[2J\u{202e}".to_owned(), "b\n|".to_owned()]);
+        assert_eq!(lines.len(), 3);
         assert!(lines.iter().all(|line| !line.chars().any(|c| c.is_control() || c == '\u{202e}')), "{lines:?}");
     }
 
@@ -212,5 +193,18 @@ mod tests {
         assert!(lines[1].starts_with("体育新闻和评论体育…  "), "{lines:?}");
         let widths: Vec<usize> = lines.iter().map(|line| line.width()).collect();
         assert_eq!(widths, [widths[0]; 4], "{lines:?}");
+    }
+
+    #[test]
+    fn figures_come_with_their_intervals() {
+        let mut test = Figures::new::<[f32; 2]>(&[0, 0, 1, 1], &[0, 1, 1, 1], None, 2).unwrap();
+        test.macro_f1_interval_95 = Some(Interval { low: 0.25, high: 1.0 });
+        assert_eq!(
+            figures(&test, None),
+            [
+                "4 test rows                 accuracy                 macro F1",
+                "model        0.7500 (0.301 to 0.954)  0.7333 (0.250 to 1.000)",
+            ]
+        );
     }
 }

@@ -1,6 +1,6 @@
-//! How training went: `metrics.jsonl` and `summary.json`, read as far as they are understood.
+//! The training curves and summary, from `metrics.jsonl` and `summary.json`.
 //!
-//! A custom train stage may write other lines and other keys. The report shows the curves that it finds.
+//! A custom train stage may write other lines and keys; unknown ones are ignored.
 
 use std::path::Path;
 
@@ -8,18 +8,18 @@ use firebrand_pipeline::{Error, Result, read_json};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The curves, as (epoch, value), and what the summary says.
+/// Curves as (epoch, value), and the summary's facts.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Training {
     /// Mean training loss, in nats.
     pub(crate) loss: Vec<(f64, f64)>,
-    /// Mean loss over the validation part, in nats.
+    /// Mean loss over the validation split, in nats.
     pub(crate) validation_loss: Vec<(f64, f64)>,
-    /// Share of the validation part that is labelled right.
+    /// Accuracy on the validation split.
     pub(crate) validation_accuracy: Vec<(f64, f64)>,
-    /// F1 of all decisions on the validation part; where rows have any number of labels.
+    /// Micro F1 on the validation split; multi-label runs only.
     pub(crate) validation_micro_f1: Vec<(f64, f64)>,
-    /// Steps done.
+    /// Optimiser steps.
     pub(crate) steps: Option<u64>,
     /// Whether training ended before the configured epochs.
     pub(crate) stopped_early: Option<bool>,
@@ -27,6 +27,8 @@ pub(crate) struct Training {
     pub(crate) best_epoch: Option<f64>,
     /// Whether the model is that of the best epoch.
     pub(crate) restored_best: Option<bool>,
+    /// Messages of the train stage's findings.
+    pub(crate) findings: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -40,7 +42,7 @@ struct Line {
 }
 
 impl Training {
-    /// Reads both files. The log must be there; a line that is no object of numbers is passed over.
+    /// Reads both files. The log is required; lines that do not parse are skipped.
     ///
     /// # Errors
     /// When a file cannot be read, or the summary is not JSON.
@@ -56,12 +58,14 @@ impl Training {
             training.stopped_early = summary["stopped_early"].as_bool();
             training.best_epoch = summary["best"]["epoch"].as_f64();
             training.restored_best = summary["restored_best"].as_bool();
+            let findings = summary["findings"].as_array().into_iter().flatten();
+            training.findings = findings.filter_map(|finding| Some(finding["message"].as_str()?.to_owned())).collect();
         }
         Ok(training)
     }
 
     fn add(&mut self, line: &Line) {
-        // Without an epoch the steps are as good an axis.
+        // Without an epoch, steps serve as the axis.
         let Some(at) = line.epoch.or(line.step).filter(|at| at.is_finite()) else { return };
         for (curve, value) in [
             (&mut self.loss, line.loss),
@@ -89,12 +93,17 @@ mod tests {
             r#"{"step": 40, "epoch": 1.0, "validation_loss": 0.6, "validation_accuracy": 0.75}"#,
         ];
         std::fs::write(&log, lines.join("\n")).unwrap();
-        std::fs::write(&summary, r#"{"steps": 40, "best": {"epoch": 1}, "more": []}"#).unwrap();
+        std::fs::write(
+            &summary,
+            r#"{"steps": 40, "best": {"epoch": 1}, "findings": [{"kind": "k", "message": "m"}, 7], "more": []}"#,
+        )
+        .unwrap();
         let training = Training::read(&log, Some(&summary)).unwrap();
         assert_eq!(training.loss, [(0.5, 0.7)]);
         assert_eq!(training.validation_loss, [(1.0, 0.6)]);
         assert_eq!(training.validation_accuracy, [(1.0, 0.75)]);
         assert_eq!((training.steps, training.best_epoch, training.restored_best), (Some(40), Some(1.0), None));
+        assert_eq!(training.findings, ["m"]);
     }
 
     #[test]

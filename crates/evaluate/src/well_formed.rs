@@ -1,58 +1,88 @@
-//! For tests: whether markup is well-formed, as far as what this crate writes goes.
+//! For tests: markup as parsers read it, so that what a name in it comes to is what a browser would make of it.
+
+use std::cell::RefCell;
+
+use html5ever::tendril::StrTendril;
+use html5ever::tokenizer::states::RawKind;
+use html5ever::tokenizer::{BufferQueue, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts};
 
 /// Elements of HTML that have no end tag.
 const VOID: [&str; 3] = ["meta", "link", "br"];
 
-/// Every tag ends in its place, every attribute is quoted, no `<` or `&` stands free.
-#[track_caller]
-pub(crate) fn assert_balanced(markup: &str) {
-    let mut open: Vec<&str> = Vec::new();
-    let mut rest = markup;
-    while let Some(start) = rest.find('<') {
-        assert_text(&rest[..start]);
-        let end =
-            start + rest[start..].find('>').unwrap_or_else(|| panic!("a tag without end: {:.80}", &rest[start..]));
-        let tag = &rest[start + 1..end];
-        rest = &rest[end + 1..];
-        if tag.starts_with('!') {
-            continue;
-        }
-        if let Some(name) = tag.strip_prefix('/') {
-            assert_eq!(open.pop(), Some(name), "</{name}> before {:.80}", rest);
-            continue;
-        }
-        let name = tag.split([' ', '/', '\n']).next().unwrap_or_default();
-        assert_attributes(tag);
-        if name == "style" {
-            rest = &rest[rest.find("</style>").expect("an end of the style")..];
-        }
-        if !tag.ends_with('/') && !VOID.contains(&name) {
-            open.push(name);
-        }
-    }
-    assert_text(rest);
-    assert!(open.is_empty(), "never closed: {open:?}");
+/// What a page holds.
+#[derive(Debug, Default)]
+pub(crate) struct Page {
+    /// The name of every element, in order.
+    pub(crate) tags: Vec<String>,
+    /// The name and value of every attribute, in order.
+    pub(crate) attributes: Vec<(String, String)>,
+    /// All text, that of style sheets included.
+    pub(crate) text: String,
 }
 
+/// Tokenizes HTML as browsers do. Every element must be closed in its place, and nothing be amiss.
 #[track_caller]
-fn assert_attributes(tag: &str) {
-    assert!(!tag.contains('<'), "`<` in a tag: {tag}");
-    assert_eq!(tag.matches('"').count() % 2, 0, "quotes do not match: {tag}");
-    // Outside of quotes an equals sign stands before a quote, and nowhere else.
-    let outside: Vec<&str> = tag.split('"').step_by(2).collect();
-    let signs = outside.iter().map(|part| part.matches('=').count()).sum::<usize>();
-    let before_quotes = outside.iter().filter(|part| part.ends_with('=')).count();
-    assert_eq!((signs, before_quotes), (outside.len() - 1, outside.len() - 1), "an attribute without quotes: {tag}");
-    tag.split('"').skip(1).step_by(2).for_each(assert_text);
+pub(crate) fn parse_html(markup: &str) -> Page {
+    #[derive(Default)]
+    struct Sink {
+        page: RefCell<Page>,
+        open: RefCell<Vec<String>>,
+    }
+
+    impl TokenSink for Sink {
+        type Handle = ();
+
+        fn process_token(&self, token: Token, _line: u64) -> TokenSinkResult<()> {
+            let mut page = self.page.borrow_mut();
+            let mut open = self.open.borrow_mut();
+            match token {
+                Token::TagToken(tag) if tag.kind == TagKind::EndTag => {
+                    assert_eq!(open.pop().as_deref(), Some(&*tag.name), "closed out of place");
+                }
+                Token::TagToken(tag) => {
+                    page.tags.push(tag.name.to_string());
+                    let attribute = |a: &html5ever::Attribute| (a.name.local.to_string(), a.value.to_string());
+                    page.attributes.extend(tag.attrs.iter().map(attribute));
+                    if !VOID.contains(&&*tag.name) {
+                        open.push(tag.name.to_string());
+                    }
+                    if &*tag.name == "style" {
+                        return TokenSinkResult::RawData(RawKind::Rawtext);
+                    }
+                }
+                Token::CharacterTokens(text) => page.text.push_str(&text),
+                Token::ParseError(error) => panic!("not HTML: {error}"),
+                Token::NullCharacterToken => panic!("a NUL character"),
+                Token::CommentToken(comment) => panic!("a comment: {comment}"),
+                Token::DoctypeToken(_) | Token::EOFToken => {}
+            }
+            TokenSinkResult::Continue
+        }
+    }
+
+    let input = BufferQueue::default();
+    input.push_back(StrTendril::from(markup));
+    let tokenizer = Tokenizer::new(Sink::default(), TokenizerOpts { exact_errors: true, ..Default::default() });
+    let _ = tokenizer.feed(&input);
+    tokenizer.end();
+    let Sink { page, open } = tokenizer.sink;
+    assert!(open.borrow().is_empty(), "never closed: {open:?}");
+    page.into_inner()
 }
 
+/// All text of a picture, which must be well-formed XML.
 #[track_caller]
-fn assert_text(text: &str) {
-    assert!(!text.contains('>'), "a free `>`: {text:.120}");
-    for (at, _) in text.match_indices('&') {
-        let entity = ["&amp;", "&lt;", "&gt;", "&quot;", "&#39;"].iter().any(|entity| text[at..].starts_with(entity));
-        assert!(entity, "a free `&`: {:.40}", &text[at..]);
-    }
+pub(crate) fn parse_svg(markup: &str) -> String {
+    let document = roxmltree::Document::parse(markup).unwrap_or_else(|error| panic!("not XML: {error}\n{markup:.300}"));
+    document.descendants().filter(roxmltree::Node::is_text).filter_map(|node| node.text()).collect()
+}
+
+/// The widths of a picture's rectangles of a class.
+#[track_caller]
+pub(crate) fn widths(markup: &str, class: &str) -> Vec<f64> {
+    let document = roxmltree::Document::parse(markup).unwrap();
+    let of_class = document.descendants().filter(|node| node.attribute("class") == Some(class));
+    of_class.map(|node| node.attribute("width").unwrap().parse().unwrap()).collect()
 }
 
 #[cfg(test)]
@@ -61,9 +91,11 @@ mod tests {
 
     #[test]
     fn what_is_not_well_formed_is_found() {
-        assert_balanced("<!doctype html><p class=\"a\">x &amp; y<br></p><path d=\"M0\"/>");
-        for broken in ["<p>", "<p></b>", "a & b", "<p a=\"x></p>", "</p>", "<p a=\"<\"></p>", "a > b"] {
-            assert!(std::panic::catch_unwind(|| assert_balanced(broken)).is_err(), "{broken}");
+        let page = parse_html("<!doctype html><p class=\"a\">x &amp; y<br></p>");
+        assert_eq!((page.tags, page.text), (vec!["p".to_owned(), "br".to_owned()], "x & y".to_owned()));
+        for broken in ["<p>", "<p></b>", "<p a=\"x></p>", "</p>", "<p a=<></p>", "<!-- a -->"] {
+            assert!(std::panic::catch_unwind(|| parse_html(broken)).is_err(), "{broken}");
         }
+        assert!(std::panic::catch_unwind(|| parse_svg("<g>\u{1b}</g>")).is_err());
     }
 }

@@ -1,24 +1,24 @@
-//! What a model answers to the test rows, what that is worth, and how two models' answers differ.
+//! A model's predictions for the test rows, their figures, and how two models' predictions differ.
 
-use firebrand_metrics::{Figures, likely, most_likely};
-use firebrand_model::{Classifier, sigmoid, softmax};
+use firebrand_metrics::{Figures, Task};
+use firebrand_model::Classifier;
 use firebrand_pipeline::{Error, Result, ResultExt};
 
 use crate::rows::TestRows;
 
-/// Scores, answers and figures of one model.
+/// Scores, predictions and figures of one model.
 #[derive(Debug)]
 pub(crate) struct Answers {
     /// Before softmax or sigmoid, one list per row.
     pub(crate) logits: Vec<Vec<f32>>,
     pub(crate) probabilities: Vec<Vec<f32>>,
-    /// The labels given to each row: one, or any number.
+    /// The predicted labels of each row: one, or any number of a multi-label model.
     pub(crate) predicted: Vec<Vec<u32>>,
     pub(crate) figures: Figures,
 }
 
 impl Answers {
-    /// Asks the model about every row.
+    /// Classifies every row.
     pub(crate) fn of(
         classifier: &Classifier,
         rows: &TestRows,
@@ -27,29 +27,19 @@ impl Answers {
     ) -> Result<Self> {
         let logits = classifier
             .logits(&rows.tokens(), batch_size, progress)
-            .or_data(|| "the model cannot answer the tokenized test rows".to_owned())
+            .or_data(|| "the model cannot classify the tokenized test rows".to_owned())
             .map_err(|error| error.hint("model and tokens may be of different runs: run `--from tokenize --force`"))?;
-        Self::new(logits, rows)
-    }
-
-    fn new(logits: Vec<Vec<f32>>, rows: &TestRows) -> Result<Self> {
         if let Some(row) = logits.iter().position(|logits| logits.iter().any(|logit| !logit.is_finite())) {
-            let problem = format!("the model's answer to row {} is not finite: {:?}", rows.id(row), logits[row]);
+            let problem = format!("the model's scores of row {} are not finite: {:?}", rows.id(row), logits[row]);
             return Err(Error::data(problem).hint("training has diverged: lower `train.learning_rate`"));
         }
-        let classes = rows.labels.len();
-        let (probabilities, predicted, figures);
-        if rows.labels.is_multi_label() {
-            probabilities = logits.iter().map(|logits| sigmoid(logits)).collect::<Vec<_>>();
-            predicted = probabilities.iter().map(|row| likely(row)).collect::<Vec<_>>();
-            figures = Figures::of_label_sets(&rows.truth(), &predicted, Some(&probabilities), classes);
-        } else {
-            probabilities = logits.iter().map(|logits| softmax(logits)).collect();
-            // Finite logits have a most likely class.
-            predicted = probabilities.iter().map(|row| vec![most_likely(row).unwrap_or_default()]).collect();
-            figures = Figures::new(&rows.truth().concat(), &predicted.concat(), Some(&probabilities), classes);
-        }
-        let figures = figures.or_data(|| "the model's answers cannot be measured".to_owned())?;
+        let problem = classifier.config().problem;
+        let probabilities: Vec<Vec<f32>> = logits.iter().map(|logits| problem.probabilities(logits)).collect();
+        let task = Task::new(rows.labels.is_multi_label());
+        let predicted: Vec<Vec<u32>> = probabilities.iter().map(|row| task.assign(row)).collect();
+        let figures = task
+            .figures(&rows.truth(), &predicted, Some(&probabilities), rows.labels.len())
+            .or_data(|| "the model's predictions cannot be evaluated".to_owned())?;
         Ok(Self { logits, probabilities, predicted, figures })
     }
 }

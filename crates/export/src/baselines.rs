@@ -1,11 +1,11 @@
-//! The baselines that evaluate measured beside the model, for the card.
+//! The baselines that evaluate compared the model with, for the card.
 
 use std::path::Path;
 
 use firebrand_pipeline::{Result, read_json};
 use serde_json::Value;
 
-/// A baseline's figures on the test part.
+/// A baseline's figures on the test split.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Baseline {
     pub(crate) name: String,
@@ -14,9 +14,8 @@ pub(crate) struct Baseline {
     pub(crate) micro_f1: Option<f64>,
 }
 
-/// Reads what `metrics.json` has under `baselines`: objects by key or in a list, each with an `accuracy`, directly or under
-/// `test`, and perhaps a `name`.
-/// Of a custom evaluate stage whatever has that form; nothing if it measured none.
+/// Reads what `metrics.json` has under `baselines`: objects, by key or in a list, each with an `accuracy`, directly or under
+/// `test`, and perhaps a `name`. Whatever does not look like that is left out, as a custom evaluate stage may write anything.
 ///
 /// # Errors
 /// When the file cannot be read or is not JSON.
@@ -40,7 +39,7 @@ fn baseline(key: &str, value: &Value) -> Option<Baseline> {
     })
 }
 
-/// A name for people.
+/// A human-readable name.
 fn name(key: &str) -> String {
     match key {
         "majority" => "always the most frequent label".to_owned(),

@@ -1,4 +1,4 @@
-//! The files of `bundle/` beside the weights: tokenizer, cleaning options, reference figures.
+//! The files of `bundle/`: the trained model, read and written; tokenizer, cleaning options, reference figures.
 
 use std::fs;
 use std::path::Path;
@@ -10,13 +10,13 @@ use firebrand_text::{TextOptions, TextTokenizer};
 
 use crate::rows::TestRows;
 
-/// Rows on which the written model must answer as the trained one, to the last bit.
+/// Rows for which the written model's scores must be the trained one's, to the last bit.
 const PROBES: usize = 32;
 
-/// Loads a classifier of this pipeline.
+/// Loads the model that train wrote.
 ///
 /// # Errors
-/// When the directory is no whole model, or its labels are not those of the data.
+/// When it is not complete, or its labels are not those of the data.
 pub(crate) fn load_trained(directory: &Path, device: &str, labels: &LabelMap) -> Result<Classifier> {
     let classifier = load(directory, device)?;
     if classifier.labels() != labels.names() {
@@ -29,12 +29,12 @@ pub(crate) fn load_trained(directory: &Path, device: &str, labels: &LabelMap) ->
         return Err(Error::data(problem)
             .hint("the model was trained on other data: run `cargo xtask pipeline --from train --force`"));
     }
-    let several = classifier.config().problem == ProblemType::MultiLabelClassification;
-    if several != labels.is_multi_label() {
-        let number = |several: bool| if several { "any number of labels" } else { "one label" };
+    let multi_label = classifier.config().problem == ProblemType::MultiLabelClassification;
+    if multi_label != labels.is_multi_label() {
+        let number = |multi_label: bool| if multi_label { "any number of labels" } else { "one label" };
         return Err(Error::data(format!(
             "the model and the data disagree: a text has {} in {}, and {} in labels.json",
-            number(several),
+            number(multi_label),
             directory.join("config.json").display(),
             number(labels.is_multi_label())
         ))
@@ -51,53 +51,44 @@ fn load(directory: &Path, device: &str) -> Result<Classifier> {
         .map_err(|error| error.hint("run `cargo xtask stage train --force` to make it again"))
 }
 
-/// Loads what was written, and checks on some rows that it answers exactly as what was trained.
+/// Loads the model that was just written, and checks on some rows that its scores are exactly the trained model's.
 ///
 /// # Errors
-/// When it does not: a mistake in this project, or a disk that does not keep what it is given.
+/// When they are not: a bug of this project, or a failing disk.
 pub(crate) fn reload(bundle: &Path, trained: &Classifier, device: &str, rows: &TestRows) -> Result<Classifier> {
     let written = load(bundle, device)?;
     let tokens = rows.tokens();
     let probes: Vec<_> = tokens.iter().step_by(tokens.len().div_ceil(PROBES)).copied().collect();
-    let ask = |classifier: &Classifier| {
+    let scores = |classifier: &Classifier| {
         classifier
             .logits(&probes, probes.len(), &mut |_| ())
-            .or_data(|| "the model cannot answer the tokenized test rows".to_owned())
+            .or_data(|| "the model cannot classify the tokenized test rows".to_owned())
     };
     let bits = |logits: Vec<Vec<f32>>| -> Vec<u32> { logits.concat().into_iter().map(f32::to_bits).collect() };
-    if bits(ask(trained)?) != bits(ask(&written)?) {
+    if bits(scores(trained)?) != bits(scores(&written)?) {
         return Err(Error::other(format!(
-            "the model in {} does not answer as the trained one, although it was just written from it",
+            "the model in {} was just written, but its scores are not those of the trained model",
             bundle.display()
         ))
-        .hint("check the disk, and report this if it comes again"));
+        .hint("check the disk, and report this if it happens again"));
     }
     Ok(written)
 }
 
-/// Brings the tokenizer along and reads it back from the bundle. Returns the longest text, in tokens.
+/// Writes the tokenizer and reads it back from the bundle. Returns the most tokens per row.
 ///
 /// # Errors
-/// When it is no tokenizer, or one that does not fit the model.
+/// When it is not a tokenizer, or not the model's.
 pub(crate) fn copy_tokenizer(from: &Path, bundle: &Path, classifier: &Classifier) -> Result<usize> {
     TextTokenizer::read(from, None)?.write(bundle)?;
     let tokenizer = TextTokenizer::read(bundle, None)?;
-    let misfit = |what: &str, tokenizer: usize, model: usize| {
-        Error::data(format!(
-            "tokenizer and model do not fit: {what}: {tokenizer} in the tokenizer, {model} in the model"
-        ))
-        .hint("they are of different runs: run `cargo xtask pipeline --from tokenize --force`")
-    };
-    if tokenizer.vocab_size() > classifier.vocab_size() {
-        return Err(misfit("the number of tokens", tokenizer.vocab_size(), classifier.vocab_size()));
-    }
-    if let Some(most) = classifier.max_length().filter(|&most| tokenizer.max_length() > most) {
-        return Err(misfit("the longest text", tokenizer.max_length(), most));
-    }
+    tokenizer.check_fit(classifier.vocab_size(), classifier.max_length()).map_err(|error| {
+        error.hint("they are of different runs: run `cargo xtask pipeline --from tokenize --force`")
+    })?;
     Ok(tokenizer.max_length())
 }
 
-/// Brings the cleaning options along. `None`: a custom clean stage left none.
+/// Copies the cleaning options. `None` if a custom clean stage left none.
 ///
 /// # Errors
 /// When the file is damaged or cannot be written.
@@ -108,7 +99,7 @@ pub(crate) fn copy_cleaning(from: Option<&Path>, bundle: &Path) -> Result<Option
     Ok(Some(options))
 }
 
-/// Copies a file's content. Not its permissions: an input that must not be written to would pass them on.
+/// Copies a file's content, but not its permissions: the copy of a read-only input is not read-only.
 ///
 /// # Errors
 /// When the system refuses.
@@ -117,10 +108,10 @@ pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::write(to, bytes).map_err(|error| Error::io("write", to, &error))
 }
 
-/// A file's size.
+/// A file's size in bytes.
 ///
 /// # Errors
-/// When it is not there.
+/// When there is no such file.
 pub(crate) fn size(path: &Path) -> Result<u64> {
     fs::metadata(path).map(|found| found.len()).map_err(|error| Error::io("read", path, &error))
 }

@@ -7,20 +7,30 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// `flex`, `ndarray`, `cuda` or `cuda:N`: where what was written is measured.
+    /// Device that the exported model is measured on: `flex`, `ndarray`, `cuda` or `cuda:N`.
     pub device: String,
-    /// Rows that the model answers at once.
+    /// Rows per batch.
     pub batch_size: usize,
-    /// Write int8 weights beside the float32 ones.
+    /// Whether to write int8 weights beside the float32 ones.
     pub int8: bool,
-    /// Largest fall of test accuracy (micro F1, where a text has any number of labels) from float32 to int8, as a share.
+    /// Largest drop of the test accuracy (of micro F1 for a multi-label model) from float32 to int8, as a fraction.
     pub max_accuracy_drop: f64,
-    /// Smallest test accuracy (or micro F1, as above) of whatever is exported, as a share; 0: any will do.
+    /// Largest drop of the test macro F1 from float32 to int8, as a fraction; -1: twice `max_accuracy_drop`.
+    pub max_macro_f1_drop: f64,
+    /// Lowest test accuracy (micro F1, as above) of an exported model, as a fraction; 0: no limit.
     pub min_accuracy: f64,
 }
 
+/// `max_macro_f1_drop` that follows from `max_accuracy_drop`.
+const AS_ACCURACY: f64 = -1.0;
+
 impl Config {
-    /// Refuses what cannot work.
+    /// The limit for macro F1, which one rare label can move: so it is the wider one, unless it is set.
+    pub(crate) fn max_macro_f1_drop(&self) -> f64 {
+        if self.max_macro_f1_drop == AS_ACCURACY { 2.0 * self.max_accuracy_drop } else { self.max_macro_f1_drop }
+    }
+
+    /// Refuses values that cannot work.
     pub(crate) fn check(&self) -> Result<()> {
         if let Err(error) = firebrand_model::device(&self.device) {
             return Err(Error::key("device", format!("cannot be used: {error}")));
@@ -28,14 +38,18 @@ impl Config {
         if self.batch_size == 0 {
             return Err(Error::key("batch_size", "is 0, but it must be at least 1"));
         }
-        if !(0.0..=1.0).contains(&self.max_accuracy_drop) {
-            let problem = format!("is {}, but a fall of accuracy is a share: from 0 to 1", self.max_accuracy_drop);
-            return Err(Error::key("max_accuracy_drop", problem).hint("0.01 is one point"));
+        let fraction = |key: &str, value: f64, hint: &str| {
+            if (0.0..=1.0).contains(&value) {
+                return Ok(());
+            }
+            Err(Error::key(key, format!("is {value}, but it must be a fraction from 0 to 1")).hint(hint))
+        };
+        fraction("max_accuracy_drop", self.max_accuracy_drop, "0.01 is one percentage point")?;
+        if self.max_macro_f1_drop != AS_ACCURACY {
+            let hint = "0.01 is one percentage point; -1 stands for twice `export.max_accuracy_drop`";
+            fraction("max_macro_f1_drop", self.max_macro_f1_drop, hint)?;
         }
-        if !(0.0..=1.0).contains(&self.min_accuracy) {
-            let problem = format!("is {}, but an accuracy is a share: from 0 to 1", self.min_accuracy);
-            return Err(Error::key("min_accuracy", problem).hint("0.8 asks for 80 %"));
-        }
+        fraction("min_accuracy", self.min_accuracy, "0.8 asks for 80 %")?;
         Ok(())
     }
 }
@@ -57,6 +71,12 @@ mod tests {
     }
 
     #[test]
+    fn the_limit_for_macro_f1_follows_from_the_other() {
+        assert_eq!(default().max_macro_f1_drop(), 2.0 * default().max_accuracy_drop);
+        assert_eq!(Config { max_macro_f1_drop: 0.0, ..default() }.max_macro_f1_drop(), 0.0);
+    }
+
+    #[test]
     fn what_cannot_work_is_refused_by_key() {
         for (config, key) in [
             (Config { batch_size: 0, ..default() }, "`batch_size`"),
@@ -64,6 +84,8 @@ mod tests {
             (Config { max_accuracy_drop: 1.5, ..default() }, "`max_accuracy_drop`"),
             (Config { max_accuracy_drop: -0.1, ..default() }, "`max_accuracy_drop`"),
             (Config { max_accuracy_drop: f64::NAN, ..default() }, "`max_accuracy_drop`"),
+            (Config { max_macro_f1_drop: 1.5, ..default() }, "`max_macro_f1_drop`"),
+            (Config { max_macro_f1_drop: -0.5, ..default() }, "`max_macro_f1_drop`"),
             (Config { min_accuracy: 81.0, ..default() }, "`min_accuracy`"),
         ] {
             let error = config.check().unwrap_err();

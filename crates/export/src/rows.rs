@@ -1,4 +1,4 @@
-//! The test rows that everything here is measured on, and what evaluate said about them.
+//! The test rows that the exported model is measured on, and evaluate's predictions for them.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -7,21 +7,24 @@ use firebrand_dataset::{LabelMap, Prediction, TokenRow, read_predictions, read_t
 use firebrand_model::Tokens;
 use firebrand_pipeline::{Error, Result};
 
-/// The tokenized test part.
+/// The tokenized test split.
 #[derive(Debug)]
 pub(crate) struct TestRows {
     rows: Vec<TokenRow>,
-    /// What their labels are indices of.
+    /// The map of their labels.
     pub(crate) labels: LabelMap,
 }
 
 impl TestRows {
-    /// Reads them. Each must have labels of the map.
+    /// Reads the rows, whose labels must be in the map.
+    ///
+    /// # Errors
+    /// When the file cannot be read, has no rows, or has labels that are not in the map.
     pub(crate) fn read(path: &Path, labels: &LabelMap) -> Result<Self> {
         let rows = read_tokens(path)?;
         if rows.is_empty() {
-            return Err(Error::data(format!("{} has no rows: nothing can be measured", path.display()))
-                .hint("raise `split.test`, or bring more data"));
+            return Err(Error::data(format!("{} has no rows to measure the model on", path.display()))
+                .hint("raise `split.test`, or add data"));
         }
         for row in &rows {
             if let Some(problem) = labels.problem_of(&row.labels) {
@@ -37,9 +40,14 @@ impl TestRows {
         self.rows.len()
     }
 
-    /// The indices of each row's labels: one, or any number where the label map says so.
-    pub(crate) fn truth(&self) -> Vec<&[u32]> {
-        self.rows.iter().map(|row| row.labels.as_slice()).collect()
+    /// The rows themselves.
+    pub(crate) fn rows(&self) -> &[TokenRow] {
+        &self.rows
+    }
+
+    /// Label indices of each row: one, or any number if the map is multi-label.
+    pub(crate) fn truth(&self) -> Vec<Vec<u32>> {
+        self.rows.iter().map(|row| row.labels.clone()).collect()
     }
 
     /// The row's id.
@@ -47,12 +55,12 @@ impl TestRows {
         self.rows[row].id
     }
 
-    /// How many rows were longer than the tokenizer takes.
+    /// How many rows were truncated.
     pub(crate) fn cut_rows(&self) -> usize {
         self.rows.iter().filter(|row| row.cut > 0).count()
     }
 
-    /// What the model is asked.
+    /// The rows as the model's input.
     pub(crate) fn tokens(&self) -> Vec<Tokens<'_>> {
         self.rows.iter().map(|row| Tokens { ids: &row.ids, type_ids: &row.type_ids }).collect()
     }

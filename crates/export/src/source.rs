@@ -5,7 +5,9 @@ use std::path::Path;
 use firebrand_pipeline::{Result, read_json};
 use serde_json::Value;
 
-/// The two sources of a run, from fetch's `source.json`.
+use crate::markdown::Markdown;
+
+/// Where a run's data and pretrained model came from, by fetch's `source.json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Sources {
     pub(crate) data: Origin,
@@ -15,63 +17,67 @@ pub(crate) struct Sources {
 /// Where something came from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Origin {
-    /// Its repository on the hub: only such a name may stand in a card's front matter.
+    /// Repository on the hub: front matter may name nothing else.
     pub(crate) hub: Option<String>,
-    /// In words, as Markdown; `None` where it is not known.
-    pub(crate) words: Option<String>,
+    /// In words; `None` if it is not known.
+    pub(crate) words: Option<Markdown>,
 }
+
+/// Addresses of models on the hub begin with this.
+const MODELS: &str = "https://huggingface.co/";
+/// Those of data sets.
+const DATASETS: &str = "https://huggingface.co/datasets/";
 
 impl Sources {
     /// Reads `source.json`. A custom fetch stage may leave it out, or write less into it.
     ///
     /// # Errors
-    /// When the file is there and is not JSON.
+    /// When the file exists and is not JSON.
     pub(crate) fn read(path: Option<&Path>) -> Result<Self> {
         let Some(path) = path else { return Ok(Self::default()) };
         let origins: Value = read_json(path)?;
-        Ok(Self { data: Origin::of(&origins["data"]), model: Origin::of(&origins["model"]) })
+        Ok(Self { data: Origin::of(&origins["data"], DATASETS), model: Origin::of(&origins["model"], MODELS) })
     }
 }
 
 impl Origin {
-    fn of(origin: &Value) -> Self {
+    fn of(origin: &Value, hub_address: &str) -> Self {
         let source = &origin["source"];
         let hub = source["hub"].as_str().map(str::to_owned);
         let words = if let Some(name) = &hub {
-            let commit = origin["commit"].as_str().map(|commit| format!(" at commit `{commit}`")).unwrap_or_default();
-            Some(format!("[{name}](https://huggingface.co/{name}) on the Hugging Face hub{commit}"))
-        } else if let Some(packages) = packages(&source["pypi"]) {
-            Some(format!("{packages} on PyPI"))
-        } else if let Some(packages) = packages(&source["npm"]) {
-            Some(format!("{packages} on npm"))
+            let link = Markdown::link(name, &format!("{hub_address}{name}"));
+            let mut words = vec![link, Markdown::own(" on the Hugging Face hub")];
+            if let Some(commit) = origin["commit"].as_str() {
+                words.extend([Markdown::own(" at commit "), Markdown::code(commit)]);
+            }
+            Some(Markdown::concat(words))
+        } else if let Some(packages) = packages(&source["pypi"], " on PyPI") {
+            Some(packages)
+        } else if let Some(packages) = packages(&source["npm"], " on npm") {
+            Some(packages)
         } else if let Some(url) = source["url"].as_str() {
-            // What follows the question mark may be a key.
-            Some(format!("<{}>", url.split(['?', '#']).next().unwrap_or(url)))
+            // What follows the question mark may be a secret.
+            Some(Markdown::address(url.split(['?', '#']).next().unwrap_or(url)))
         } else {
-            // A card is for others: the name says enough of a path on this machine.
-            source["path"]
-                .as_str()
-                .and_then(|path| Path::new(path).file_name())
-                .map(|name| format!("a local source, `{}`", name.to_string_lossy()))
+            // A card is for others, to whom the rest of a path on this machine means nothing.
+            let name = source["path"].as_str().and_then(|path| Path::new(path).file_name());
+            name.map(|name| {
+                Markdown::concat([Markdown::own("a local source, "), Markdown::code(&name.to_string_lossy())])
+            })
         };
         Self { hub, words }
     }
-
-    /// The same in words, for a data set: the hub has those under addresses of their own.
-    pub(crate) fn data_words(&self) -> Option<String> {
-        let words = self.words.as_ref()?;
-        Some(words.replace("https://huggingface.co/", "https://huggingface.co/datasets/"))
-    }
 }
 
-/// The packages' names and versions as Markdown.
-fn packages(value: &Value) -> Option<String> {
-    let names: Vec<_> = value.as_array()?.iter().filter_map(Value::as_str).map(|name| format!("`{name}`")).collect();
-    match names.len() {
-        0 => None,
-        1 => Some(format!("the package {}", names[0])),
-        _ => Some(format!("the packages {}", names.join(", "))),
-    }
+/// Names and versions of packages.
+fn packages(value: &Value, place: &'static str) -> Option<Markdown> {
+    let names: Vec<Markdown> = value.as_array()?.iter().filter_map(Value::as_str).map(Markdown::code).collect();
+    let what = match names.len() {
+        0 => return None,
+        1 => "the package ",
+        _ => "the packages ",
+    };
+    Some(Markdown::concat([Markdown::own(what), Markdown::list(names), Markdown::own(place)]))
 }
 
 #[cfg(test)]
@@ -80,15 +86,20 @@ mod tests {
     use serde_json::json;
 
     fn words(source: Value) -> String {
-        Origin::of(&json!({ "source": source })).words.unwrap()
+        Origin::of(&json!({ "source": source }), MODELS).words.unwrap().to_string()
     }
 
     #[test]
     fn every_kind_of_source_has_words() {
-        let hub = Origin::of(&json!({ "source": { "hub": "org/name" }, "commit": "abc" }));
-        assert_eq!(hub.hub.as_deref(), Some("org/name"));
-        assert!(hub.words.as_deref().unwrap().ends_with("at commit `abc`"));
-        assert!(hub.data_words().unwrap().contains("huggingface.co/datasets/org/name"));
+        let origin = json!({ "source": { "hub": "org/name_1" }, "commit": "abc" });
+        let model = Origin::of(&origin, MODELS);
+        assert_eq!(model.hub.as_deref(), Some("org/name_1"));
+        assert_eq!(
+            model.words.unwrap().to_string(),
+            r"[org/name\_1](<https://huggingface.co/org/name_1>) on the Hugging Face hub at commit `abc`"
+        );
+        let data = Origin::of(&origin, DATASETS).words.unwrap().to_string();
+        assert!(data.contains("huggingface.co/datasets/org/name_1"), "{data}");
         assert_eq!(words(json!({ "pypi": ["a==1"] })), "the package `a==1` on PyPI");
         assert_eq!(words(json!({ "npm": ["a@1", "b@2"] })), "the packages `a@1`, `b@2` on npm");
         assert_eq!(
@@ -101,7 +112,7 @@ mod tests {
     #[test]
     fn what_is_not_known_stays_unsaid() {
         assert_eq!(Sources::read(None).unwrap(), Sources::default());
-        assert_eq!(Origin::of(&json!({ "rows": 3 })), Origin::default());
+        assert_eq!(Origin::of(&json!({ "rows": 3 }), DATASETS), Origin::default());
     }
 
     #[test]

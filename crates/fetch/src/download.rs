@@ -1,4 +1,4 @@
-//! One file over HTTP, in as many attempts as it takes.
+//! Resumable downloads over HTTP.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -16,34 +16,34 @@ use crate::unpacked::size;
 pub(crate) struct Download<'a> {
     /// Its address.
     pub(crate) url: &'a str,
-    /// What it is called in messages.
+    /// Its name in messages.
     pub(crate) what: &'a str,
     /// A bearer token.
     pub(crate) token: Option<&'a str>,
-    /// Its size in bytes, where another source than this download knows it.
+    /// Its size in bytes, if known beforehand.
     pub(crate) size: Option<u64>,
-    /// Where the bytes go. What is there already is gone on with.
+    /// The file to write. A partial download is resumed.
     pub(crate) part: &'a Path,
-    /// Whether what is there is surely the start of the same content: its name has the content's hash in it.
+    /// Whether a partial download certainly has the same content, because its name contains the content's hash.
     pub(crate) same_content: bool,
 }
 
-/// Where one attempt ended.
+/// The outcome of an attempt.
 enum Step {
     Done,
     Broken(Failure),
 }
 
 impl Download<'_> {
-    /// Downloads until the file is whole; then `part` holds all of it.
+    /// Downloads the file completely into `part`.
     ///
     /// # Errors
-    /// When the host refuses, or too many attempts in a row bring nothing new. What has come so far stays.
+    /// When the host refuses, or too many attempts in a row make no progress. What was downloaded so far is kept.
     pub(crate) fn run(&self, http: &Http, io: &StageIo) -> Result<()> {
         let progress = Progress::start_bytes(&format!("{:>8} {}", "fetch", self.what), self.size.unwrap_or(0));
         match self.have() {
             0 => io.log(format!("download {}", self.what)),
-            have => io.log(format!("download {}, going on after {}", self.what, size(have))),
+            have => io.log(format!("download {}, resuming after {}", self.what, size(have))),
         }
         let (mut attempt, mut best) = (1, self.have());
         loop {
@@ -51,11 +51,11 @@ impl Download<'_> {
                 Step::Done => break,
                 Step::Broken(failure) => failure,
             };
-            // Only what is new counts as progress: a server that starts over and breaks off must not go on for ever.
+            // Only new bytes count as progress: a server that starts over and breaks off must not be tried for ever.
             let have = self.have();
             attempt = if have > best { 1 } else { attempt + 1 };
             best = best.max(have);
-            if attempt > ATTEMPTS || !failure.may_pass() {
+            if attempt > ATTEMPTS || !failure.is_transient() {
                 return Err(failure.into_error(self.what, self.url));
             }
             http.wait((attempt - 1).max(1), &failure, io);
@@ -83,13 +83,13 @@ impl Download<'_> {
             (StatusCode::PARTIAL_CONTENT, Some((start, _))) if from.is_some() && start == have => have,
             (StatusCode::RANGE_NOT_SATISFIABLE, Some((_, Some(total)))) if total == have => return Ok(Step::Done),
             (StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE, _) => {
-                // An answer to another question: forget what is there, and ask for the whole.
+                // A range that was not asked for: start over.
                 remove(self.part)?;
                 return Ok(Step::Broken(broken(io::Error::other("the server answered for another range than asked"))));
             }
             _ => 0,
         };
-        // What this answer holds, as it says itself, and what the whole must have.
+        // The announced size of this response, and that of the whole file.
         let length = header(headers, "content-length").and_then(|text| text.parse::<u64>().ok());
         let whole = self.size.or(length.map(|length| start + length));
         self.remember_state(headers)?;
@@ -122,7 +122,7 @@ impl Download<'_> {
         fs::metadata(self.part).map(|data| data.len()).unwrap_or(0)
     }
 
-    /// Beside the part: which state of the file it is the start of.
+    /// A file beside `part` with the validator (ETag or date) of the version that it is the start of.
     fn state_file(&self) -> PathBuf {
         self.part.with_extension("state")
     }
@@ -131,7 +131,7 @@ impl Download<'_> {
         if self.same_content {
             return Ok(());
         }
-        // A weak tag does not promise equal bytes.
+        // A weak ETag does not guarantee equal bytes.
         let tag = header(headers, "etag").filter(|tag| tag.starts_with('"'));
         let path = self.state_file();
         match tag.or_else(|| header(headers, "last-modified")) {
@@ -145,8 +145,8 @@ fn broken(cause: io::Error) -> Failure {
     Failure::Network(Box::new(ureq::Error::Io(cause)))
 }
 
-/// Copies until the connection ends; how many bytes came, and why it ended if not by its own will. The error is the
-/// disk's.
+/// Copies until the connection ends. Returns the number of bytes, and the error if the connection broke; fails if the disk
+/// does.
 fn receive(from: &mut impl Read, to: &mut File, progress: &Progress) -> io::Result<(u64, Option<io::Error>)> {
     let mut buffer = vec![0; 1 << 16];
     let mut brought = 0;
@@ -164,7 +164,7 @@ fn receive(from: &mut impl Read, to: &mut File, progress: &Progress) -> io::Resu
     }
 }
 
-/// Opens the file to write from `start` on; what is behind goes.
+/// Opens a file for writing from `start` on, and truncates it there.
 fn open(path: &Path, start: u64) -> Result<File> {
     let failed = |error: io::Error| Error::io("write", path, &error);
     let mut file = File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;

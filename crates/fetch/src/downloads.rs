@@ -1,4 +1,4 @@
-//! Downloaded files in the cache: found again by their hash, pinned or remembered.
+//! Downloaded files in the cache, found by their pinned or remembered hash.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,10 +14,10 @@ use crate::packages::Client;
 use crate::tree::Tree;
 use crate::{digest, unpacked};
 
-/// What was downloaded: a line of `source.json`, and what the cache remembers of a source.
+/// A download: an entry of `source.json`, and what the cache remembers about a source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {
-    /// The package with its version, or the address.
+    /// The package with its version, or the URL.
     pub(crate) from: String,
     /// The name of the file.
     pub(crate) file: String,
@@ -27,7 +27,7 @@ pub(crate) struct Record {
     pub(crate) sha256: String,
 }
 
-/// One thing to download.
+/// What to download.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Wanted<'a> {
     Package(Client, &'a str),
@@ -44,7 +44,7 @@ pub(crate) struct Downloads<'a> {
 }
 
 impl Downloads<'_> {
-    /// The unpacked archive; downloads and unpacks only what is not in the cache.
+    /// The unpacked archive; downloaded and unpacked unless it is in the cache.
     pub(crate) fn archive(&self, wanted: Wanted<'_>, pinned: Option<&str>) -> Result<(Tree, Record)> {
         if let Some(record) = self.remembered(wanted, pinned)
             && let Some(tree) = unpacked::find(&record.sha256, self.cache)
@@ -56,14 +56,14 @@ impl Downloads<'_> {
         Ok((tree, record))
     }
 
-    /// The file; downloads it unless it is in the cache.
+    /// The file; downloaded unless it is in the cache.
     pub(crate) fn file(&self, wanted: Wanted<'_>, pinned: Option<&str>) -> Result<(PathBuf, Record)> {
         if let Some(found) = self.find(wanted, pinned)? {
             return Ok(found);
         }
-        // The same key as the part of a download: whoever holds the lock is alone with it.
+        // The same key as that of the partial download, so the lock covers it too.
         let lock = self.cache.lock(&key(wanted, pinned), wanted.name(), self.io)?;
-        // Another process may have brought it while this one waited.
+        // Another process may have downloaded it meanwhile.
         if let Some(found) = self.find(wanted, pinned)? {
             return Ok(found);
         }
@@ -82,7 +82,7 @@ impl Downloads<'_> {
         {
             return Err(differs(wanted.name(), pinned, &record.sha256));
         }
-        // A hash names bytes that are there: an entry that is there but damaged was not found above, and goes.
+        // `find` does not return a damaged entry: replace it.
         if self
             .entry_file(&record.sha256)
             .is_some_and(|file| digest::of_file(&file).ok().as_ref() != Some(&record.sha256))
@@ -117,7 +117,7 @@ impl Downloads<'_> {
         Ok(Some((path, record)))
     }
 
-    /// What an earlier run noted of this source, unless another content is asked for now.
+    /// What an earlier run remembered about this source, unless another hash is pinned now.
     fn remembered(&self, wanted: Wanted<'_>, pinned: Option<&str>) -> Option<Record> {
         let record: Record = self.cache.recall(&wanted.key())?;
         pinned.is_none_or(|pinned| pinned.eq_ignore_ascii_case(&record.sha256)).then_some(record)
@@ -138,7 +138,7 @@ impl Downloads<'_> {
         Ok(Record { from: wanted.name().to_owned(), file, bytes, sha256 })
     }
 
-    /// Downloads an address into the temporary directory, over a part that outlives this process.
+    /// Downloads a URL into the temporary directory, through a partial file that outlives this process.
     fn download(&self, url: &str, pinned: Option<&str>, made: &Temporary) -> Result<(PathBuf, String)> {
         let part = self.cache.entry("partial", &format!("{}.part", key(Wanted::Url(url), pinned)));
         let name = file_name(url);
@@ -148,7 +148,7 @@ impl Downloads<'_> {
         download.run(self.http, self.io)?;
         let mut sha256 = digest::of_file(&part)?;
         if resumed && pinned.is_some_and(|pinned| !pinned.eq_ignore_ascii_case(&sha256)) {
-            self.io.log(format!("what was left of an earlier download of {name} does not fit: starting over"));
+            self.io.log(format!("the rest of an earlier download of {name} does not match: starting over"));
             fs::remove_file(&part).map_err(|error| Error::io("remove", &part, &error))?;
             download.run(self.http, self.io)?;
             sha256 = digest::of_file(&part)?;
@@ -162,7 +162,7 @@ impl Downloads<'_> {
 }
 
 impl<'a> Wanted<'a> {
-    /// What it is called in messages and in `source.json`.
+    /// Its name in messages and in `source.json`.
     pub(crate) fn name(self) -> &'a str {
         match self {
             Self::Package(_, package) => package,
@@ -170,7 +170,7 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    /// What the cache remembers it by.
+    /// Its key in the cache's index.
     fn key(self) -> String {
         match self {
             Self::Package(client, package) => format!("{}:{package}", client.key()),
@@ -179,19 +179,19 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// What is being made: with a pinned hash that content, whatever the address serves later.
+/// The key of the entry: the pinned hash, if there is one, or else the hash of the source.
 fn key(wanted: Wanted<'_>, pinned: Option<&str>) -> String {
     pinned.map_or_else(|| digest::of_bytes(wanted.key().as_bytes()), str::to_lowercase)
 }
 
-/// Refuses a content whose hash is not the pinned one.
+/// The error for content whose hash is not the pinned one.
 pub(crate) fn differs(name: &str, pinned: &str, found: &str) -> Error {
     Error::data(format!("{name} is not what was pinned: it has sha256 {found}, the config says {pinned}"))
         .hint("either the pinned hash is mistyped, or the file was changed on its way or at its origin")
         .hint(format!("if you trust what is there now, set sha256 = \"{found}\""))
 }
 
-/// A file name for an address: its last segment, without what a file system or a reader could stumble over.
+/// A file name for a URL: its last segment, without unusual characters.
 pub(crate) fn file_name(url: &str) -> String {
     let path = url.split(['?', '#']).next().unwrap_or_default();
     let path = path.split_once("://").map_or(path, |(_, rest)| rest);

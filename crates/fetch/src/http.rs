@@ -1,4 +1,4 @@
-//! Requests over HTTP: who is asked, how patiently, and what a refusal means.
+//! HTTP requests, retries, and what to tell the user about failures.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use ureq::http::{HeaderMap, Response, StatusCode};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
-/// How often one request is tried. An attempt that brings new bytes starts the count anew.
+/// Maximum number of attempts. A download that made progress starts counting again.
 pub(crate) const ATTEMPTS: u32 = 4;
 
 /// A client for all requests of a run.
@@ -16,37 +16,37 @@ pub(crate) const ATTEMPTS: u32 = 4;
 pub(crate) struct Http {
     /// Follows redirects.
     follow: Agent,
-    /// Shows them.
-    stay: Agent,
-    /// The pause after the first failure; it doubles with every further one.
+    /// Returns redirects as responses.
+    no_follow: Agent,
+    /// The pause after the first failure; it doubles with each further one.
     pause: Duration,
 }
 
-/// What a request carries beside its address.
+/// What a request carries besides its URL.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Ask<'a> {
-    /// A bearer token; only ever sent to the host of the address.
+    /// A bearer token, only ever sent to the host of the URL.
     pub(crate) token: Option<&'a str>,
-    /// The first byte wanted, if not the whole; with the state of the file that it must still have.
+    /// The first byte to send, with the validator (ETag or date) that the file must still have; `None` for the whole file.
     pub(crate) from: Option<(u64, Option<&'a str>)>,
 }
 
-/// Why a request brought nothing.
+/// Why a request failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The host was not reached, or the connection broke.
     Network(Box<ureq::Error>),
-    /// The host said no.
+    /// The host refused.
     Refused {
         /// The status.
         status: StatusCode,
-        /// What it said about it, if anything.
+        /// The reason given, or an empty string.
         reason: String,
     },
 }
 
 impl Http {
-    /// A client that trusts what this machine trusts and uses its proxy.
+    /// A client with this machine's root certificates and proxy.
     pub(crate) fn new() -> Self {
         Self::with_pause(Duration::from_secs(1))
     }
@@ -71,10 +71,10 @@ impl Http {
                 .build()
                 .new_agent()
         };
-        Self { follow: agent(10), stay: agent(0), pause }
+        Self { follow: agent(10), no_follow: agent(0), pause }
     }
 
-    /// Asks for a document; follows redirects.
+    /// Requests a document, following redirects.
     pub(crate) fn get(&self, url: &str, ask: Ask<'_>) -> Result<Response<Body>, Failure> {
         let mut request = self.follow.get(url);
         if let Some(token) = ask.token {
@@ -94,11 +94,11 @@ impl Http {
         }
     }
 
-    /// Asks for a document's headers; a redirect to another host is the answer, not something to follow.
+    /// Requests a document's headers. A redirect to another host is returned, not followed.
     pub(crate) fn head(&self, url: &str, token: Option<&str>) -> Result<HeaderMap, Failure> {
         let mut url = url.to_owned();
         for _ in 0..5 {
-            let mut request = self.stay.head(&url);
+            let mut request = self.no_follow.head(&url);
             if let Some(token) = token {
                 request = request.header("authorization", format!("Bearer {token}"));
             }
@@ -119,12 +119,16 @@ impl Http {
         Err(Failure::Network(Box::new(ureq::Error::TooManyRedirects)))
     }
 
-    /// Tries until it works, was refused for good, or failed too often.
-    pub(crate) fn patiently<T>(&self, io: &StageIo, mut ask: impl FnMut() -> Result<T, Failure>) -> Result<T, Failure> {
+    /// Retries until success, a permanent failure, or too many attempts.
+    pub(crate) fn with_retries<T>(
+        &self,
+        io: &StageIo,
+        mut ask: impl FnMut() -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let mut attempt = 1;
         loop {
             match ask() {
-                Err(failure) if failure.may_pass() && attempt < ATTEMPTS => self.wait(attempt, &failure, io),
+                Err(failure) if failure.is_transient() && attempt < ATTEMPTS => self.wait(attempt, &failure, io),
                 done => return done,
             }
             attempt += 1;
@@ -146,8 +150,8 @@ impl Failure {
         Self::Refused { status, reason: said.unwrap_or_default() }
     }
 
-    /// Whether a second attempt has a chance.
-    pub(crate) fn may_pass(&self) -> bool {
+    /// Whether another attempt may succeed.
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Network(error) => {
                 let for_good = matches!(**error, ureq::Error::BadUri(_) | ureq::Error::TooManyRedirects);
@@ -168,7 +172,7 @@ impl Failure {
         }
     }
 
-    /// The error for the user; `what` is what was wanted, `url` from where.
+    /// The error for the user about fetching `what` from `url`.
     pub(crate) fn into_error(self, what: &str, url: &str) -> Error {
         match self {
             Self::Network(error) if is_about_trust(&error) => {
@@ -205,7 +209,7 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// Whether the host was reached but its certificate not accepted. The error inside is the TLS library's own.
+/// Whether the host's certificate was not accepted. The TLS library's own error has no type to match on here.
 fn is_about_trust(error: &ureq::Error) -> bool {
     error.to_string().contains("certificate")
 }

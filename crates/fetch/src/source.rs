@@ -1,21 +1,22 @@
-//! From a source in the configuration to the files that are wanted of it, wherever they lie.
+//! Finds the wanted files of a configured source, and fetches them if needed.
 
 use std::path::{Path, PathBuf};
 
-use firebrand_pipeline::{Error, Glob, Result, StageIo, closest_first};
+use firebrand_pipeline::{Error, Glob, Result, StageIo, closest_first, read_json};
 
 use crate::archive::{Format, Limits};
 use crate::cache::Cache;
 use crate::config::Source;
 use crate::downloads::{Downloads, Record, Wanted, differs, file_name};
 use crate::http::Http;
-use crate::hub::{self, Environment, Hub, Repositories, expand_home, patterns};
+use crate::hub::{self, Environment, Hub, Repositories, Snapshot, expand_home};
+use crate::model_dir::{self, Asker, Place, SentenceModel};
 use crate::packages::Client;
 use crate::tree::{Picked, Tree};
 use crate::validate::{Kind, kind};
 use crate::{digest, unpacked};
 
-/// What the stage reaches the outside through.
+/// Everything that the stage needs to fetch a source.
 #[derive(Debug)]
 pub(crate) struct Means<'a> {
     pub(crate) cache: &'a Cache,
@@ -25,21 +26,21 @@ pub(crate) struct Means<'a> {
     pub(crate) io: &'a StageIo,
 }
 
-/// The files of a source, and how they came here.
+/// The files of a source, and where they came from.
 #[derive(Debug)]
 pub(crate) struct Found {
     /// The files to copy.
     pub(crate) files: Vec<Picked>,
     /// What was downloaded for them.
     pub(crate) downloads: Vec<Record>,
-    /// The commit of a hub's repository.
+    /// The commit of a repository of the hub.
     pub(crate) commit: Option<String>,
 }
 
-/// The files, what was downloaded for them, and the commit they are of.
-type Fetched = (Tree, Vec<Record>, Option<String>);
+/// The files, and what was downloaded for them.
+type Fetched = (Tree, Vec<Record>);
 
-/// Which of the two sources of the stage.
+/// The two sources of the stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     Data,
@@ -55,7 +56,7 @@ impl Role {
         }
     }
 
-    /// The directory that it ends up in.
+    /// Its output directory.
     pub(crate) const fn output(self) -> &'static str {
         match self {
             Self::Data => "raw",
@@ -64,7 +65,7 @@ impl Role {
     }
 }
 
-/// Finds the files of a source, fetching what is not here.
+/// Finds the files of a source, and fetches what is missing.
 pub(crate) fn find(source: &Source, role: Role, means: &Means<'_>) -> Result<Found> {
     let key = role.key();
     let patterns = |name: &str, texts: &[String]| -> Result<Vec<Glob>> {
@@ -76,8 +77,9 @@ pub(crate) fn find(source: &Source, role: Role, means: &Means<'_>) -> Result<Fou
     let inside = patterns("inside", source.inside.as_slice())?.pop();
     let picks = join.is_some() || inside.is_some();
 
-    let (mut tree, downloads, commit) = match kind(source, key)? {
-        Kind::Path(path) => (local(path, source, key, picks, means)?, Vec::new(), None),
+    let mut snapshot = None;
+    let (mut tree, downloads) = match kind(source, key)? {
+        Kind::Path(path) => (local(path, source, key, picks, means)?, Vec::new()),
         Kind::Url(url) => means.url(url, source, key, picks)?,
         Kind::Packages(client, names) => means.packages(client, names, source, key)?,
         Kind::Hub { repository, revision } => {
@@ -86,11 +88,13 @@ pub(crate) fn find(source: &Source, role: Role, means: &Means<'_>) -> Result<Fou
                 Role::Model => Repositories::Models,
             };
             let hub = Hub { environment: means.environment, http: means.http, cache: means.cache, io: means.io };
-            let (commit, tree) = hub.fetch(hub::Wanted { kind, repository, revision, files: &files })?;
+            let opened = snapshot.insert(hub.snapshot(hub::Wanted { kind, repository, revision })?);
             if !hub::is_commit(revision) {
-                means.io.log(format!("`{key}.revision` is not pinned: {repository} is at {commit} today"));
+                means.io.log(format!("`{key}.revision` is not pinned: {repository} is at {} today", opened.commit()));
             }
-            (tree, Vec::new(), Some(commit))
+            // Which files a model needs is decided below, and only those are brought.
+            let all = role == Role::Model && files.is_empty() && join.is_none();
+            (if all { opened.tree() } else { opened.matching(&files)? }, Vec::new())
         }
     };
     if let Some(pattern) = &join {
@@ -101,32 +105,54 @@ pub(crate) fn find(source: &Source, role: Role, means: &Means<'_>) -> Result<Fou
         None => tree.files,
     };
     // The hub was asked for these files only; elsewhere they are picked now.
-    if !files.is_empty() && commit.is_none() {
+    if !files.is_empty() && snapshot.is_none() {
         let names: Vec<_> = picked.iter().map(|file| file.to.clone()).collect();
         picked.retain(|file| files.iter().any(|pattern| pattern.matches(&file.to)));
         if picked.is_empty() {
             return Err(Error::data(format!("`{key}.files` = {:?} match nothing in the source", source.files))
                 .hint(closest_first(&source.files[0], names.iter().map(String::as_str))));
         }
-    } else if role == Role::Model && source.files.is_empty() {
-        let keep: Vec<String> =
-            patterns::model(picked.iter().map(|file| file.to.as_str())).into_iter().map(str::to_owned).collect();
-        // Of a directory that is no model at all, everything stays, for the message that lists what was found.
-        if !keep.is_empty() {
-            picked.retain(|file| keep.contains(&file.to));
-        }
     }
-    Ok(Found { files: picked, downloads, commit })
+    if role == Role::Model {
+        picked = model(picked, files.is_empty(), snapshot.as_ref().filter(|_| join.is_none()), means.io)?;
+    }
+    Ok(Found { files: picked, downloads, commit: snapshot.map(|snapshot| snapshot.commit().to_owned()) })
 }
 
-/// Where a local source is; an error that names its most similar sibling if it is not there.
+/// The files of the model among those that were picked; with `choose`, only what a model needs. Those of a hub's snapshot are
+/// brought here first.
+fn model(picked: Vec<Picked>, choose: bool, snapshot: Option<&Snapshot<'_>>, io: &StageIo) -> Result<Vec<Picked>> {
+    let bring = |files: &[Picked]| snapshot.map_or(Ok(()), |snapshot| snapshot.bring(files));
+    let find = |name: &str| picked.iter().find(|file| file.to == name);
+    let read = |name: &str| {
+        let file = find(name).ok_or_else(|| Error::data(format!("the model has no {name}")))?;
+        bring(std::slice::from_ref(file))?;
+        read_json(&file.from)
+    };
+    let names = picked.iter().map(|file| file.to.clone()).collect();
+    let place = Place { asker: Asker::Stage, names, read: &read };
+    if !choose {
+        model_dir::check(&place)?;
+        return Ok(picked);
+    }
+    let choice = model_dir::choose(&place)?;
+    if let Some(note) = choice.sentence.as_ref().and_then(SentenceModel::note) {
+        io.log(format!("`model` is {note}"));
+    }
+    let renamed = |(path, to): (String, String)| Some(Picked { from: find(&path)?.from.clone(), to });
+    let files: Vec<_> = choice.files.into_iter().filter_map(renamed).collect();
+    bring(&files)?;
+    Ok(files)
+}
+
+/// The path of a local source, or an error that names the most similar sibling.
 pub(crate) fn local_path(path: &str, key: &str, workspace: &Path) -> Result<PathBuf> {
     let full = workspace.join(expand_home(path.trim(), std::env::home_dir().as_deref()));
     if full.exists() {
         return Ok(full);
     }
     let error = Error::data(format!("`{key}.path` = \"{path}\" is not there ({} is missing)", full.display()));
-    // The last folder on the way that exists tells where the path went wrong.
+    // The deepest existing folder tells where the path is wrong.
     let Some((above, missing)) = full.ancestors().zip(full.ancestors().skip(1)).find_map(|(missing, above)| {
         above.is_dir().then(|| (above, missing.file_name().unwrap_or_default().to_string_lossy().into_owned()))
     }) else {
@@ -157,7 +183,7 @@ fn local(path: &str, source: &Source, key: &str, picks: bool, means: &Means<'_>)
         return Tree::walk(&full);
     }
     if !full.is_file() {
-        return Err(Error::data(format!("`{key}.path` = \"{path}\" is neither a file nor a folder"))
+        return Err(Error::data(format!("`{key}.path` = \"{path}\" is neither a file nor a directory"))
             .hint("pipes and devices are no data: write it to a file first"));
     }
     let name = full.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -185,7 +211,7 @@ impl Means<'_> {
         };
         let records = vec![record];
         self.warn_unpinned(source, key, &records);
-        Ok((tree, records, None))
+        Ok((tree, records))
     }
 
     fn packages(&self, client: Client, names: &[String], source: &Source, key: &str) -> Result<Fetched> {
@@ -197,14 +223,14 @@ impl Means<'_> {
             records.push(record);
         }
         self.warn_unpinned(source, key, &records);
-        Ok((tree, records, None))
+        Ok((tree, records))
     }
 
     fn downloads(&self) -> Downloads<'_> {
         Downloads { cache: self.cache, http: self.http, limits: self.limits, io: self.io }
     }
 
-    /// Tells the hashes of what nobody pinned, as the line to put into the configuration.
+    /// Logs the hashes of what is not pinned, as a line for the configuration.
     fn warn_unpinned(&self, source: &Source, key: &str, records: &[Record]) {
         if source.sha256.is_empty() {
             let hashes: Vec<_> = records.iter().map(|record| format!("\"{}\"", record.sha256)).collect();

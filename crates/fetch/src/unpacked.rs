@@ -1,4 +1,4 @@
-//! Archives unpacked once, by the hash of their content.
+//! Unpacked archives in the cache, by the hash of the archive.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,15 +10,15 @@ use crate::cache::Cache;
 use crate::digest;
 use crate::tree::Tree;
 
-/// Changes when the same archive would unpack to something else, so that no older entry is taken for it.
+/// Version of the unpacking code: entries of another version are not used.
 const VERSION: &str = "v1";
 
-/// Unpacks the archive at `path`, whose content has the given hash, or finds it unpacked. `name` is for messages.
+/// The unpacked contents of the archive at `path`, which has the given hash. `name` is for messages.
 pub(crate) fn one(path: &Path, sha256: &str, name: &str, cache: &Cache, limits: Limits, io: &StageIo) -> Result<Tree> {
     parts(&[path.to_owned()], sha256, name, cache, limits, io)
 }
 
-/// Whether the archive with this hash is unpacked already, so that the archive itself is not needed.
+/// The unpacked contents of the archive with this hash, if they are in the cache.
 pub(crate) fn find(sha256: &str, cache: &Cache) -> Option<Tree> {
     let entry = cache.entry("unpacked", &key(sha256));
     let listing: Vec<Unpacked> = read_json(&entry.join("listing.json")).ok()?;
@@ -28,7 +28,7 @@ pub(crate) fn find(sha256: &str, cache: &Cache) -> Option<Tree> {
     whole.then(|| Tree::below(&dir, listing.into_iter().map(|file| file.path)))
 }
 
-/// Joins the files of the tree that match the glob, in the order of their names, and unpacks the whole.
+/// Joins the files that match the glob, in natural order of their names, and unpacks the result.
 pub(crate) fn joined(
     tree: &Tree,
     pattern: &Glob,
@@ -42,7 +42,7 @@ pub(crate) fn joined(
         return Err(Error::data(format!("`{key}.join` = \"{}\" matches no file of the source", pattern.as_str()))
             .hint(closest_first(pattern.as_str(), tree.paths())));
     }
-    // By their own names: each part may lie in a folder of its own.
+    // By file name: each part may be in a folder of its own.
     let own = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
     found.sort_by(|a, b| by_name(&own(&a.to), &own(&b.to)).then_with(|| by_name(&a.to, &b.to)));
     let names: Vec<_> = found.iter().map(|file| own(&file.to)).collect();
@@ -67,7 +67,7 @@ fn parts(paths: &[PathBuf], sha256: &str, name: &str, cache: &Cache, limits: Lim
     }
     let key = key(sha256);
     let lock = cache.lock(&key, name, io)?;
-    // Another process may have made it while this one waited.
+    // Another process may have unpacked it meanwhile.
     if let Some(tree) = find(sha256, cache) {
         return Ok(tree);
     }
@@ -84,7 +84,7 @@ fn parts(paths: &[PathBuf], sha256: &str, name: &str, cache: &Cache, limits: Lim
     Ok(Tree::below(&entry.join("files"), listing.into_iter().map(|file| file.path)))
 }
 
-/// A size for the eye.
+/// A human-readable size, e.g. "1.3 MiB".
 pub(crate) fn size(bytes: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
     let bytes = bytes as f64;

@@ -1,11 +1,11 @@
-//! What can be said about a source without touching the network or the disk.
+//! Checks of a source that need neither network nor disk.
 
 use firebrand_pipeline::{Error, Glob, Result};
 
 use crate::config::Source;
 use crate::packages::Client;
 
-/// A source's one kind, with the keys that belong to it.
+/// The kind of a source, with the keys that belong to it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Kind<'a> {
     Path(&'a str),
@@ -14,7 +14,7 @@ pub(crate) enum Kind<'a> {
     Packages(Client, &'a [String]),
 }
 
-/// Checks everything about the source below `[fetch]`'s key `key` (`data` or `model`), and says which kind it is.
+/// Checks the source of the key `key` (`data` or `model`) of `[fetch]`, and returns its kind.
 pub(crate) fn kind<'a>(source: &'a Source, key: &str) -> Result<Kind<'a>> {
     let kind = the_only_kind(source, key)?;
     match &kind {

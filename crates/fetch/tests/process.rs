@@ -284,6 +284,6 @@ fn check_needs_no_network_and_names_the_place() {
     says(&check(json!({})), 3, &["configs/my.toml:3: `fetch.data` names no data", "hint: "]);
     says(&check(json!({ "path": "" })), 3, &["configs/my.toml:3: `fetch.data.path` is empty"]);
     says(&check(json!({ "path": "nowhere.csv" })), 4, &["`data.path` = \"nowhere.csv\" is not there"]);
-    says(&check(json!({ "paht": "x" })), 3, &["there is no key `fetch.paht`", "did you mean `path`?"]);
+    says(&check(json!({ "paht": "x" })), 3, &["there is no key `fetch.data.paht`", "did you mean `path`?"]);
     assert!(!machine.path("cache").exists());
 }

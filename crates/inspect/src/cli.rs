@@ -4,20 +4,20 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-/// Says what a pretrained model is: family, sizes, parameters, tensors, tokenizer, licence, and its head.
+/// Inspects a pretrained model: family, sizes, parameters, tensors, tokenizer, licence and head.
 #[derive(Debug, Parser)]
 #[command(name = "firebrand-inspect", version, max_term_width = 100)]
 pub(crate) struct Cli {
     /// A directory in the hub's layout, or a model's name on the hub (`org/name`, or `org/name@revision`).
     #[arg(value_name = "PATH_OR_HUB_NAME")]
     pub(crate) model: String,
-    /// For how many labels a new head is described.
+    /// Number of labels of the new head that is described.
     #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u16).range(2..))]
     pub(crate) labels: u16,
     /// Prints one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Where the runs' downloads are kept.
+    /// Directory of the runs' downloads.
     #[arg(long, value_name = "DIR", default_value = "data/cache")]
     pub(crate) cache: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! From what the user wrote to a directory.
+//! Finding the model that the user named.
 
 use std::path::{Path, PathBuf};
 
@@ -8,11 +8,11 @@ use firebrand_pipeline::{Error, Result};
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) directory: PathBuf,
-    /// Its commit, where it came from the hub.
+    /// The commit, if it comes from the hub.
     pub(crate) commit: Option<String>,
 }
 
-/// A directory that is there, else a model of the hub.
+/// An existing directory, or else a model of the hub.
 ///
 /// # Errors
 /// When it is neither.
@@ -31,7 +31,7 @@ pub(crate) fn model(name: &str, cache: &Path) -> Result<Found> {
     }
     if is_path(name) {
         return Err(Error::data(format!("there is no directory {name}"))
-            .hint("the model that a run was trained on is in `data/runs/RUN/fetch/pretrained`")
+            .hint("the model that a run starts from is in `data/runs/RUN/fetch/pretrained`")
             .hint("a model of the hub is named `organisation/name`, without a dot or slash before it"));
     }
     let (repository, revision) = name.split_once('@').unwrap_or((name, "main"));
@@ -40,7 +40,7 @@ pub(crate) fn model(name: &str, cache: &Path) -> Result<Found> {
     Ok(Found { directory: found.directory, commit: Some(found.commit) })
 }
 
-/// Whether this can only be meant as a path: names on the hub have one slash at most, and none at an end.
+/// Whether this can only be a path: names on the hub have at most one slash, and none at an end.
 fn is_path(name: &str) -> bool {
     let repository = name.split('@').next().unwrap_or_default();
     name.starts_with(['.', '/', '~'])

@@ -1,7 +1,8 @@
-//! Everything that is said of a model.
+//! Everything that is reported about a model.
 
 use std::path::Path;
 
+use firebrand_fetch::LocalModel;
 use firebrand_model::{ModelError, ModelFacts};
 use firebrand_pipeline::{Error, Result};
 use serde::Serialize;
@@ -16,29 +17,34 @@ pub struct Inspection {
     pub directory: String,
     /// The commit of a model of the hub.
     pub commit: Option<String>,
+    /// What to know of the sentence-transformers model that this is: how it pools, and where its transformer is.
+    pub sentence_model: Option<String>,
     /// Family, sizes, tensors, labels and head.
     pub model: ModelFacts,
-    /// The tokenizer; `None` where it cannot be used.
+    /// The tokenizer; `None` if it cannot be used.
     pub tokenizer: Option<Tokenizer>,
-    /// Why the tokenizer cannot be used, or does not belong to this model.
+    /// Why the tokenizer cannot be used, or does not match the model.
     pub tokenizer_problem: Option<String>,
-    /// The licence; `None` where no file states it.
+    /// The licence; `None` if no file states it.
     pub licence: Option<Licence>,
-    /// The file with a licence's text.
+    /// The file with the text of the licence.
     pub licence_text: Option<&'static str>,
-    /// For how many labels `model.parameters.head` and `model.head.tensors` are told.
+    /// The number of labels that `model.parameters.head` and `model.head.tensors` are for.
     pub labels: usize,
 }
 
 impl Inspection {
-    /// Looks at a directory. `labels` is for how many labels a new head is described.
+    /// Looks at a directory, or at the transformer inside that a sentence-transformers model names. `labels` is for how many
+    /// labels a new head is described.
     ///
     /// # Errors
-    /// When there is no `config.json`, its family is not known, or the weights are missing, damaged or do not fit it. A missing
-    /// tokenizer is told, not an error.
-    pub fn of(directory: &Path, labels: usize, commit: Option<String>) -> Result<Self> {
+    /// When there is no checkpoint, its family is not known, or the weights are damaged or do not fit it. A missing tokenizer
+    /// is reported, not an error.
+    pub fn of(whole: &Path, labels: usize, commit: Option<String>) -> Result<Self> {
+        let LocalModel { directory, sentence_model } = firebrand_fetch::local_model(whole)?;
+        let directory = directory.as_path();
         let model = firebrand_model::inspect(directory, labels).map_err(|error| explain(directory, &error))?;
-        let (tokenizer, tokenizer_problem) = match Tokenizer::of(directory, model.sizes.longest_row) {
+        let (tokenizer, tokenizer_problem) = match Tokenizer::of(directory, model.sizes.max_length) {
             Ok(tokenizer) => {
                 let (ids, rows) = (tokenizer.vocabulary, model.sizes.vocabulary);
                 let problem = (ids > rows).then(|| format!("it has {ids} tokens, but the model has {rows}"));
@@ -49,10 +55,11 @@ impl Inspection {
         Ok(Self {
             directory: directory.display().to_string(),
             commit,
+            sentence_model,
             tokenizer,
             tokenizer_problem,
-            licence: Licence::of(directory),
-            licence_text: Licence::text(directory),
+            licence: Licence::of(directory).or_else(|| Licence::of(whole)),
+            licence_text: Licence::text(directory).or_else(|| Licence::text(whole)),
             model,
             labels,
         })
@@ -60,28 +67,12 @@ impl Inspection {
 }
 
 fn explain(directory: &Path, error: &ModelError) -> Error {
-    const WHAT: &str = "a model is a directory with config.json, weights (model.safetensors or pytorch_model.bin) and \
-                        tokenizer files";
-    let told = Error::data(format!("cannot inspect the model in {}", directory.display())).caused_by(error);
+    let explained = Error::data(format!("cannot inspect the model in {}", directory.display())).caused_by(error);
     match error {
-        ModelError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => match below(directory) {
-            Some(inside) => told.hint(format!("did you mean {inside}?")),
-            None => told.hint(WHAT),
-        },
         ModelError::Io { source, .. } => Error::io("inspect the model in", directory, source),
         ModelError::Config { problem, .. } if problem.starts_with("`model_type`") => {
-            told.hint("README.md, \"Adding a family\", says what it takes to add one")
+            explained.hint("README.md, \"Adding a family\", says what it takes to add one")
         }
-        ModelError::Tensors { problem, .. } if problem.starts_with("there are no weights") => told.hint(WHAT),
-        _ => told.hint("fetch the model again, or compare its config.json and weights with the hub's"),
+        _ => explained.hint("fetch the model again, or compare its config.json and weights with the hub's"),
     }
-}
-
-/// A directory below that has a model.
-fn below(directory: &Path) -> Option<String> {
-    let mut entries: Vec<_> = std::fs::read_dir(directory).ok()?.flatten().map(|entry| entry.path()).collect();
-    entries.sort();
-    // A run, and a sentence model, have theirs at these places.
-    let usual = ["pretrained", "model", "bundle"].map(|name| directory.join(name)).into_iter();
-    usual.chain(entries).find(|path| path.join("config.json").is_file()).map(|path| path.display().to_string())
 }

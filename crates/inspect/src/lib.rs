@@ -1,9 +1,9 @@
-//! What a pretrained model is, before anything is trained on it: family, sizes, tensors, tokenizer, licence, head.
+//! Inspects a pretrained model before anything is trained on it: family, sizes, tensors, tokenizer, licence, head.
 //!
-//! [`Inspection`] is made of a directory in the hub's layout; the program around it ([`main`]) also fetches a model of the
+//! [`Inspection`] inspects a directory in the hub's layout; the program around it ([`main`]) also fetches models of the
 //! hub, and prints the inspection as text or as JSON.
 //!
-//! Invariants: this is no stage and writes nothing but the hub's cache; no tensor's numbers are read.
+//! Invariants: this is not a stage and writes nothing but the hub's cache; no tensor's values are read.
 
 mod cli;
 mod find;
@@ -22,7 +22,7 @@ pub use inspection::Inspection;
 pub use licence::Licence;
 pub use tokenizer::{SpecialToken, Tokenizer};
 
-/// The whole `main` of the program.
+/// The program's `main`.
 pub fn main() -> ExitCode {
     log::init(None);
     match run(&cli::Cli::parse()) {
@@ -39,7 +39,7 @@ fn run(arguments: &cli::Cli) -> Result<()> {
     let inspection = Inspection::of(&found.directory, arguments.labels.into(), found.commit)?;
     let text = if arguments.json { to_json(&inspection)? } else { text::of(&arguments.model, &inspection) };
     match stdout().write_all(text.as_bytes()) {
-        // Whoever closed the pipe has seen enough.
+        // The reader has closed the pipe: it has seen enough.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => written.map_err(|error| Error::other("cannot write to stdout").caused_by(&error)),
     }

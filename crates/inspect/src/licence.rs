@@ -1,4 +1,4 @@
-//! Under which licence a model says that it comes.
+//! The licence that a model states.
 
 use std::fs;
 use std::path::Path;
@@ -9,17 +9,17 @@ use serde_json::Value;
 /// A licence and the file that states it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Licence {
-    /// As the file has it: `apache-2.0`, `mit`, …
+    /// As stated: `apache-2.0`, `mit`, …
     pub name: String,
     /// The file.
     pub file: &'static str,
 }
 
-/// Files that a licence's text has.
+/// Usual names of files with the text of a licence.
 const TEXTS: [&str; 3] = ["LICENSE", "LICENSE.txt", "LICENSE.md"];
 
 impl Licence {
-    /// What the model's card (`README.md`) says in its front matter, else `config.json`; `None` where neither says it.
+    /// The licence in the front matter of the model card (`README.md`), else in `config.json`.
     pub(crate) fn of(directory: &Path) -> Option<Self> {
         let card = fs::read_to_string(directory.join("README.md")).unwrap_or_default();
         if let Some(name) = in_front_matter(&card) {
@@ -31,13 +31,13 @@ impl Licence {
         Some(Self { name: name.to_owned(), file: "config.json" })
     }
 
-    /// The file that has a licence's text, where no file says its name.
+    /// The file with the text of a licence, if there is one.
     pub(crate) fn text(directory: &Path) -> Option<&'static str> {
         TEXTS.into_iter().find(|name| directory.join(name).is_file())
     }
 }
 
-/// The value of `license` (or, where that is `other`, of `license_name`) between the first two lines of three dashes.
+/// The value of `license` in the front matter, or of `license_name` if that is `other`.
 fn in_front_matter(card: &str) -> Option<String> {
     let mut lines = card.trim_start_matches('\u{feff}').lines();
     if lines.next()?.trim_end() != "---" {
@@ -45,10 +45,10 @@ fn in_front_matter(card: &str) -> Option<String> {
     }
     let matter: Vec<&str> = lines.take_while(|line| line.trim_end() != "---").collect();
     let value = |key: &str| {
-        // A key that is indented belongs to another one.
+        // An indented key is nested in another one.
         let place = matter.iter().position(|line| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(':')))?;
         let own = matter[place][key.len() + 1..].split(" #").next().unwrap_or_default();
-        // A list has one entry per line below.
+        // A list has one item per line below.
         let entry = matter.get(place + 1).and_then(|line| line.trim_start().strip_prefix("- "));
         let text = if own.trim().is_empty() { entry? } else { own };
         let text = text.trim().trim_matches(['[', ']']).trim_matches(['"', '\'']).trim();
@@ -65,7 +65,7 @@ mod tests {
     use super::in_front_matter;
 
     #[test]
-    fn the_cards_front_matter_says_it() {
+    fn the_licence_is_read_from_front_matter() {
         for (card, expected) in [
             ("---\nlanguage: en\nlicense: apache-2.0\ntags:\n- x\n---\n# M", Some("apache-2.0")),
             ("---\r\nlicense: \"mit\"  # ours\r\n---\r\n", Some("mit")),

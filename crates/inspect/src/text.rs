@@ -1,4 +1,4 @@
-//! An inspection for the eye: a name and what is to be said of it, line by line.
+//! An inspection as text: a key and a value per line.
 
 use firebrand_model::{HeadFacts, ModelFacts, Pooling, SizeFacts};
 use firebrand_pipeline::thousands;
@@ -6,7 +6,7 @@ use firebrand_pipeline::thousands;
 use crate::inspection::Inspection;
 use crate::tokenizer::Tokenizer;
 
-/// How many names a line lists.
+/// Maximum number of names in a line.
 const SHOWN: usize = 6;
 
 /// The text of an inspection of what the user called `name`.
@@ -14,20 +14,19 @@ pub(crate) fn of(name: &str, inspection: &Inspection) -> String {
     let Inspection { model, labels, .. } = inspection;
     let mut lines = vec![("model", name.to_owned())];
     lines.extend(inspection.commit.iter().map(|commit| ("commit", commit.clone())));
+    lines.extend(inspection.sentence_model.iter().map(|sentence| ("", sentence.clone())));
     lines.push(("family", family(model)));
     lines.push(("layers", layers(&model.sizes)));
     lines.push(("vocabulary", vocabulary(&model.sizes)));
-    lines.push((
-        "longest row",
-        model.sizes.longest_row.map_or("any".to_owned(), |row| format!("{} tokens", count(row))),
-    ));
+    let max_length = model.sizes.max_length;
+    lines.push(("max length", max_length.map_or("unlimited".to_owned(), |length| format!("{} tokens", count(length)))));
     let parameters = model.parameters;
     let (encoder, head) = (thousands(parameters.encoder), thousands(parameters.head));
     lines.push(("parameters", format!("{encoder} in the encoder, {head} in a head for {labels} labels")));
     lines.push(("weights", weights(model)));
-    let unneeded = &model.weights.unneeded;
-    if !unneeded.is_empty() {
-        lines.push(("not needed", format!("{} of the tensors: {}", unneeded.len(), list(unneeded))));
+    let left_out = &model.weights.left_out;
+    if !left_out.is_empty() {
+        lines.push(("left out", format!("{} of the tensors: {}", left_out.len(), list(left_out))));
     }
     lines.extend(
         inspection
@@ -37,12 +36,12 @@ pub(crate) fn of(name: &str, inspection: &Inspection) -> String {
     );
     if let Some(problem) = &inspection.tokenizer_problem {
         let fits = inspection.tokenizer.is_some();
-        let (key, what) = if fits { ("", "not of this model") } else { ("tokenizer", "none that can be used") };
+        let (key, what) = if fits { ("", "does not match this model") } else { ("tokenizer", "none that can be used") };
         lines.push((key, format!("{what}: {problem}")));
     }
     lines.push(("licence", licence(inspection)));
     lines.push(("labels", self::labels(model)));
-    lines.push(("new head", format!("for {labels} labels, from {}", pooled(model.head.pooling))));
+    lines.push(("new head", format!("for {labels} labels, over {}", pooled(model.head.pooling))));
     lines.extend(head_tensors(&model.head).into_iter().map(|line| ("", line)));
     lines.iter().filter(|(_, text)| !text.is_empty()).map(|(key, text)| format!("{key:<11}  {text}\n")).collect()
 }
@@ -52,7 +51,7 @@ fn family(model: &ModelFacts) -> String {
         if model.model_type == model.family { String::new() } else { format!(" (model_type {})", model.model_type) };
     let saved = model.saved_from.as_ref().filter(|saved| *saved != model.architecture);
     let saved = saved.map(|saved| format!(", saved from {saved}")).unwrap_or_default();
-    format!("{}{other}, classified by {}{saved}", model.family, model.architecture)
+    format!("{}{other}, class {}{saved}", model.family, model.architecture)
 }
 
 fn layers(sizes: &SizeFacts) -> String {
@@ -67,7 +66,7 @@ fn layers(sizes: &SizeFacts) -> String {
 
 fn vocabulary(sizes: &SizeFacts) -> String {
     let width = sizes.embedding;
-    let narrow = if width == sizes.hidden { String::new() } else { format!(", in a table of width {}", count(width)) };
+    let narrow = if width == sizes.hidden { String::new() } else { format!(", embeddings of size {}", count(width)) };
     format!("{} tokens{narrow}", count(sizes.vocabulary))
 }
 
@@ -85,11 +84,12 @@ fn weights(model: &ModelFacts) -> String {
 }
 
 fn tokenizer(tokenizer: &Tokenizer) -> String {
-    let from = if tokenizer.made_of_vocabulary { "made of the vocabulary's files" } else { "tokenizer.json" };
-    let row =
-        tokenizer.longest_row.map_or("rows of any length".to_owned(), |row| format!("rows of up to {}", count(row)));
+    let from = if tokenizer.built_from_vocabulary { "built from vocabulary files" } else { "tokenizer.json" };
+    let length = tokenizer
+        .max_length
+        .map_or("texts of any length".to_owned(), |length| format!("texts of up to {} tokens", count(length)));
     let (algorithm, size, side) = (tokenizer.algorithm, count(tokenizer.vocabulary), tokenizer.padding_side);
-    format!("{algorithm} of {size} tokens ({from}), {row}, padding on the {side}")
+    format!("{algorithm} of {size} tokens ({from}), {length}, padding on the {side}")
 }
 
 /// `[CLS] 101 (cls)`, by id.
@@ -117,10 +117,15 @@ fn licence(inspection: &Inspection) -> String {
 
 fn labels(model: &ModelFacts) -> String {
     let problem = model.problem.as_ref().map(|problem| format!(" ({problem})")).unwrap_or_default();
-    let Some(labels) = &model.labels else { return format!("none are named{problem}: the head will be a new one") };
+    let Some(labels) = &model.labels else {
+        return match &model.head.problem {
+            Some(unreadable) => format!("cannot be read{problem}, so the head will be a new one: {unreadable}"),
+            None => format!("none are named{problem}: the head will be a new one"),
+        };
+    };
     let named = format!("{}{problem}", list(labels));
     match (&model.head.problem, model.head.stored) {
-        (Some(problem), _) => format!("{named}; the head does not fit them: {problem}"),
+        (Some(problem), _) => format!("{named}; the head cannot be kept: {problem}"),
         (None, true) => format!("{named}; the head is kept for data with these labels, and replaced for others"),
         (None, false) => format!("{named}; but the file has no head for them: it will be a new one"),
     }
@@ -128,9 +133,9 @@ fn labels(model: &ModelFacts) -> String {
 
 fn pooled(pooling: Pooling) -> &'static str {
     match pooling {
-        Pooling::First => "the first token's state",
-        Pooling::Last => "the last token's state",
-        Pooling::Mean => "the mean of all tokens' states",
+        Pooling::First => "the first token's hidden state",
+        Pooling::Last => "the last token's hidden state",
+        Pooling::Mean => "the mean of all hidden states",
     }
 }
 
@@ -145,7 +150,7 @@ fn head_tensors(head: &HeadFacts) -> Vec<String> {
     rows.iter().map(line).collect()
 }
 
-/// The first of some names, and how many more there are.
+/// The first names, and how many more there are.
 fn list(names: &[String]) -> String {
     let more = names.len().saturating_sub(SHOWN);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };

@@ -1,4 +1,4 @@
-//! What is said of a tokenizer.
+//! What is reported about a tokenizer.
 
 use std::path::Path;
 
@@ -9,17 +9,17 @@ use serde::Serialize;
 /// A model's tokenizer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Tokenizer {
-    /// How a text is cut: `WordPiece`, `BPE`, `Unigram` or `WordLevel`.
+    /// `WordPiece`, `BPE`, `Unigram` or `WordLevel`.
     pub algorithm: &'static str,
-    /// Whether it was made of a vocabulary's files, as there is no `tokenizer.json`.
-    pub made_of_vocabulary: bool,
-    /// One more than the largest id.
+    /// Whether it was built from vocabulary files because there is no `tokenizer.json`.
+    pub built_from_vocabulary: bool,
+    /// Vocabulary size: one more than the largest id.
     pub vocabulary: usize,
-    /// The longest row by the tokenizer's own files, in tokens.
-    pub longest_row: Option<usize>,
+    /// Maximum sequence length in tokens, according to the tokenizer's own files.
+    pub max_length: Option<usize>,
     /// `left` or `right`.
     pub padding_side: &'static str,
-    /// The tokens that the files name, and the one that pads, by id.
+    /// The special tokens that the files name, and the padding token, by id.
     pub special_tokens: Vec<SpecialToken>,
 }
 
@@ -35,18 +35,18 @@ pub struct SpecialToken {
 }
 
 impl Tokenizer {
-    /// Reads a directory's tokenizer; `longest` is the model's own longest row.
+    /// Reads a directory's tokenizer; `model_max_length` is the model's own maximum length.
     ///
     /// # Errors
     /// When there is none, or a file of it is not valid.
-    pub(crate) fn of(directory: &Path, longest: Option<usize>) -> Result<Self> {
-        // Any length does where neither says one: no row is cut here.
+    pub(crate) fn of(directory: &Path, model_max_length: Option<usize>) -> Result<Self> {
+        // Any length will do if neither states one: nothing is truncated here.
         const ANY: usize = 512;
         let own = TextTokenizer::own_max_length(directory)?;
-        let tokenizer = TextTokenizer::read(directory, Some(own.or(longest).unwrap_or(ANY)))?;
+        let tokenizer = TextTokenizer::read(directory, Some(own.or(model_max_length).unwrap_or(ANY)))?;
         let padding = tokenizer.padding();
         let named = tokenizer.special_tokens();
-        // Where the files name none, another token serves.
+        // If the files name no padding token, another token is used.
         let pads = padding.token.iter().filter(|pad| named.iter().all(|token| token.role != pad.role));
         let mut special_tokens: Vec<_> = named
             .iter()
@@ -56,9 +56,9 @@ impl Tokenizer {
         special_tokens.sort_by_key(|token| token.id);
         Ok(Self {
             algorithm: tokenizer.algorithm(),
-            made_of_vocabulary: tokenizer.is_made(),
+            built_from_vocabulary: tokenizer.is_built_from_vocabulary(),
             vocabulary: tokenizer.vocab_size(),
-            longest_row: own,
+            max_length: own,
             padding_side: match padding.side {
                 Side::Left => "left",
                 Side::Right => "right",

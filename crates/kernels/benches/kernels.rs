@@ -18,13 +18,13 @@ fn numbers(length: usize) -> Vec<f32> {
 fn activations(criterion: &mut Criterion) {
     let arch = Arch::new();
     let (x, bias) = (numbers(TOKENS * INNER), numbers(INNER));
-    let mut y = x.clone();
+    let mut gradient = x.clone();
     for kind in [Gelu::Exact, Gelu::Tanh] {
         criterion.bench_function(&format!("bias, {kind:?} gelu, forward"), |bench| {
-            bench.iter(|| gelu::forward(arch, kind, &x, Some(&bias), INNER, &mut y));
+            bench.iter(|| gelu::forward(arch, kind, &x, Some(&bias), INNER));
         });
         criterion.bench_function(&format!("bias, {kind:?} gelu, backward"), |bench| {
-            bench.iter(|| gelu::backward(arch, kind, &x, Some(&bias), INNER, &mut y));
+            bench.iter(|| gelu::backward(arch, kind, &x, Some(&bias), INNER, &mut gradient));
         });
     }
 }
@@ -32,18 +32,18 @@ fn activations(criterion: &mut Criterion) {
 fn attention(criterion: &mut Criterion) {
     let arch = Arch::new();
     let mut scores = numbers(SCORES.iter().product());
-    let (mut dropped, padding) = (scores.clone(), vec![0.0; 16 * 128]);
+    let padding = vec![0.0; 16 * 128];
     let bias = softmax::Bias { values: &padding, strides: [128, 0, 0] };
     criterion.bench_function("softmax, forward", |bench| {
         bench.iter(|| softmax::forward(arch, &mut scores, SCORES, 0.2, Some(bias), None));
     });
     criterion.bench_function("softmax, dropout, forward", |bench| {
-        bench.iter(|| softmax::forward(arch, &mut scores, SCORES, 0.2, Some(bias), Some((MASK, &mut dropped))));
-    });
-    criterion.bench_function("softmax, backward", |bench| {
-        bench.iter(|| softmax::backward(arch, &scores, 128, 0.2, None, &mut dropped));
+        bench.iter(|| softmax::forward(arch, &mut scores, SCORES, 0.2, Some(bias), Some(MASK)));
     });
     let mut gradient = numbers(scores.len());
+    criterion.bench_function("softmax, backward", |bench| {
+        bench.iter(|| softmax::backward(arch, &scores, 128, 0.2, None, &mut gradient));
+    });
     criterion.bench_function("softmax, dropout, backward", |bench| {
         bench.iter(|| softmax::backward(arch, &scores, 128, 0.2, Some(MASK), &mut gradient));
     });
@@ -54,15 +54,15 @@ fn attention(criterion: &mut Criterion) {
 
 fn norms(criterion: &mut Criterion) {
     let arch = Arch::new();
-    let [mut x, residual, mut y, mut gradient] = [(); 4].map(|()| numbers(TOKENS * WIDTH));
+    let [mut x, residual, mut gradient] = [(); 3].map(|()| numbers(TOKENS * WIDTH));
     let [weight, bias] = [(); 2].map(|()| numbers(WIDTH));
-    let mut scales = numbers(TOKENS);
+    let scales = numbers(TOKENS);
     let parameters = norm::Parameters { weight: &weight, bias: Some(&bias), epsilon: 1e-12 };
     criterion.bench_function("dropout, residual, norm, forward", |bench| {
-        bench.iter(|| norm::forward(arch, &mut x, Some(&residual), Some(MASK), parameters, &mut y, &mut scales));
+        bench.iter(|| norm::forward(arch, &mut x, Some(&residual), Some(MASK), parameters));
     });
     criterion.bench_function("dropout, residual, norm, backward", |bench| {
-        bench.iter(|| norm::backward(arch, &x, &scales, &weight, &mut gradient, Some((MASK, &mut y))));
+        bench.iter(|| norm::backward(arch, &x, &scales, &weight, &mut gradient, Some(MASK)));
     });
 }
 

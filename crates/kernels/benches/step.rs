@@ -9,7 +9,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use firebrand_kernels::fused::{
     AttentionOptions, attention, bias_gelu, dropout_residual_norm, linear, softmax_dropout,
 };
-use firebrand_kernels::{Gelu, Mask};
+use firebrand_kernels::{Gelu, Mask, Window};
 
 const ROWS: usize = 16;
 const LENGTH: usize = 128;
@@ -60,8 +60,8 @@ impl Layer {
     fn forward(&self, x: Tensor<3>, bias: &Tensor<4>, layer: u32, fused: Fused) -> Tensor<3> {
         let mask = |number: u32| Mask { seed: 1, step: 2, number: 3 * layer + number, probability: 0.1 };
         let inputs = [&self.query, &self.key, &self.value].map(|map| apply(map, x.clone(), fused));
-        let answer = attend(inputs, HEADS, bias, mask(0), fused);
-        let x = norm(apply(&self.output, answer, fused), x, &self.norms[0], mask(1), fused);
+        let attended = attend(inputs, HEADS, bias, mask(0), fused);
+        let x = norm(apply(&self.output, attended, fused), x, &self.norms[0], mask(1), fused);
         let inner = match fused {
             Fused::Nothing => activation::gelu(apply(&self.up, x.clone(), fused)),
             _ => bias_gelu(linear(x.clone(), self.up.0.clone(), None), Some(self.up.1.clone()), Gelu::Exact),
@@ -82,7 +82,14 @@ fn attend(inputs: [Tensor<3>; 3], heads: usize, bias: &Tensor<4>, mask: Mask, fu
     let [rows, length, width] = inputs[0].dims();
     if fused == Fused::Whole {
         let [query, key, value] = inputs;
-        let options = AttentionOptions { heads, scale, bias: Some(bias.clone()), dropout: Some(mask), texts: None };
+        let options = AttentionOptions {
+            heads,
+            scale,
+            window: Window::ALL,
+            bias: Some(bias.clone()),
+            dropout: Some(mask),
+            texts: None,
+        };
         return attention(query, key, value, options);
     }
     let [query, key, value] = inputs.map(|x| x.reshape([rows, length, heads, width / heads]).swap_dims(1, 2));
@@ -146,7 +153,7 @@ fn attention_alone(criterion: &mut Criterion) {
 /// As a training process does it: fresh pages for every temporary cost more than its arithmetic.
 fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: these only set numbers of the allocator.
+    // SAFETY: these only set parameters of the allocator.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 30);
         libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);

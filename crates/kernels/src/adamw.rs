@@ -1,4 +1,4 @@
-//! AdamW ([arXiv 1711.05101](https://arxiv.org/abs/1711.05101)) as `torch.optim.AdamW` means it.
+//! AdamW ([arXiv 1711.05101](https://arxiv.org/abs/1711.05101)), with the semantics of `torch.optim.AdamW`.
 
 use pulp::{Arch, Simd};
 use rayon::prelude::*;
@@ -11,19 +11,19 @@ use crate::simd::{TASK, rows_per_task};
 pub struct AdamW {
     /// The learning rate of this step.
     pub learning_rate: f64,
-    /// The decay of the gradient's and of the squared gradient's running means.
+    /// Decay rates of the running means of the gradient and of its square.
     pub betas: [f64; 2],
     /// Added to the root of the second moment.
     pub epsilon: f64,
-    /// Decoupled: the parameter loses this times the learning rate of itself, first.
+    /// Decoupled weight decay: before the update, parameters are multiplied by 1 minus this times the learning rate.
     pub weight_decay: f64,
-    /// Which step this is, counted from 1.
+    /// The number of this step, counted from 1.
     pub step: u64,
-    /// What gradients are multiplied by: the factor of clipping, or that of a mean over accumulated batches.
+    /// Factor of the gradients: from clipping, or for the mean over accumulated batches.
     pub gradient_scale: f32,
 }
 
-/// The numbers of a step, as the loops need them.
+/// The settings of a step in the form the loops need.
 #[derive(Clone, Copy)]
 struct Factors {
     keep: f32,
@@ -59,11 +59,11 @@ impl AdamW {
         tasks.for_each(|((p, (m, v)), g)| update_task(arch, factors, p, m, v, Some(g)));
     }
 
-    /// The same for a table of rows, most of which have no gradient in a step.
+    /// The same for an embedding table, most of whose rows have no gradient in a step.
     ///
-    /// The outcome is that of [`AdamW::update`] with the dense gradient: moments of a row without gradient decay and
-    /// still move it. A row that never had a gradient has zero moments and moves by its decay only, so it is read only
-    /// if there is any. `touched` remembers which rows had one: one entry for each row, `false` before the first step.
+    /// The result equals that of [`AdamW::update`] with the dense gradient: the moments of a row without gradient decay and
+    /// still move it. A row that never had a gradient has zero moments and changes by weight decay only, so without decay it is
+    /// not read. `touched` records which rows have had one: one entry per row, `false` before the first step.
     pub fn update_rows(
         self,
         arch: Arch,
@@ -100,9 +100,11 @@ impl AdamW {
     }
 }
 
-/// What to multiply gradients by so that their norm is at most `largest`, as `torch.nn.utils.clip_grad_norm_` does it.
+/// The factor that clips gradients of this norm to `largest`, as in `torch.nn.utils.clip_grad_norm_`. NaN for a norm of NaN.
 pub fn clip_factor(norm: f64, largest: f64) -> f64 {
-    (largest / (norm + 1e-6)).min(1.0)
+    let factor = largest / (norm + 1e-6);
+    // Not `min`, which would turn NaN into 1.
+    if factor > 1.0 { 1.0 } else { factor }
 }
 
 kernel! {
@@ -230,5 +232,6 @@ mod tests {
     fn clipping_scales_to_the_largest_norm_and_never_up() {
         assert!((clip_factor(4.0, 1.0) - 0.25).abs() < 1e-6);
         assert_eq!(clip_factor(0.5, 1.0), 1.0);
+        assert!(clip_factor(f64::NAN, 1.0).is_nan());
     }
 }

@@ -1,16 +1,16 @@
-//! Dropout whose masks are a function of seed, step and place: nothing has to be stored for the backward pass or for a
-//! resumed run, and the mask is the same for any number of threads and on any machine.
+//! Dropout whose masks are a function of seed, step and position: nothing is stored for the backward pass or for a resumed
+//! run, and the mask is the same for any number of threads and on any machine.
 
 use pulp::{Arch, Simd};
 use rayon::prelude::*;
 
 use crate::philox::{philox4x32, philox4x32_lanes};
-use crate::simd::{TASK, select};
+use crate::simd::{TASK, multiply, select};
 
 /// Elements of a group: 16 counters of 8 random numbers each.
 const GROUP: usize = 128;
 
-/// Which mask: one for each (seed, step, number).
+/// A dropout mask, identified by seed, step and number.
 ///
 /// The generator is Philox4x32-10 with the seed as key and the counter `[block, number, step low, step high]`. 16 random
 /// bits decide on an element, so a probability is rounded to a multiple of 1/65536 (and the kept elements are scaled by
@@ -37,12 +37,12 @@ impl Mask {
         values
     }
 
-    /// What kept elements are multiplied by: `1 / (1 - probability)`, with the probability as rounded.
+    /// The factor of kept elements: `1 / (1 - probability)`, with the rounded probability.
     pub fn kept(self) -> f32 {
         (65_536.0 / (65_536.0 - f64::from(self.threshold()))) as f32
     }
 
-    /// One element of the mask, the slow way: the definition that the vectorised one is tested against.
+    /// One element of the mask, computed alone: the definition that the vectorised code is tested against.
     pub fn value(self, index: usize) -> f32 {
         let (group, place) = (index / GROUP, index % GROUP);
         let [_, number, low, high] = self.counter();
@@ -70,17 +70,18 @@ pub fn apply(arch: Arch, x: &mut [f32], mask: Mask) {
     x.par_chunks_mut(TASK).enumerate().for_each(|(task, x)| apply_task(arch, x, mask, task * TASK));
 }
 
-kernel! { fn apply_task<'a>(x: &'a mut [f32], mask: Mask, start: usize) -> () = apply_with }
+kernel! {
+    /// Multiplies by the elements of a mask from `start` on.
+    pub(crate) fn apply_task<'a>(x: &'a mut [f32], mask: Mask, start: usize) -> () = apply_with
+}
 
 #[inline(always)]
-fn apply_with<S: Simd>(simd: S, x: &mut [f32], mask: Mask, start: usize) {
+pub(crate) fn apply_with<S: Simd>(simd: S, x: &mut [f32], mask: Mask, start: usize) {
     let mut buffer = [0.0; 8 * GROUP];
     for (piece, x) in x.chunks_mut(buffer.len()).enumerate() {
         let values = &mut buffer[..x.len()];
         fill(simd, mask, start + piece * 8 * GROUP, values);
-        for (x, value) in x.iter_mut().zip(values) {
-            *x *= *value;
-        }
+        multiply(simd, values, x);
     }
 }
 

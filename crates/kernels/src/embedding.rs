@@ -1,26 +1,30 @@
-//! The gradient of an embedding table, where rows occur only.
+//! Embedding tables: looked-up rows, and a gradient of those rows only.
 
-use pulp::{Arch, Simd};
+use std::mem::MaybeUninit;
+
+use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::reduce;
+use crate::simd::add;
+use crate::uninit::written;
 
-/// Rows of a table's gradient that are not zero.
+/// The non-zero rows of a table's gradient.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SparseRows {
-    /// Which rows, ascending.
+    /// Row indices, ascending.
     pub rows: Vec<u32>,
     /// Their gradients, one after another.
     pub values: Vec<f32>,
 }
 
 impl SparseRows {
-    /// Of all elements.
+    /// The sum of squares of all elements.
     pub fn sum_of_squares(&self) -> f64 {
         reduce::sum_of_squares(Arch::new(), &self.values)
     }
 
-    /// The sum of both, which are of tables of one width.
+    /// The sum of two gradients of tables of the same width.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         let width = |part: &Self| part.values.len().checked_div(part.rows.len()).unwrap_or(0);
@@ -29,14 +33,19 @@ impl SparseRows {
     }
 }
 
-/// Copies rows of a table, `width` wide, for each of `ids`.
+/// The rows of a table, `width` wide, with these ids.
 ///
 /// # Panics
 /// When the table has no such row.
-pub fn look_up(ids: &[u32], table: &[f32], width: usize, rows: &mut [f32]) {
-    rows.par_chunks_mut(width.max(1)).with_min_len(64).zip(ids).for_each(|(row, &id)| {
-        row.copy_from_slice(&table[id as usize * width..][..width]);
-    });
+pub fn look_up(ids: &[u32], table: &[f32], width: usize) -> Vec<f32> {
+    let write = |[rows]: [&mut [MaybeUninit<f32>]; 1]| {
+        rows.par_chunks_mut(width.max(1)).with_min_len(64).zip(ids).for_each(|(row, &id)| {
+            row.write_copy_of_slice(&table[id as usize * width..][..width]);
+        });
+    };
+    // SAFETY: there is an id for each row, and each row is written.
+    let [rows] = unsafe { written([ids.len() * width], write) };
+    rows
 }
 
 /// Adds up the gradients of looked-up rows: `gradient` holds `width` numbers for each of `ids`.
@@ -49,25 +58,13 @@ pub fn gradient(arch: Arch, ids: &[u32], gradient: &[f32], width: usize) -> Spar
     let mut values = vec![0.0; groups.len() * width];
     values.par_chunks_mut(width.max(1)).with_min_len(16).zip(&groups).for_each(|(sums, group)| {
         for &(_, place) in *group {
-            add(arch, &gradient[place as usize * width..][..width], sums);
+            add_row(arch, &gradient[place as usize * width..][..width], sums);
         }
     });
     SparseRows { rows: groups.iter().map(|group| group[0].0).collect(), values }
 }
 
-kernel! { fn add<'a>(x: &'a [f32], sums: &'a mut [f32]) -> () = add_with }
-
-#[inline(always)]
-fn add_with<S: Simd>(simd: S, x: &[f32], sums: &mut [f32]) {
-    let (x, x_tail) = S::as_simd_f32s(x);
-    let (sums, sums_tail) = S::as_mut_simd_f32s(sums);
-    for (sum, &x) in sums.iter_mut().zip(x) {
-        *sum = simd.add_f32s(*sum, x);
-    }
-    for (sum, x) in sums_tail.iter_mut().zip(x_tail) {
-        *sum += x;
-    }
-}
+kernel! { fn add_row<'a>(x: &'a [f32], sums: &'a mut [f32]) -> () = add }
 
 #[cfg(test)]
 mod tests {

@@ -1,38 +1,51 @@
 //! Bias and GELU in one pass ([arXiv 1606.08415](https://arxiv.org/abs/1606.08415)).
 
+use std::mem::MaybeUninit;
+
 use pulp::{Arch, Simd};
 use rayon::prelude::*;
 
 use crate::math::{exp, normal};
 use crate::reduce::in_order;
 use crate::simd::{abs, rows_per_task, select};
+use crate::uninit::written;
 
-/// Which of the two functions that go by the name.
+/// Which GELU: two functions go by that name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gelu {
-    /// `x * Phi(x)` with the normal distribution's own function: BERT's `gelu`.
+    /// `x Φ(x)`, with the normal cumulative distribution function Φ: BERT's `gelu`.
     Exact,
     /// The approximation with a hyperbolic tangent: GPT-2's `gelu_new`.
     Tanh,
 }
 
-/// `gelu(x + bias)` into `y`, rows of `width` elements; the bias has as many.
-pub fn forward(arch: Arch, kind: Gelu, x: &[f32], bias: Option<&[f32]>, width: usize, y: &mut [f32]) {
+/// `gelu(x + bias)` of rows of `width` elements; the bias has as many.
+pub fn forward(arch: Arch, kind: Gelu, x: &[f32], bias: Option<&[f32]>, width: usize) -> Vec<f32> {
     let task = rows_per_task(width) * width;
-    y.par_chunks_mut(task).zip(x.par_chunks(task)).for_each(|(y, x)| match bias {
-        Some(bias) => {
-            for (y, x) in y.chunks_mut(width).zip(x.chunks(width)) {
-                forward_row(arch, kind, x, Some(bias), y);
+    let write = |[y]: [&mut [MaybeUninit<f32>]; 1]| {
+        y.par_chunks_mut(task).zip(x.par_chunks(task)).for_each(|(y, x)| match bias {
+            Some(bias) => {
+                for (y, x) in y.chunks_mut(width).zip(x.chunks(width)) {
+                    forward_row(arch, kind, x, Some(bias), y);
+                }
             }
-        }
-        None => forward_row(arch, kind, x, None, y),
-    });
+            None => forward_row(arch, kind, x, None, y),
+        });
+    };
+    // SAFETY: there is a chunk of `x` for every chunk of the output, whose elements are all written.
+    let [y] = unsafe { written([x.len()], write) };
+    y
 }
 
-kernel! { fn forward_row<'a>(kind: Gelu, x: &'a [f32], bias: Option<&'a [f32]>, y: &'a mut [f32]) -> () = forward_with }
+kernel! {
+    /// Writes every element of `y`, which is as long as `x`.
+    fn forward_row<'a>(kind: Gelu, x: &'a [f32], bias: Option<&'a [f32]>, y: &'a mut [MaybeUninit<f32>]) -> ()
+        = forward_with
+}
 
 #[inline(always)]
-fn forward_with<S: Simd>(simd: S, kind: Gelu, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+fn forward_with<S: Simd>(simd: S, kind: Gelu, x: &[f32], bias: Option<&[f32]>, y: &mut [MaybeUninit<f32>]) {
+    assert!(y.len() == x.len() && bias.is_none_or(|bias| bias.len() == x.len()));
     match (kind, bias) {
         (Gelu::Exact, None) => lanes!(simd: S; x = x; {} => out = y; exact(simd, x)),
         (Gelu::Tanh, None) => lanes!(simd: S; x = x; {} => out = y; approximate(simd, x)),
@@ -45,7 +58,7 @@ fn forward_with<S: Simd>(simd: S, kind: Gelu, x: &[f32], bias: Option<&[f32]>, y
     }
 }
 
-/// Turns the gradient of `gelu(x + bias)` into that of `x`, in place; hands back the gradient of the bias, if there is one.
+/// Turns the gradient of `gelu(x + bias)` into that of `x`, in place, and returns that of the bias, if there is one.
 pub fn backward(
     arch: Arch,
     kind: Gelu,
@@ -160,7 +173,7 @@ fn slope<S: Simd>(simd: S, kind: Gelu, x: S::f32s) -> S::f32s {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{arches, close, numbers, with_threads};
+    use crate::testing::{any_float, arches, close, numbers, same, with_threads};
     use proptest::prelude::*;
 
     fn reference(kind: Gelu, x: f64) -> (f64, f64) {
@@ -191,8 +204,7 @@ mod tests {
                 let y_expected: Vec<f64> = exact.iter().map(|pair| pair.0).collect();
                 let dx_expected: Vec<f64> = exact.iter().zip(&dy).map(|(pair, &dy)| pair.1 * f64::from(dy)).collect();
                 for arch in arches() {
-                    let mut y = vec![f32::NAN; x.len()];
-                    forward(arch, kind, &x, bias.as_deref(), width, &mut y);
+                    let y = forward(arch, kind, &x, bias.as_deref(), width);
                     close(&y, &y_expected, 1e-6)?;
                     let mut dx = dy.clone();
                     let sums = backward(arch, kind, &x, bias.as_deref(), width, &mut dx);
@@ -202,6 +214,29 @@ mod tests {
                         let expected: Vec<f64> = (0..width)
                             .map(|column| dx_expected.iter().skip(column).step_by(width).sum()).collect();
                         close(&sums, &expected, 1e-5)?;
+                    }
+                }
+            }
+        }
+    }
+
+    proptest! {
+        /// Every instruction set against the portable one, over all bit patterns; NaN stays NaN.
+        #[test]
+        fn instruction_sets_agree(x in prop::collection::vec(any_float(), 1..40)) {
+            for kind in [Gelu::Exact, Gelu::Tanh] {
+                let run = |arch| {
+                    let mut slopes = vec![1.0; x.len()];
+                    backward(arch, kind, &x, None, x.len(), &mut slopes);
+                    [forward(arch, kind, &x, None, x.len()), slopes]
+                };
+                let expected = run(Arch::Scalar);
+                for (index, x) in x.iter().enumerate().filter(|(_, x)| x.is_nan()) {
+                    prop_assert!(expected.iter().all(|values| values[index].is_nan()), "{}", x);
+                }
+                for arch in arches() {
+                    for (found, expected) in run(arch).iter().zip(&expected) {
+                        same(found, expected, 2e-6)?;
                     }
                 }
             }

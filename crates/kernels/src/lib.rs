@@ -1,15 +1,15 @@
 //! Fused CPU operations for training transformers.
 //!
-//! A training step's matrix products are fast; what stands around them, one whole pass over memory for each addition,
-//! scaling, mask and activation, costs more than they do. Each kernel here does the work of several such passes in one.
+//! The matrix products of a training step are fast; the operations around them (bias, scaling, mask, activation, dropout), each
+//! a pass over memory of its own, cost more than the products. Each kernel here does the work of several such passes in one.
 //!
-//! The modules below work on slices of `f32`, in place where that saves a pass. Each takes the instruction set as its
-//! first argument: `Arch::new()` finds the best one of the machine at run time (AVX-512, AVX2, NEON), and
-//! `Arch::Scalar` is the portable one. Work is cut into pieces by shape alone and sums of pieces are taken in order, so
-//! results have the same bits for any number of threads.
+//! The modules below work on slices of `f32`, in place where that saves a pass. Most take the instruction set as their first
+//! argument: `Arch::new()` detects the best one at run time (AVX-512, AVX2, NEON), `Arch::Scalar` is the portable one. Work is
+//! split by shape alone and partial sums are added in order, so results are equal to the bit for any number of threads. NaN in
+//! the input stays NaN in the output, with every instruction set.
 //!
-//! [`fused`] makes Burn operations of them, with their own backward pass, for the `flex` device; on other devices the same
-//! functions compose Burn's own operations.
+//! [`fused`] wraps them as Burn operations with their own backward pass for the `flex` device; on other devices, the same
+//! functions are composed of Burn's own operations.
 
 #[macro_use]
 mod simd;
@@ -29,11 +29,14 @@ mod pool;
 mod precision;
 mod product;
 pub mod reduce;
+mod scope;
 pub mod softmax;
 #[cfg(test)]
 mod testing;
 mod texts;
+mod uninit;
 
+pub use attention::Window;
 pub use dropout::Mask;
 pub use gelu::Gelu;
 pub use pool::within_pool;

@@ -2,15 +2,14 @@
 
 use pulp::Simd;
 
-use crate::simd::{abs, select};
+use crate::simd::{abs, clamp, select};
 
-/// `e^x`, within 2 units in the last place where the result is a normal number, 0 below that; NaN stays NaN on vector
-/// units.
+/// `e^x`, within 2 units in the last place where the result is a normal number, 0 below that, and not above `e^88.376`; NaN
+/// stays NaN.
 #[inline(always)]
 pub fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let splat = |value: f32| simd.splat_f32s(value);
-    // The vector units' min and max hand back their second operand when one is NaN.
-    let clamped = simd.max_f32s(splat(-87.336_5), simd.min_f32s(splat(88.376_26), x));
+    let clamped = clamp(simd, x, [-87.336_5, 88.376_26]);
     // Adding 1.5 * 2^23 rounds to the nearest integer and leaves it in the low bits.
     let shifted = simd.mul_add_e_f32s(clamped, splat(std::f32::consts::LOG2_E), splat(12_582_912.0));
     let power = simd.sub_f32s(shifted, splat(12_582_912.0));
@@ -28,11 +27,12 @@ pub fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     select(simd, small, splat(0.0), simd.mul_f32s(sum, scale))
 }
 
-/// The normal distribution's function within 4e-7, and `e^(-x^2 / 2)`, its density but for a constant factor.
+/// The normal cumulative distribution function within 4e-7, and `e^(-x^2 / 2)`, the density up to a constant factor. NaN stays
+/// NaN.
 ///
 /// The complementary error function is `e^(-z^2)` times a polynomial in `1 / (1 + 0.41 z)` (the form of Abramowitz and
-/// Stegun's 7.1.26, fitted anew with one more term), so far out in the tail the result is small, not wrong, and the
-/// exponential serves the derivative as well.
+/// Stegun's 7.1.26, refitted with one more term): the relative error stays small far out in the tail, and the exponential
+/// serves the derivative as well.
 #[inline(always)]
 pub fn normal<S: Simd>(simd: S, x: S::f32s) -> (S::f32s, S::f32s) {
     let splat = |value: f32| simd.splat_f32s(value);
@@ -51,23 +51,34 @@ pub fn normal<S: Simd>(simd: S, x: S::f32s) -> (S::f32s, S::f32s) {
 
 #[cfg(test)]
 mod tests {
+    use std::mem::MaybeUninit;
+
     use super::*;
-    use crate::testing::arches;
+    use crate::testing::{any_float, arches, same};
+    use crate::uninit::written;
+    use proptest::prelude::*;
+    use pulp::Arch;
 
     #[inline(always)]
-    fn all<S: Simd>(simd: S, x: &[f32], exps: &mut [f32], normals: &mut [f32]) {
+    fn all<S: Simd>(simd: S, x: &[f32], exps: &mut [MaybeUninit<f32>], normals: &mut [MaybeUninit<f32>]) {
         lanes!(simd: S; x = x; {} => a = exps; exp(simd, x), b = normals; normal(simd, x).0);
     }
 
-    kernel! { fn run<'a>(x: &'a [f32], exps: &'a mut [f32], normals: &'a mut [f32]) -> () = all }
+    kernel! {
+        fn fill<'a>(x: &'a [f32], exps: &'a mut [MaybeUninit<f32>], normals: &'a mut [MaybeUninit<f32>]) -> () = all
+    }
+
+    /// The exponentials and the distribution function.
+    fn run(arch: Arch, x: &[f32]) -> [Vec<f32>; 2] {
+        // SAFETY: `lanes!` writes every element of its outputs.
+        unsafe { written([x.len(); 2], |[exps, normals]| fill(arch, x, exps, normals)) }
+    }
 
     #[test]
     fn functions_are_as_exact_as_they_say() {
         let x: Vec<f32> = (-400_003..=400_003).map(|step| step as f32 * 2.5e-5).collect();
         for arch in arches() {
-            let mut y = [vec![0.0; x.len()], vec![0.0; x.len()]];
-            let [exps, normals] = &mut y;
-            run(arch, &x, exps, normals);
+            let [exps, normals] = run(arch, &x);
             for index in 0..x.len() {
                 let exact = f64::from(x[index]);
                 let relative = f64::from(exps[index]) / exact.exp() - 1.0;
@@ -81,17 +92,32 @@ mod tests {
 
     #[test]
     fn the_ends_of_the_range() {
-        let x = [f32::NEG_INFINITY, -1e30, -104.0, -87.0, 88.0, 1e30, -0.0];
+        let x = [f32::NEG_INFINITY, -1e30, -104.0, -87.0, 88.0, 1e30, -0.0, f32::INFINITY, f32::NAN];
         for arch in arches() {
-            let mut y = [[0.0; 7]; 2];
-            let [exps, normals] = &mut y;
-            run(arch, &x, exps, normals);
+            let [exps, normals] = run(arch, &x);
             assert_eq!(exps[..3], [0.0; 3]);
             assert!((f64::from(exps[3]) / (-87f64).exp() - 1.0).abs() < 3e-7);
             assert!((f64::from(exps[4]) / 88f64.exp() - 1.0).abs() < 3e-7);
-            assert!(exps[5] > 2e38 && exps[6] == 1.0);
-            for (index, whole) in [(0, 0.0), (1, 0.0), (5, 1.0)] {
+            assert!(exps[5] > 2e38 && exps[6] == 1.0 && exps[7] > 2e38 && exps[8].is_nan());
+            for (index, whole) in [(0, 0.0), (1, 0.0), (5, 1.0), (7, 1.0)] {
                 assert!(normals[index] == whole);
+            }
+            assert!(normals[8].is_nan());
+        }
+    }
+
+    proptest! {
+        /// Every instruction set against the portable one, over all bit patterns.
+        #[test]
+        fn instruction_sets_agree(x in prop::collection::vec(any_float(), 1..40)) {
+            let [exps, normals] = run(Arch::Scalar, &x);
+            for (&x, (&exp, &normal)) in x.iter().zip(exps.iter().zip(&normals)) {
+                prop_assert_eq!((exp.is_nan(), normal.is_nan()), (x.is_nan(), x.is_nan()), "{}", x);
+            }
+            for arch in arches() {
+                let found = run(arch, &x);
+                same(&found[0], &exps, 5e-7)?;
+                same(&found[1], &normals, 1e-6)?;
             }
         }
     }

@@ -1,20 +1,23 @@
 //! Dropout, residual and layer normalisation in one pass ([arXiv 1607.06450](https://arxiv.org/abs/1607.06450)).
 
+use std::mem::MaybeUninit;
+
 use pulp::{Arch, Simd};
 use rayon::prelude::*;
 
-use crate::dropout::{Mask, fill};
+use crate::dropout::{Mask, apply_task, apply_with};
 use crate::reduce::in_order;
-use crate::simd::{rows_per_task, sum};
+use crate::simd::{add, rows_per_task, sum};
+use crate::uninit::written;
 
-/// The norm's own parameters, each as long as a row.
+/// The norm's parameters, each as long as a row.
 #[derive(Debug, Clone, Copy)]
 pub struct Parameters<'a> {
-    /// What normalised values are multiplied by.
+    /// Factors of the normalised values.
     pub weight: &'a [f32],
-    /// What is added then.
+    /// Added after the multiplication.
     pub bias: Option<&'a [f32]>,
-    /// What is added to the variance.
+    /// Added to the variance.
     pub epsilon: f32,
 }
 
@@ -23,62 +26,66 @@ pub struct Parameters<'a> {
 pub struct ParameterGradients {
     /// Of the weight.
     pub weight: Vec<f32>,
-    /// Of the bias (the column sums of the output's gradient), whether there is one or not.
+    /// Of the bias: the column sums of the output's gradient, whether the norm has a bias or not.
     pub bias: Vec<f32>,
 }
 
-/// `norm(dropout(x) + residual)` into `y`. What the backward pass needs: the normalised values, left in `x`, and each
-/// row's reciprocal standard deviation, in `scales`.
+/// `norm(dropout(x) + residual)`, and each row's reciprocal standard deviation. The backward pass needs the latter and the
+/// normalised values, which are left in `x`.
 pub fn forward(
     arch: Arch,
     x: &mut [f32],
     residual: Option<&[f32]>,
     dropout: Option<Mask>,
     parameters: Parameters,
-    y: &mut [f32],
-    scales: &mut [f32],
-) {
+) -> (Vec<f32>, Vec<f32>) {
     let width = parameters.weight.len();
     let rows = rows_per_task(width);
     let task = rows * width;
-    let tasks = x.par_chunks_mut(task).zip(y.par_chunks_mut(task)).zip(scales.par_chunks_mut(rows)).enumerate();
-    tasks.for_each(|(index, ((x, y), scales))| {
-        let start = index * task;
-        let residual = residual.map(|residual| &residual[start..start + x.len()]);
-        forward_task(arch, x, residual, dropout, start, parameters, y, scales);
-    });
+    let length = x.len();
+    assert!(length.is_multiple_of(width), "whole rows");
+    let mut scales = vec![0.0; length / width];
+    let write = |[y]: [&mut [MaybeUninit<f32>]; 1]| {
+        let tasks = x.par_chunks_mut(task).zip(y.par_chunks_mut(task)).zip(scales.par_chunks_mut(rows)).enumerate();
+        tasks.for_each(|(index, ((x, y), scales))| {
+            let start = index * task;
+            let residual = residual.map(|residual| &residual[start..start + x.len()]);
+            let dropout = dropout.map(|mask| (mask, start));
+            forward_task(arch, x, residual, dropout, parameters, y, scales);
+        });
+    };
+    // SAFETY: each row of `x` has one in the output, whose elements are all written.
+    let [y] = unsafe { written([length], write) };
+    (y, scales)
 }
 
 kernel! {
-    #[expect(clippy::too_many_arguments, reason = "the pieces of one task")]
+    /// Writes every element of `y`, which has as many rows as `x`. Dropout's mask comes with its first element's index.
     fn forward_task<'a>(
         x: &'a mut [f32],
         residual: Option<&'a [f32]>,
-        dropout: Option<Mask>,
-        start: usize,
+        dropout: Option<(Mask, usize)>,
         parameters: Parameters<'a>,
-        y: &'a mut [f32],
+        y: &'a mut [MaybeUninit<f32>],
         scales: &'a mut [f32],
     ) -> () = forward_with
 }
 
-#[expect(clippy::too_many_arguments, reason = "the pieces of one task")]
 #[inline(always)]
 fn forward_with<S: Simd>(
     simd: S,
     x: &mut [f32],
     residual: Option<&[f32]>,
-    dropout: Option<Mask>,
-    start: usize,
+    dropout: Option<(Mask, usize)>,
     parameters: Parameters,
-    y: &mut [f32],
+    y: &mut [MaybeUninit<f32>],
     scales: &mut [f32],
 ) {
     let width = parameters.weight.len();
-    if let Some(mask) = dropout {
-        // The output's memory holds the mask until it is needed.
-        fill(simd, mask, start, y);
-        multiply(simd, y, x);
+    assert!(x.len() == y.len() && x.len() == scales.len() * width);
+    assert!(parameters.bias.is_none_or(|bias| bias.len() == width));
+    if let Some((mask, start)) = dropout {
+        apply_with(simd, x, mask, start);
     }
     if let Some(residual) = residual {
         add(simd, residual, x);
@@ -99,7 +106,7 @@ fn forward_with<S: Simd>(
     }
 }
 
-/// Takes the mean from a row and hands back the sum of squares of the rest.
+/// Subtracts the mean from a row and returns the sum of squares of what is left.
 #[inline(always)]
 fn centre<S: Simd>(simd: S, row: &mut [f32], mean: f32) -> f32 {
     let (head, tail) = S::as_mut_simd_f32s(row);
@@ -114,43 +121,20 @@ fn centre<S: Simd>(simd: S, row: &mut [f32], mean: f32) -> f32 {
     })
 }
 
-#[inline(always)]
-fn multiply<S: Simd>(simd: S, x: &[f32], y: &mut [f32]) {
-    let (x, x_tail) = S::as_simd_f32s(x);
-    let (y, y_tail) = S::as_mut_simd_f32s(y);
-    for (y, &x) in y.iter_mut().zip(x) {
-        *y = simd.mul_f32s(*y, x);
-    }
-    for (y, x) in y_tail.iter_mut().zip(x_tail) {
-        *y *= x;
-    }
-}
-
-#[inline(always)]
-fn add<S: Simd>(simd: S, x: &[f32], y: &mut [f32]) {
-    let (x, x_tail) = S::as_simd_f32s(x);
-    let (y, y_tail) = S::as_mut_simd_f32s(y);
-    for (y, &x) in y.iter_mut().zip(x) {
-        *y = simd.add_f32s(*y, x);
-    }
-    for (y, x) in y_tail.iter_mut().zip(x_tail) {
-        *y += x;
-    }
-}
-
-/// Turns the output's gradient into that of the sum `dropout(x) + residual` (so, of the residual), in place; with
-/// dropout, that of `x` goes to its slice.
+/// Turns the output's gradient into that of the sum `dropout(x) + residual` (so, of the residual), in place. With dropout, also
+/// returns that of `x`.
 pub fn backward(
     arch: Arch,
     normalised: &[f32],
     scales: &[f32],
     weight: &[f32],
     gradient: &mut [f32],
-    dropout: Option<(Mask, &mut [f32])>,
-) -> ParameterGradients {
+    dropout: Option<Mask>,
+) -> (ParameterGradients, Option<Vec<f32>>) {
     let width = weight.len();
     let rows = rows_per_task(width);
     let task = rows * width;
+    let length = gradient.len();
     let tasks = gradient.par_chunks_mut(task).zip(normalised.par_chunks(task)).zip(scales.par_chunks(rows));
     let run = |((gradient, normalised), scales): ((&mut [f32], &[f32]), &[f32])| {
         // One buffer for both sums.
@@ -158,22 +142,28 @@ pub fn backward(
         backward_task(arch, normalised, scales, weight, gradient, &mut sums);
         sums
     };
-    let parts: Vec<Vec<f32>> = match dropout {
-        None => tasks.map(run).collect(),
-        Some((mask, dropped)) => {
-            let tasks = tasks.zip(dropped.par_chunks_mut(task)).enumerate();
-            tasks
-                .map(|(index, (((gradient, normalised), scales), dropped))| {
+    let (parts, dx): (Vec<Vec<f32>>, _) = match dropout {
+        None => (tasks.map(run).collect(), None),
+        Some(mask) => {
+            assert!(normalised.len() == length && scales.len() * width == length);
+            let mut parts = Vec::new();
+            let write = |[dx]: [&mut [MaybeUninit<f32>]; 1]| {
+                let tasks = tasks.zip(dx.par_chunks_mut(task)).enumerate();
+                let sums = tasks.map(|(index, (((gradient, normalised), scales), dx))| {
                     let sums = run(((&mut *gradient, normalised), scales));
-                    drop_task(arch, mask, index * task, gradient, dropped);
+                    apply_task(arch, dx.write_copy_of_slice(gradient), mask, index * task);
                     sums
-                })
-                .collect()
+                });
+                sums.collect_into_vec(&mut parts);
+            };
+            // SAFETY: there is a task for every chunk of the gradient, which is written to that of the output.
+            let [dx] = unsafe { written([length], write) };
+            (parts, Some(dx))
         }
     };
     let mut weight = in_order(parts, 2 * width);
     let bias = weight.split_off(width);
-    ParameterGradients { weight, bias }
+    (ParameterGradients { weight, bias }, dx)
 }
 
 kernel! {
@@ -227,14 +217,6 @@ fn backward_with<S: Simd>(
             *g = scale * (*g - mean - x * slope);
         }
     }
-}
-
-kernel! { fn drop_task<'a>(mask: Mask, start: usize, gradient: &'a [f32], dropped: &'a mut [f32]) -> () = drop_with }
-
-#[inline(always)]
-fn drop_with<S: Simd>(simd: S, mask: Mask, start: usize, gradient: &[f32], dropped: &mut [f32]) {
-    fill(simd, mask, start, dropped);
-    multiply(simd, gradient, dropped);
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Random numbers as a function of a counter, with no state to save.
+//! Random numbers as a function of a counter: there is no state to save.
 //!
 //! Philox4x32-10: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 

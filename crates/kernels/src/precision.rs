@@ -1,32 +1,34 @@
-//! In which numbers products are taken.
+//! The precision of matrix products.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 
 use burn::tensor::FloatDType;
 
-/// The numbers that are multiplied. Parameters and their gradients are in single precision in any case.
+use crate::scope::with_value;
+
+/// The precision of matrix products. Parameters and their gradients are always in single precision.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Precision {
     /// Single precision.
     #[default]
     F32,
-    /// On `flex`: factors rounded to [bfloat16](crate::bf16); activations and all sums stay in single precision.
+    /// On `flex`: operands rounded to [bfloat16](crate::bf16); activations and all sums stay in single precision.
     Bf16,
-    /// On any device: tensors [cast](crate::fused::halved) to half precision, and back where more is needed.
+    /// On any device: tensors [cast](crate::fused::to_half) to half precision, and back where more is needed.
     Cast(Half),
 }
 
-/// Numbers of 16 bits.
+/// A floating-point type of 16 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Half {
-    /// As far as single precision reaches, with 8 bits of mantissa.
+    /// bfloat16: the range of single precision, with 8 bits of mantissa.
     Bf16,
-    /// 11 bits of mantissa, and nothing beyond 65504.
+    /// IEEE half precision: 11 bits of mantissa, at most 65504.
     F16,
 }
 
 impl Half {
-    /// Burn's name of it.
+    /// Burn's name for it.
     pub fn dtype(self) -> FloatDType {
         match self {
             Self::Bf16 => FloatDType::BF16,
@@ -36,26 +38,18 @@ impl Half {
 }
 
 thread_local! {
-    static CURRENT: Cell<Precision> = const { Cell::new(Precision::F32) };
+    static CURRENT: RefCell<Precision> = const { RefCell::new(Precision::F32) };
 }
 
 impl Precision {
-    /// The precision that holds on this thread: single but within [`Precision::within`].
+    /// The current precision of this thread: single, except within [`Precision::within`].
     pub fn current() -> Self {
-        CURRENT.get()
+        CURRENT.with_borrow(|precision| *precision)
     }
 
-    /// Runs with operations of this precision, as far as they have one, their later backward pass included.
+    /// Runs a forward pass whose operations, and their later backward pass, use this precision.
     pub fn within<T>(self, run: impl FnOnce() -> T) -> T {
-        /// Sets back what was before, also when `run` panics.
-        struct Before(Precision);
-        impl Drop for Before {
-            fn drop(&mut self) {
-                CURRENT.set(self.0);
-            }
-        }
-        let _before = Before(CURRENT.replace(self));
-        run()
+        with_value(&CURRENT, self, run)
     }
 }
 
@@ -64,7 +58,7 @@ mod tests {
     use super::Precision::{self, Bf16, F32};
 
     #[test]
-    fn a_precision_holds_within_its_scope() {
+    fn a_precision_applies_within_its_scope() {
         assert_eq!(Precision::current(), F32);
         Bf16.within(|| {
             assert_eq!(Precision::current(), Bf16);

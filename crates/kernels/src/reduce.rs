@@ -1,11 +1,11 @@
-//! Sums over whole slices and over columns.
+//! Sums of whole slices and of columns.
 
 use pulp::{Arch, Simd};
 use rayon::prelude::*;
 
-use crate::simd::{TASK, rows_per_task};
+use crate::simd::{TASK, add, rows_per_task};
 
-/// The sum of squares, for a gradient's norm.
+/// The sum of squares, for gradient norms.
 pub fn sum_of_squares(arch: Arch, x: &[f32]) -> f64 {
     let parts: Vec<f64> = x.par_chunks(TASK).map(|x| squares(arch, x)).collect();
     parts.iter().sum()
@@ -15,8 +15,8 @@ kernel! { fn squares<'a>(x: &'a [f32]) -> f64 = squares_with }
 
 #[inline(always)]
 fn squares_with<S: Simd>(simd: S, x: &[f32]) -> f64 {
-    // Short runs in single precision, their sums in double. A loop, because what an iterator calls is compiled without the
-    // instruction set of this function: three times the time.
+    // Short runs in single precision, their sums in double. A loop, because closures passed to iterators are compiled without
+    // this function's instruction set: three times the time.
     let mut sum = 0.0;
     for x in x.chunks(1024) {
         let mut total = simd.splat_f32s(0.0);
@@ -26,7 +26,7 @@ fn squares_with<S: Simd>(simd: S, x: &[f32]) -> f64 {
     sum
 }
 
-/// The sums of the columns of a matrix whose rows are `width` long: the gradient of a bias.
+/// The column sums of a matrix with rows of `width`: the gradient of a bias.
 pub fn column_sums(arch: Arch, x: &[f32], width: usize) -> Vec<f32> {
     let parts: Vec<Vec<f32>> = x
         .par_chunks(rows_per_task(width) * width)
@@ -51,19 +51,7 @@ fn add_rows_with<S: Simd>(simd: S, rows: &[f32], sums: &mut [f32]) {
     }
 }
 
-#[inline(always)]
-fn add<S: Simd>(simd: S, x: &[f32], sums: &mut [f32]) {
-    let (x, x_tail) = S::as_simd_f32s(x);
-    let (sums, sums_tail) = S::as_mut_simd_f32s(sums);
-    for (sum, &x) in sums.iter_mut().zip(x) {
-        *sum = simd.add_f32s(*sum, x);
-    }
-    for (sum, x) in sums_tail.iter_mut().zip(x_tail) {
-        *sum += x;
-    }
-}
-
-/// The sum of what the tasks found, in the order of the tasks.
+/// The sum of the tasks' results, in the order of the tasks.
 pub(crate) fn in_order(parts: Vec<Vec<f32>>, width: usize) -> Vec<f32> {
     let mut parts = parts.into_iter();
     let mut total = parts.next().unwrap_or_else(|| vec![0.0; width]);

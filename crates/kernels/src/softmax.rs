@@ -1,32 +1,35 @@
 //! Attention's softmax: scale, additive mask, softmax and dropout in one pass.
 
+use std::mem::MaybeUninit;
+
 use pulp::{Arch, Simd};
 use rayon::prelude::*;
 
-use crate::dropout::{Mask, fill};
+use crate::dropout::{Mask, apply_task, fill};
 use crate::math::exp;
-use crate::simd::{max, rows_per_task, sum};
+use crate::simd::{max, multiply, rows_per_task, sum};
+use crate::uninit::written;
 
-/// What is added to scores of shape `[rows, heads, queries, keys]`, broadcast where a stride is 0; keys lie side by side.
+/// A bias of scores of shape `[rows, heads, queries, keys]`, broadcast where a stride is 0; keys are contiguous.
 #[derive(Debug, Clone, Copy)]
 pub struct Bias<'a> {
-    /// The numbers, minus infinity where a key is not to be seen.
+    /// The elements; minus infinity hides a key.
     pub values: &'a [f32],
-    /// How far apart rows, heads and queries lie.
+    /// The strides of rows, heads and queries.
     pub strides: [usize; 3],
 }
 
 impl Bias<'_> {
-    /// The first `keys` numbers for a row, head and query.
+    /// The first `keys` elements for a row, head and query.
     pub(crate) fn row(&self, place: [usize; 3], keys: usize) -> &[f32] {
         let start: usize = place.iter().zip(self.strides).map(|(place, stride)| place * stride).sum();
         &self.values[start..start + keys]
     }
 }
 
-/// `softmax(scores * scale + bias)` over the keys, in place, for scores of shape `[rows, heads, queries, keys]`.
+/// `softmax(scores * scale + bias)` over the keys, in place, for scores of shape `[rows, heads, queries, keys]`. With dropout,
+/// also returns the dropped probabilities; the backward pass needs the plain ones only.
 ///
-/// With dropout, the probabilities times the mask go to its slice. The backward pass needs the probabilities only.
 /// Where every key is masked with minus infinity, all probabilities are 0.
 pub fn forward(
     arch: Arch,
@@ -34,47 +37,50 @@ pub fn forward(
     shape: [usize; 4],
     scale: f32,
     bias: Option<Bias>,
-    dropout: Option<(Mask, &mut [f32])>,
-) {
+    dropout: Option<Mask>,
+) -> Option<Vec<f32>> {
     let [_, heads, queries, keys] = shape;
     let (rows, task) = (rows_per_task(keys), rows_per_task(keys) * keys);
     let place = |index: usize| [index / (heads * queries), index / queries % heads, index % queries];
     let row_bias = |index: usize| bias.as_ref().map(|bias| bias.row(place(index), keys));
-    match dropout {
-        None => scores.par_chunks_mut(task).enumerate().for_each(|(task, scores)| {
-            for (row, scores) in scores.chunks_exact_mut(keys).enumerate() {
-                forward_row(arch, scores, scale, row_bias(task * rows + row));
-            }
-        }),
-        Some((mask, dropped)) => {
-            let tasks = scores.par_chunks_mut(task).zip(dropped.par_chunks_mut(task)).enumerate();
-            tasks.for_each(|(task, (scores, dropped))| {
-                drop_task(arch, mask, task * rows * keys, dropped);
-                let pairs = scores.chunks_exact_mut(keys).zip(dropped.chunks_exact_mut(keys));
-                for (row, (scores, dropped)) in pairs.enumerate() {
-                    forward_row(arch, scores, scale, row_bias(task * rows + row));
-                    multiply(arch, scores, dropped);
-                }
-            });
+    let run = |index: usize, scores: &mut [f32]| {
+        for (row, scores) in scores.chunks_exact_mut(keys).enumerate() {
+            forward_row(arch, scores, scale, row_bias(index * rows + row));
         }
-    }
+    };
+    let length = scores.len();
+    let tasks = scores.par_chunks_mut(task);
+    let Some(mask) = dropout else {
+        tasks.enumerate().for_each(|(index, scores)| run(index, scores));
+        return None;
+    };
+    let write = |[dropped]: [&mut [MaybeUninit<f32>]; 1]| {
+        tasks.zip(dropped.par_chunks_mut(task)).enumerate().for_each(|(index, (scores, dropped))| {
+            run(index, scores);
+            apply_task(arch, dropped.write_copy_of_slice(scores), mask, index * task);
+        });
+    };
+    // SAFETY: there is a task for every chunk of the scores, which is written to that of the output.
+    let [dropped] = unsafe { written([length], write) };
+    Some(dropped)
 }
 
 kernel! {
-    /// One row of [`forward`] without dropout, in place; hands back the largest score and what the powers were multiplied by.
+    /// One row of [`forward`] without dropout, in place. Returns the largest score and the factor of the exponentials.
     pub(crate) fn forward_row<'a>(scores: &'a mut [f32], scale: f32, bias: Option<&'a [f32]>) -> [f32; 2] = forward_with
 }
 kernel! {
-    /// A part of a mask.
-    pub(crate) fn drop_task<'a>(mask: Mask, start: usize, values: &'a mut [f32]) -> () = fill
+    /// The elements of a mask from `start` on.
+    pub(crate) fn fill_task<'a>(mask: Mask, start: usize, values: &'a mut [f32]) -> () = fill
 }
 kernel! {
     /// Multiplies `y` by `x`.
-    pub(crate) fn multiply<'a>(x: &'a [f32], y: &'a mut [f32]) -> () = multiply_with
+    pub(crate) fn multiply_task<'a>(x: &'a [f32], y: &'a mut [f32]) -> () = multiply
 }
 kernel! {
-    /// The probabilities again, from the scores and what [`forward_row`] handed back.
-    pub(crate) fn again_row<'a>(scores: &'a mut [f32], scale: f32, bias: Option<&'a [f32]>, kept: [f32; 2]) -> () = again_with
+    /// The probabilities again, from the scores and what [`forward_row`] returned.
+    pub(crate) fn recompute_row<'a>(scores: &'a mut [f32], scale: f32, bias: Option<&'a [f32]>, kept: [f32; 2]) -> ()
+        = recompute_with
 }
 
 #[inline(always)]
@@ -85,7 +91,7 @@ fn forward_with<S: Simd>(simd: S, scores: &mut [f32], scale: f32, bias: Option<&
         scores.fill(0.0);
         return [0.0, 0.0];
     }
-    powers(simd, scores, largest, 1.0);
+    exponentials(simd, scores, largest, 1.0);
     let part = 1.0 / sum(simd, scores);
     let factor = simd.splat_f32s(part);
     let (head, tail) = S::as_mut_simd_f32s(scores);
@@ -95,13 +101,13 @@ fn forward_with<S: Simd>(simd: S, scores: &mut [f32], scale: f32, bias: Option<&
 }
 
 #[inline(always)]
-fn again_with<S: Simd>(simd: S, scores: &mut [f32], scale: f32, bias: Option<&[f32]>, [largest, part]: [f32; 2]) {
+fn recompute_with<S: Simd>(simd: S, scores: &mut [f32], scale: f32, bias: Option<&[f32]>, [largest, part]: [f32; 2]) {
     if part == 0.0 {
         scores.fill(0.0);
         return;
     }
     scale_and_add(simd, scores, scale, bias);
-    powers(simd, scores, largest, part);
+    exponentials(simd, scores, largest, part);
 }
 
 #[inline(always)]
@@ -127,48 +133,31 @@ fn scale_and_add<S: Simd>(simd: S, scores: &mut [f32], scale: f32, bias: Option<
 
 /// `part * e^(x - largest)`
 #[inline(always)]
-fn powers<S: Simd>(simd: S, scores: &mut [f32], largest: f32, part: f32) {
+fn exponentials<S: Simd>(simd: S, scores: &mut [f32], largest: f32, part: f32) {
     let (shift, factor) = (simd.splat_f32s(largest), simd.splat_f32s(part));
     let (head, tail) = S::as_mut_simd_f32s(scores);
     for score in head {
         *score = simd.mul_f32s(exp(simd, simd.sub_f32s(*score, shift)), factor);
     }
     if !tail.is_empty() {
-        let powers = exp(simd, simd.sub_f32s(simd.partial_load_f32s(tail), shift));
-        simd.partial_store_f32s(tail, simd.mul_f32s(powers, factor));
+        let exponentials = exp(simd, simd.sub_f32s(simd.partial_load_f32s(tail), shift));
+        simd.partial_store_f32s(tail, simd.mul_f32s(exponentials, factor));
     }
 }
 
-#[inline(always)]
-fn multiply_with<S: Simd>(simd: S, x: &[f32], y: &mut [f32]) {
-    let (x, x_tail) = S::as_simd_f32s(x);
-    let (y, y_tail) = S::as_mut_simd_f32s(y);
-    for (y, &x) in y.iter_mut().zip(x) {
-        *y = simd.mul_f32s(*y, x);
-    }
-    for (y, x) in y_tail.iter_mut().zip(x_tail) {
-        *y *= x;
-    }
-}
-
-/// Turns the gradient of the (dropped) probabilities into that of the scores, in place. That of the bias, before it is
-/// summed over what was broadcast, is the same without the scale.
+/// Turns the gradient of the (dropped) probabilities into that of the scores, in place. The gradient of the bias, before it is
+/// summed over the broadcast axes, is the same without the scale.
 pub fn backward(arch: Arch, probabilities: &[f32], keys: usize, scale: f32, mask: Option<Mask>, gradient: &mut [f32]) {
     let task = rows_per_task(keys) * keys;
     let tasks = gradient.par_chunks_mut(task).zip(probabilities.par_chunks(task)).enumerate();
-    tasks.for_each_init(
-        || vec![0.0; if mask.is_some() { task } else { 0 }],
-        |buffer, (index, (gradient, probabilities))| {
-            if let Some(mask) = mask {
-                let buffer = &mut buffer[..gradient.len()];
-                drop_task(arch, mask, index * task, buffer);
-                multiply(arch, buffer, gradient);
-            }
-            for (gradient, probabilities) in gradient.chunks_exact_mut(keys).zip(probabilities.chunks_exact(keys)) {
-                backward_row(arch, probabilities, scale, gradient);
-            }
-        },
-    );
+    tasks.for_each(|(index, (gradient, probabilities))| {
+        if let Some(mask) = mask {
+            apply_task(arch, gradient, mask, index * task);
+        }
+        for (gradient, probabilities) in gradient.chunks_exact_mut(keys).zip(probabilities.chunks_exact(keys)) {
+            backward_row(arch, probabilities, scale, gradient);
+        }
+    });
 }
 
 kernel! {

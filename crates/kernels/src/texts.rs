@@ -1,8 +1,11 @@
 //! Texts of different lengths in one batch: packed one after the other, or padded to the longest.
 
+use std::mem::MaybeUninit;
 use std::sync::Arc;
 
-/// How many tokens each text of a batch has.
+use crate::uninit::written;
+
+/// The number of tokens of each text of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Texts {
     lengths: Arc<[usize]>,
@@ -14,22 +17,22 @@ impl Texts {
         Self { lengths: lengths.into_iter().collect() }
     }
 
-    /// Tokens of each text.
+    /// Number of tokens of each text.
     pub fn lengths(&self) -> &[usize] {
         &self.lengths
     }
 
-    /// Tokens of all texts.
+    /// Number of tokens of all texts.
     pub fn tokens(&self) -> usize {
         self.lengths.iter().sum()
     }
 
-    /// Tokens of the longest text.
+    /// Number of tokens of the longest text.
     pub fn longest(&self) -> usize {
         self.lengths.iter().copied().max().unwrap_or(0)
     }
 
-    /// Tokens before each text.
+    /// Number of tokens before each text.
     pub fn starts(&self) -> impl Iterator<Item = usize> {
         self.lengths.iter().scan(0, |before, length| {
             let start = *before;
@@ -41,32 +44,36 @@ impl Texts {
     /// Pads with zeros: `[tokens, width]` to `[texts, longest, width]`.
     ///
     /// # Panics
-    /// When a slice has another length than that.
-    pub fn pad(&self, packed: &[f32], width: usize, padded: &mut [f32]) {
+    /// When the slice has another length.
+    pub fn pad(&self, packed: &[f32], width: usize) -> Vec<f32> {
         let row = self.longest() * width;
-        assert!(packed.len() == self.tokens() * width && padded.len() == self.lengths.len() * row);
-        let mut rest = packed;
-        for (length, padded) in self.lengths.iter().zip(padded.chunks_exact_mut(row.max(1))) {
-            let (text, others) = rest.split_at(length * width);
-            let (tokens, padding) = padded.split_at_mut(text.len());
-            tokens.copy_from_slice(text);
-            padding.fill(0.0);
-            rest = others;
-        }
+        assert_eq!(packed.len(), self.tokens() * width);
+        let write = |[padded]: [&mut [MaybeUninit<f32>]; 1]| {
+            let mut rest = packed;
+            for (length, padded) in self.lengths.iter().zip(padded.chunks_exact_mut(row.max(1))) {
+                let (text, others) = rest.split_at(length * width);
+                let (tokens, padding) = padded.split_at_mut(text.len());
+                tokens.write_copy_of_slice(text);
+                padding.fill(MaybeUninit::new(0.0));
+                rest = others;
+            }
+        };
+        // SAFETY: each text's row is written, its padding too.
+        let [padded] = unsafe { written([self.lengths.len() * row], write) };
+        padded
     }
 
     /// Leaves the padding out: `[texts, longest, width]` to `[tokens, width]`.
     ///
     /// # Panics
-    /// When a slice has another length than that.
-    pub fn unpad(&self, padded: &[f32], width: usize, packed: &mut [f32]) {
+    /// When the slice has another length.
+    pub fn unpad(&self, padded: &[f32], width: usize) -> Vec<f32> {
         let row = self.longest() * width;
-        assert!(packed.len() == self.tokens() * width && padded.len() == self.lengths.len() * row);
-        let mut rest = packed;
+        assert_eq!(padded.len(), self.lengths.len() * row);
+        let mut packed = Vec::with_capacity(self.tokens() * width);
         for (length, padded) in self.lengths.iter().zip(padded.chunks_exact(row.max(1))) {
-            let (text, others) = rest.split_at_mut(length * width);
-            text.copy_from_slice(&padded[..length * width]);
-            rest = others;
+            packed.extend_from_slice(&padded[..length * width]);
         }
+        packed
     }
 }

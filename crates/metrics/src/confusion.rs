@@ -90,17 +90,39 @@ impl ConfusionMatrix {
     /// K-category correlation coefficient*, eq. 8): 1 for perfect, 0 for no better than chance, down to -1.
     ///
     /// With `c` correct of `s` rows, `t_k` rows of class `k` and `p_k` predicted as `k`:
-    /// `(c·s − Σ t_k·p_k) / √((s² − Σ p_k²)·(s² − Σ t_k²))`. It is 0 where the denominator is (only one class in the
-    /// truth or in the predictions), as in scikit-learn.
-    pub fn matthews_correlation(&self) -> f64 {
+    /// `(c·s − Σ t_k·p_k) / √((s² − Σ p_k²)·(s² − Σ t_k²))`. `None` where the denominator is 0: only one class in the truth
+    /// or in the predictions (scikit-learn says 0).
+    pub fn matthews_correlation(&self) -> Option<f64> {
         let classes = 0..self.classes();
         let truth: Vec<f64> = classes.clone().map(|class| self.support(class) as f64).collect();
         let predicted: Vec<f64> = classes.map(|class| self.predicted(class) as f64).collect();
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         let (total, correct) = (self.total() as f64, self.correct() as f64);
         let spread = (total * total - dot(&predicted, &predicted)) * (total * total - dot(&truth, &truth));
-        if spread <= 0.0 { 0.0 } else { (correct * total - dot(&truth, &predicted)) / spread.sqrt() }
+        (spread > 0.0).then(|| (correct * total - dot(&truth, &predicted)) / spread.sqrt())
     }
+
+    /// Pairs of a true class and another that it was predicted as, the most frequent first; of equals, the earlier classes.
+    pub fn confused_pairs(&self) -> Vec<ConfusedPair> {
+        let cells = self.counts.iter().enumerate().flat_map(|(truth, row)| {
+            let cell = move |(predicted, &rows)| ConfusedPair { truth, predicted, rows };
+            row.iter().enumerate().map(cell)
+        });
+        let mut pairs: Vec<ConfusedPair> = cells.filter(|pair| pair.truth != pair.predicted && pair.rows > 0).collect();
+        pairs.sort_by_key(|pair| std::cmp::Reverse(pair.rows));
+        pairs
+    }
+}
+
+/// Rows of one class that were predicted as another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ConfusedPair {
+    /// The true class.
+    pub truth: usize,
+    /// The class that was predicted instead.
+    pub predicted: usize,
+    /// How many rows.
+    pub rows: u64,
 }
 
 #[cfg(test)]
@@ -121,13 +143,20 @@ mod tests {
     #[test]
     fn matthews_correlation_is_that_of_scikit_learn() {
         let matrix = ConfusionMatrix::new(&TRUTH, &PREDICTED, CLASSES).unwrap();
-        assert_close(matrix.matthews_correlation(), 0.53125);
+        assert_close(matrix.matthews_correlation().unwrap(), 0.53125);
         let perfect = ConfusionMatrix::new(&TRUTH, &TRUTH, CLASSES).unwrap();
-        assert_close(perfect.matthews_correlation(), 1.0);
+        assert_close(perfect.matthews_correlation().unwrap(), 1.0);
         let opposite = ConfusionMatrix::new(&[0, 1, 0, 1], &[1, 0, 1, 0], 2).unwrap();
-        assert_close(opposite.matthews_correlation(), -1.0);
+        assert_close(opposite.matthews_correlation().unwrap(), -1.0);
         let constant = ConfusionMatrix::new(&[0, 1, 0, 1], &[1, 1, 1, 1], 2).unwrap();
-        assert_close(constant.matthews_correlation(), 0.0);
+        assert_eq!(constant.matthews_correlation(), None);
+    }
+
+    #[test]
+    fn confused_pairs_come_most_frequent_first() {
+        let matrix = ConfusionMatrix::new(&[0, 0, 1, 2, 2, 2], &[0, 1, 0, 0, 0, 2], 3).unwrap();
+        let pair = |truth, predicted, rows| ConfusedPair { truth, predicted, rows };
+        assert_eq!(matrix.confused_pairs(), [pair(2, 0, 2), pair(0, 1, 1), pair(1, 0, 1)]);
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! What cannot be measured.
+//! Why predictions cannot be measured.
 
 use std::fmt;
 
-/// What cannot be measured, and why.
+/// Why predictions cannot be measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MetricsError {
@@ -28,6 +28,13 @@ pub enum MetricsError {
         /// How many classes there are.
         classes: usize,
     },
+    /// A row without exactly one label, where each must have one.
+    NotOneLabel {
+        /// The row, from zero.
+        row: usize,
+        /// How many labels it has.
+        labels: usize,
+    },
     /// A class that a row has twice.
     Twice {
         /// The row, from zero.
@@ -35,7 +42,7 @@ pub enum MetricsError {
         /// The class.
         index: u32,
     },
-    /// A row of probabilities that is none.
+    /// A row of probabilities that is not a distribution.
     Probabilities {
         /// The row, from zero.
         row: usize,
@@ -52,6 +59,9 @@ impl fmt::Display for MetricsError {
             Self::Lengths { what, expected, found } => write!(f, "{expected} rows, but {found} {what}"),
             Self::Class { row, index, classes } => {
                 write!(f, "row {row} has class {index}, but there are {classes} classes (0 to {})", classes - 1)
+            }
+            Self::NotOneLabel { row, labels } => {
+                write!(f, "row {row} has {labels} labels, but the task has exactly one per row")
             }
             Self::Twice { row, index } => write!(f, "row {row} has class {index} twice"),
             Self::Probabilities { row, problem } => write!(f, "row {row}: {problem}"),

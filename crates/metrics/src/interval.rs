@@ -1,8 +1,8 @@
-//! How sure a share is that was counted on so many rows.
+//! Confidence intervals: how sure a figure is, measured on so many rows.
 
 use serde::Serialize;
 
-/// An interval for a share, both ends within 0 and 1.
+/// An interval for a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Interval {
     /// Lower end.

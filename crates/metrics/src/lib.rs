@@ -1,31 +1,42 @@
 //! Figures over predictions: class indices and probabilities in, numbers out.
 //!
 //! [`Figures`] is everything at once, as `metrics.json` has it; each part is also there by itself. Definitions follow
-//! scikit-learn where it has the figure, and the tests hold numbers computed with it.
+//! scikit-learn where it has the figure, and the tests hold numbers computed with it; a figure that is zero divided by zero
+//! is `None`. [`Task`] says which labels probabilities assign, [`resample`] how figures would vary on other rows, and
+//! [`Comparison`] whether one system is better than another.
 //!
-//! Invariants: this crate knows neither files nor label names, and depends on nothing but serde.
+//! Invariants: this crate knows neither files nor label names.
 
+mod bootstrap;
 mod calibration;
+mod comparison;
 mod confusion;
 mod error;
 mod figures;
 mod interval;
 mod label_sets;
+mod paired;
 mod per_class;
 mod probability;
 #[cfg(test)]
 mod properties;
 mod ranking;
+mod task;
+mod units;
 
-pub use calibration::{Bin, Calibration};
-pub use confusion::ConfusionMatrix;
+pub use bootstrap::{Predictions, RESAMPLES, Sample, percentile_95, resample};
+pub use calibration::{Bin, Calibration, ClassCalibration};
+pub use comparison::{Compared, Comparison, Difference, LEVEL, Verdict};
+pub use confusion::{ConfusedPair, ConfusionMatrix};
 pub use error::MetricsError;
 pub use figures::Figures;
 pub use interval::{Interval, wilson_95};
-pub use label_sets::likely;
-pub use per_class::{Average, Averages, ClassFigures, Measure};
-pub use probability::{brier_score, check_probabilities, log_loss, most_likely};
+pub use paired::{Test, mcnemar};
+pub use per_class::{Average, Averages, ClassFigures};
+pub use probability::{brier_score, check_probabilities, log_loss};
 pub use ranking::{roc_auc, roc_auc_of_classes};
+pub use task::{THRESHOLD, Task, likely, most_likely};
+pub use units::Units;
 
 /// What the tests of several files measure: ten rows of three classes, also known to scikit-learn.
 ///

@@ -1,25 +1,11 @@
-//! Figures of the probabilities themselves: log loss and Brier score.
+//! Scoring rules for probabilities: log loss and Brier score.
 
 use crate::MetricsError;
 
-/// How far a row's sum may be from one: float32 softmax over many classes stays well within.
+/// Tolerance of a row's sum; float32 softmax over many classes stays well within.
 const SUM_TOLERANCE: f64 = 1e-3;
 
-/// The class with the highest probability; the first of equal ones. `None` for an empty row or one with NaN.
-pub fn most_likely(probabilities: &[f32]) -> Option<u32> {
-    let mut best: Option<(u32, f32)> = None;
-    for (class, &probability) in (0_u32..).zip(probabilities) {
-        if probability.is_nan() {
-            return None;
-        }
-        if best.is_none_or(|(_, highest)| probability > highest) {
-            best = Some((class, probability));
-        }
-    }
-    best.map(|(class, _)| class)
-}
-
-/// Refuses what is not one distribution over `classes` per true class.
+/// Rejects rows that are not a distribution over `classes`.
 ///
 /// # Errors
 /// When there are no rows, the lists differ in length, a true class is beyond `classes`, or a row of probabilities has
@@ -32,13 +18,7 @@ pub fn check_probabilities<R: AsRef<[f32]>>(
     if truth.is_empty() {
         return Err(MetricsError::NoRows);
     }
-    if truth.len() != probabilities.len() {
-        return Err(MetricsError::Lengths {
-            what: "rows of probabilities",
-            expected: truth.len(),
-            found: probabilities.len(),
-        });
-    }
+    one_per_row(truth.len(), probabilities.len())?;
     for (row, (&index, probabilities)) in truth.iter().zip(probabilities).enumerate() {
         let probabilities = probabilities.as_ref();
         if index as usize >= classes {
@@ -60,6 +40,18 @@ pub fn check_probabilities<R: AsRef<[f32]>>(
     Ok(())
 }
 
+/// Refuses another number of rows of probabilities than there are rows.
+pub(crate) fn one_per_row(expected: usize, found: usize) -> Result<(), MetricsError> {
+    let what = "rows of probabilities";
+    if expected == found { Ok(()) } else { Err(MetricsError::Lengths { what, expected, found }) }
+}
+
+/// `-ln p` of the true outcome, with `p` clipped to `f32::EPSILON` from 0 and 1.
+pub(crate) fn decision_loss(probability: f32) -> f64 {
+    let bound = f64::from(f32::EPSILON);
+    -f64::from(probability).clamp(bound, 1.0 - bound).ln()
+}
+
 /// Mean of `-ln p(true class)`, in nats. Probabilities are first kept `f32::EPSILON` away from 0 and 1, so that one sure
 /// mistake does not make it infinite; scikit-learn does the same to float32 input.
 ///
@@ -67,12 +59,8 @@ pub fn check_probabilities<R: AsRef<[f32]>>(
 /// Those of [`check_probabilities`].
 pub fn log_loss<R: AsRef<[f32]>>(truth: &[u32], probabilities: &[R], classes: usize) -> Result<f64, MetricsError> {
     check_probabilities(truth, probabilities, classes)?;
-    let bound = f64::from(f32::EPSILON);
-    let sum: f64 = truth
-        .iter()
-        .zip(probabilities)
-        .map(|(&class, row)| -f64::from(row.as_ref()[class as usize]).clamp(bound, 1.0 - bound).ln())
-        .sum();
+    let losses = truth.iter().zip(probabilities).map(|(&class, row)| decision_loss(row.as_ref()[class as usize]));
+    let sum: f64 = losses.sum();
     Ok(sum / truth.len() as f64)
 }
 
@@ -95,20 +83,11 @@ pub fn brier_score<R: AsRef<[f32]>>(truth: &[u32], probabilities: &[R], classes:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{CLASSES, PREDICTED, PROBABILITIES, TRUTH};
+    use crate::sample::{CLASSES, PROBABILITIES, TRUTH};
 
     /// The reference sums in float32.
     fn assert_near(found: f64, expected: f64) {
         assert!((found - expected).abs() < 1e-6, "found {found}, expected {expected}");
-    }
-
-    #[test]
-    fn the_first_of_equal_probabilities_is_the_answer() {
-        let answers: Vec<Option<u32>> = PROBABILITIES.iter().map(|row| most_likely(row)).collect();
-        assert_eq!(answers, PREDICTED.map(Some));
-        assert_eq!(most_likely(&[0.2, 0.4, 0.4]), Some(1));
-        assert_eq!(most_likely(&[]), None);
-        assert_eq!(most_likely(&[0.5, f32::NAN]), None);
     }
 
     #[test]

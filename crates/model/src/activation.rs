@@ -1,4 +1,4 @@
-//! Activation functions by the names that hub configurations use.
+//! Activation functions, with the names that hub configurations use.
 
 use burn::tensor::{Tensor, activation};
 use firebrand_kernels::{Gelu, fused};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub enum Activation {
     /// The exact Gaussian error linear unit, `x Φ(x)` ([arXiv 1606.08415](https://arxiv.org/abs/1606.08415)).
     Gelu,
-    /// Its approximation by tanh (`gelu_new`, `gelu_pytorch_tanh`).
+    /// Its tanh approximation (`gelu_new`, `gelu_pytorch_tanh`).
     GeluTanh,
     /// `max(x, 0)`.
     Relu,
@@ -20,7 +20,7 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// Every name that hub configurations use, with what it means.
+    /// Every name in hub configurations, with its function.
     pub const NAMES: [(&'static str, Self); 9] = [
         ("gelu", Self::Gelu),
         ("gelu_python", Self::Gelu),
@@ -33,12 +33,12 @@ impl Activation {
         ("tanh", Self::Tanh),
     ];
 
-    /// The function of a name in a hub configuration.
+    /// The function with this name in hub configurations.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::NAMES.iter().find(|(known, _)| *known == name).map(|&(_, activation)| activation)
     }
 
-    /// Applies it to every element.
+    /// Applies it element by element.
     pub fn forward<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         match self {
             Self::Gelu => gelu(x, Gelu::Exact),
@@ -49,7 +49,7 @@ impl Activation {
         }
     }
 
-    /// Which GELU it is, if it is one.
+    /// The kind of GELU, if it is one.
     pub(crate) fn gelu(self) -> Option<Gelu> {
         match self {
             Self::Gelu => Some(Gelu::Exact),

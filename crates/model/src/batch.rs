@@ -1,4 +1,4 @@
-//! Rows of tokens, packed one after the other or padded into a rectangle.
+//! Batches of token rows: packed sequences, or padded to the same length.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use firebrand_kernels::{Texts, fused};
@@ -14,8 +14,8 @@ pub struct Tokens<'a> {
     pub type_ids: &'a [u32],
 }
 
-/// Rows of tokens: one after the other (packed) on devices whose operations take texts of different lengths, elsewhere padded
-/// on the right to the longest among them. No answer depends on which.
+/// Rows of tokens: packed one after the other on devices whose operations take texts of different lengths, elsewhere padded on
+/// the right to the longest. The scores do not depend on which.
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// `[rows, length]`; packed: `[1, tokens]`.
@@ -24,17 +24,17 @@ pub struct Batch {
     pub type_ids: Tensor<2, Int>,
     /// Number of tokens of each row.
     pub lengths: Vec<usize>,
-    /// Place of each row's last token whose id is not the padding's. A text may hold that id: GPT-2 has no padding token, and
-    /// the one that ends a text stands in for it.
+    /// Position of each row's last token that is not the padding token. A text may contain that token: GPT-2 has none of its own
+    /// and pads with its end-of-text token.
     pub last: Vec<usize>,
-    /// Place of each token when those with the padding's id are not counted, which stand at -1 themselves; shaped as
-    /// [`ids`](Self::ids). `None` when no text holds one.
-    pub places_without_padding: Option<Tensor<2, Int>>,
+    /// Position of each token when padding tokens within a text are not counted, -1 for those tokens; shaped as
+    /// [`ids`](Self::ids). `None` when no text contains one.
+    pub positions_without_padding: Option<Tensor<2, Int>>,
     packed: Option<Texts>,
 }
 
-/// What a score that must not count gets added: finite, so that a query without any visible key makes no NaN, and so large
-/// that its exponential is exactly zero beside any score.
+/// Added to the scores of hidden keys: finite, so that a query that sees no key does not become NaN, and so large that the
+/// exponential is exactly zero beside any other score.
 pub(crate) const MASKED: f32 = -1e9;
 
 impl Batch {
@@ -56,7 +56,7 @@ impl Batch {
             Some(texts) => ([1, texts.tokens()], 0),
             None => ([rows.len(), texts.longest()], texts.longest()),
         };
-        let laid = |part: fn(&Tokens<'_>) -> Vec<i64>, padding: i64| {
+        let tensor = |part: fn(&Tokens<'_>) -> Vec<i64>, padding: i64| {
             let values: Vec<i64> = rows
                 .iter()
                 .flat_map(|row| {
@@ -67,11 +67,12 @@ impl Batch {
                 .collect();
             Tensor::from_data(TensorData::new(values, shape), device)
         };
-        let ids = laid(|row| row.ids.iter().map(|&id| id.into()).collect(), pad_token_id.into());
-        let type_ids = laid(|row| row.type_ids.iter().map(|&id| id.into()).collect(), 0);
-        let places = rows.iter().any(|row| row.ids.contains(&pad_token_id)).then(|| {
-            let places = rows.iter().flat_map(|row| places_without_padding(row.ids, pad_token_id, length)).collect();
-            Tensor::from_data(TensorData::new::<i64, _>(places, shape), device)
+        let ids = tensor(|row| row.ids.iter().map(|&id| id.into()).collect(), pad_token_id.into());
+        let type_ids = tensor(|row| row.type_ids.iter().map(|&id| id.into()).collect(), 0);
+        let positions = rows.iter().any(|row| row.ids.contains(&pad_token_id)).then(|| {
+            let positions =
+                rows.iter().flat_map(|row| positions_without_padding(row.ids, pad_token_id, length)).collect();
+            Tensor::from_data(TensorData::new::<i64, _>(positions, shape), device)
         });
         let last = |row: &Tokens<'_>| row.ids.iter().rposition(|&id| id != pad_token_id).unwrap_or(0);
         Ok(Self {
@@ -79,7 +80,7 @@ impl Batch {
             type_ids,
             lengths: texts.lengths().to_vec(),
             last: rows.iter().map(last).collect(),
-            places_without_padding: places,
+            positions_without_padding: positions,
             packed,
         })
     }
@@ -89,12 +90,12 @@ impl Batch {
         self.lengths.iter().copied().max().unwrap_or(0)
     }
 
-    /// The texts, where they are packed one after the other.
+    /// The texts, if they are packed.
     pub(crate) fn packed(&self) -> Option<&Texts> {
         self.packed.as_ref()
     }
 
-    /// Numbers of tokens, padded where they were packed.
+    /// Pads packed hidden states; padded ones are returned as they are.
     ///
     /// # Shapes
     /// - `x`: `[1, tokens, width]` or `[rows, length, width]`
@@ -114,24 +115,24 @@ impl Batch {
         }
     }
 
-    /// Place of each token in its row: of all tokens where they are packed, elsewhere those of the longest row.
-    pub(crate) fn places(&self) -> Vec<usize> {
+    /// The position of each token in its row: of all tokens if packed, otherwise those of the longest row.
+    pub(crate) fn positions(&self) -> Vec<usize> {
         match &self.packed {
             Some(texts) => texts.lengths().iter().flat_map(|&length| 0..length).collect(),
             None => (0..self.longest()).collect(),
         }
     }
 
-    /// The token at a place of each row.
-    pub(crate) fn choose(&self, place: impl Fn(usize) -> usize) -> Chosen {
+    /// Selects one token of each row, by its position.
+    pub(crate) fn select(&self, position: impl Fn(usize) -> usize) -> Selection {
         let starts: Vec<usize> = match &self.packed {
             Some(texts) => texts.starts().collect(),
             None => (0..self.lengths.len()).map(|row| row * self.longest()).collect(),
         };
-        let within: Vec<i64> = (0..starts.len()).map(|row| place(row) as i64).collect();
-        let among_all = starts.iter().zip(&within).map(|(&start, place)| start as i64 + place).collect();
-        let tensor = |places: Vec<i64>| Tensor::from_data(TensorData::new(places, [starts.len()]), &self.ids.device());
-        Chosen { within: tensor(within), among_all: tensor(among_all), packed: self.packed.is_some() }
+        let positions: Vec<i64> = (0..starts.len()).map(|row| position(row) as i64).collect();
+        let indices = starts.iter().zip(&positions).map(|(&start, position)| start as i64 + position).collect();
+        let tensor = |values: Vec<i64>| Tensor::from_data(TensorData::new(values, [starts.len()]), &self.ids.device());
+        Selection { positions: tensor(positions), indices: tensor(indices), packed: self.packed.is_some() }
     }
 
     /// Added to attention scores: 0 at tokens, a large negative number at padding, `[rows, 1, 1, length]`. `None` when all
@@ -159,26 +160,31 @@ impl Batch {
 
 /// One token of each row.
 #[derive(Debug)]
-pub(crate) struct Chosen {
-    /// Its place in the row.
-    within: Tensor<1, Int>,
-    /// Its place among all tokens, row after row, padding included where there is any.
-    among_all: Tensor<1, Int>,
+pub(crate) struct Selection {
+    /// Its position in the row.
+    positions: Tensor<1, Int>,
+    /// Its index among all tokens, row after row, including padding.
+    indices: Tensor<1, Int>,
     packed: bool,
 }
 
-impl Chosen {
+impl Selection {
+    /// The token's position in each row: `[rows]`.
+    pub(crate) fn positions(&self) -> Tensor<1, Int> {
+        self.positions.clone()
+    }
+
     /// # Shapes
     /// - `x`: `[rows, length, width]`, or, packed, `[1, tokens, width]`
     /// - output: `[rows, 1, width]`, or, packed, `[1, rows, width]`
     pub(crate) fn of(&self, x: Tensor<3>) -> Tensor<3> {
         let [first, second, width] = x.dims();
-        let chosen = x.reshape([first * second, width]).select(0, self.among_all.clone());
-        let [rows, _] = chosen.dims();
-        chosen.reshape(if self.packed { [1, rows, width] } else { [rows, 1, width] })
+        let selected = x.reshape([first * second, width]).select(0, self.indices.clone());
+        let [rows, _] = selected.dims();
+        selected.reshape(if self.packed { [1, rows, width] } else { [rows, 1, width] })
     }
 
-    /// What is added to the scores of the chosen tokens.
+    /// The rows of an attention bias that belong to the selected tokens.
     ///
     /// # Shapes
     /// - `bias`: broadcast to `[rows, heads, length, length]`
@@ -188,19 +194,19 @@ impl Chosen {
         if queries == 1 {
             return bias;
         }
-        let [rows] = self.within.dims();
-        let places = self.within.clone().reshape([rows, 1, 1, 1]).expand([rows, heads, 1, keys]);
-        bias.expand([rows, heads, queries, keys]).gather(2, places)
+        let [rows] = self.positions.dims();
+        let positions = self.positions.clone().reshape([rows, 1, 1, 1]).expand([rows, heads, 1, keys]);
+        bias.expand([rows, heads, queries, keys]).gather(2, positions)
     }
 }
 
-/// A row's places, its length at least `length`.
-fn places_without_padding(ids: &[u32], pad: u32, length: usize) -> Vec<i64> {
+/// A row's positions, padded to `length`.
+fn positions_without_padding(ids: &[u32], pad: u32, length: usize) -> Vec<i64> {
     let mut next = 0..;
-    let mut places: Vec<i64> =
+    let mut positions: Vec<i64> =
         ids.iter().map(|&id| if id == pad { -1 } else { next.next().unwrap_or_default() }).collect();
-    places.resize(places.len().max(length), -1);
-    places
+    positions.resize(positions.len().max(length), -1);
+    positions
 }
 
 #[cfg(test)]
@@ -208,13 +214,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_skip_padding_wherever_it_is() {
-        assert_eq!(places_without_padding(&[5, 1, 6], 1, 4), [0, -1, 1, -1]);
-        assert_eq!(places_without_padding(&[7, 8, 9, 1], 1, 0), [0, 1, 2, -1]);
+    fn positions_skip_padding_wherever_it_is() {
+        assert_eq!(positions_without_padding(&[5, 1, 6], 1, 4), [0, -1, 1, -1]);
+        assert_eq!(positions_without_padding(&[7, 8, 9, 1], 1, 0), [0, 1, 2, -1]);
     }
 
     #[test]
-    fn chosen_tokens_are_those_of_the_whole() {
+    fn selected_tokens_are_those_of_the_whole() {
         let ids: [&[u32]; 3] = [&[5, 6, 7], &[5], &[6, 7]];
         let rows = ids.map(|ids| Tokens { ids, type_ids: &[0; 3][..ids.len()] });
         let last = [2, 0, 1];
@@ -223,13 +229,13 @@ mod tests {
             let batch = Batch::new(&rows, 0, &device).unwrap();
             let [first, second] = batch.ids.dims();
             let x = batch.ids.clone().float().reshape([first, second, 1]);
-            let chosen = batch.choose(|row| last[row]);
-            assert_eq!(chosen.of(x).into_data().try_to_vec::<f32>().unwrap(), [7.0, 5.0, 7.0]);
+            let selection = batch.select(|row| last[row]);
+            assert_eq!(selection.of(x).into_data().try_to_vec::<f32>().unwrap(), [7.0, 5.0, 7.0]);
 
             // The number of a query and a key: ten times the one, and the other.
             let bias = |query: usize| (0..3).map(move |key| (10 * query + key) as f32);
             let all = Tensor::from_data(TensorData::new((0..3).flat_map(bias).collect(), [1, 1, 3, 3]), &device);
-            let found = chosen.of_bias(all);
+            let found = selection.of_bias(all);
             assert_eq!(found.dims(), [3, 1, 1, 3]);
             let expected: Vec<f32> = last.into_iter().flat_map(bias).collect();
             assert_eq!(found.into_data().try_to_vec::<f32>().unwrap(), expected);

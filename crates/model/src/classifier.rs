@@ -39,7 +39,7 @@ pub struct StartFrom {
     pub hidden_dropout: Option<f64>,
     /// Dropout of attention weights; `None`: as the model's config says.
     pub attention_dropout: Option<f64>,
-    /// Dropout before the output map; `None`: as the model's config says.
+    /// Dropout before the output layer; `None`: as the model's config says.
     pub classifier_dropout: Option<f64>,
 }
 
@@ -88,19 +88,27 @@ impl StartFrom {
         Ok(hub)
     }
 
-    /// What becomes of the output map of a model with these labels.
-    fn output(&self, stored: Option<Vec<String>>) -> Result<StoredOutput, ModelError> {
+    /// What becomes of the stored output layer. Names in `config.json` are read only where the head may be kept.
+    fn output(&self, hub: &HubConfig) -> Result<StoredOutput, ModelError> {
+        let refused = |why: String| ModelError::Input(format!("the head cannot be kept: {why}"));
+        let stored = match (self.head, hub.other_task()) {
+            (StartHead::New, _) | (StartHead::Auto, Some(_)) => return Ok(StoredOutput::Replace),
+            (StartHead::Keep, Some(why)) => return Err(refused(why)),
+            // Names that cannot be read are not the data's.
+            (StartHead::Auto, None) => hub.label_names().unwrap_or_default(),
+            (StartHead::Keep, None) => hub.label_names()?,
+        };
         let order = stored.as_ref().filter(|stored| stored.len() == self.labels.len()).and_then(|stored| {
             self.labels.iter().map(|label| stored.iter().position(|other| other == label)).collect::<Option<Vec<_>>>()
         });
         match (self.head, order) {
-            (StartHead::Auto | StartHead::Keep, Some(order)) => Ok(StoredOutput::Keep(order)),
-            (StartHead::Auto | StartHead::New, _) => Ok(StoredOutput::Replace),
-            (StartHead::Keep, None) => Err(ModelError::Input(format!(
-                "the head cannot be kept: the model's labels are {:?}, the data's are {:?}",
-                stored.unwrap_or_default(),
-                self.labels
-            ))),
+            (StartHead::Keep, Some(order)) => Ok(StoredOutput::Keep(order)),
+            (StartHead::Keep, None) => Err(refused(match stored {
+                Some(stored) => format!("the model's labels are {stored:?}, the data's are {:?}", self.labels),
+                None => format!("the model names no labels, and the data's are {:?}", self.labels),
+            })),
+            (_, Some(order)) => Ok(StoredOutput::KeepIfWhole(order)),
+            (_, None) => Ok(StoredOutput::Replace),
         }
     }
 }
@@ -119,15 +127,14 @@ impl Classifier {
 
     /// Loads a pretrained model and gives it a head for these labels.
     ///
-    /// A head that the file already has is kept when its labels are the same, in the same order, and replaced otherwise;
-    /// the report says which.
+    /// A head that the file already has is kept when its labels are the same by name, in whatever order, and replaced
+    /// otherwise; the report says which, and which tensors were left out.
     ///
     /// # Errors
     /// When a file is missing or damaged, or the tensors do not fit the configuration.
     pub fn start(directory: &Path, from: &StartFrom, device: &Device) -> Result<(Self, LoadReport), ModelError> {
         let mut hub = HubConfig::read(directory)?;
-        let stored = if hub.get("id2label").is_some() { Some(hub.labels()?) } else { None };
-        let output = from.output(stored)?;
+        let output = from.output(&hub)?;
         if from.mean_pooling {
             hub.set(ModelConfig::POOLING, json!("mean"));
         }
@@ -200,8 +207,8 @@ impl Classifier {
         Self { network, ..self }
     }
 
-    /// The same classifier after a change of its parameters, which are handed over: nothing else owns them then, so that they
-    /// can be changed in place.
+    /// The same classifier after a change of its parameters, which are passed by value: with a single owner, they can be changed
+    /// in place.
     #[must_use]
     pub fn map_network(self, change: impl FnOnce(Network) -> Network) -> Self {
         Self { network: change(self.network), config: self.config, hub: self.hub }
@@ -252,8 +259,8 @@ impl Classifier {
         self.network.num_params()
     }
 
-    /// Scores before softmax, one list per row, in the rows' order. Rows of like length share a batch; padding never
-    /// changes an answer. `progress` is told how many more rows are done.
+    /// The logits of each row, in order. Rows of similar length share a batch; padding never changes a result. `progress`
+    /// receives the number of rows done since its last call.
     ///
     /// # Errors
     /// [`ModelError::Input`] when a row is empty, too long, or has an id beyond the vocabulary.
@@ -268,7 +275,7 @@ impl Classifier {
         let device = self.device().inner();
         let mut order: Vec<usize> = (0..rows.len()).collect();
         order.sort_by_key(|&row| rows[row].ids.len());
-        let mut answers = vec![Vec::new(); rows.len()];
+        let mut scores = vec![Vec::new(); rows.len()];
         for chunk in order.chunks(batch_size.max(1)) {
             let tokens: Vec<Tokens<'_>> = chunk.iter().map(|&row| rows[row]).collect();
             let batch = Batch::new(&tokens, self.pad_token_id(), &device)?;
@@ -276,14 +283,14 @@ impl Classifier {
             // The line above makes it float32.
             let values = logits.as_slice::<f32>().unwrap_or_default();
             for (&row, logits) in chunk.iter().zip(values.chunks(self.labels().len())) {
-                answers[row] = logits.to_vec();
+                scores[row] = logits.to_vec();
             }
             progress(chunk.len() as u64);
         }
-        Ok(answers)
+        Ok(scores)
     }
 
-    /// Refuses rows that would be looked up beyond a table's end.
+    /// Fails for rows whose ids lie beyond a table's end.
     fn check(&self, rows: &[Tokens<'_>]) -> Result<(), ModelError> {
         let types = self.config.network.encoder.embeddings.types.unwrap_or(usize::MAX);
         for (index, row) in rows.iter().enumerate() {

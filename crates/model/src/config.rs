@@ -1,4 +1,6 @@
-//! `config.json` as the hub has it, and what this project reads from it.
+//! The hub's `config.json`, and the configuration read from it.
+
+mod labels;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,59 +12,56 @@ use crate::checkpoint::Rules;
 use crate::checkpoint::read_json;
 use crate::{Activation, Family, ModelError, NetworkConfig};
 
-/// A `config.json`: kept whole, so that what this project does not know survives a round trip.
+/// A `config.json`. It is kept as a whole, so that unknown keys survive a round trip.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HubConfig {
     path: PathBuf,
     values: Map<String, Value>,
 }
 
-/// What the labels of a row mean.
+/// How many labels a text can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProblemType {
-    /// One label per row: softmax.
+    /// One label per text: softmax.
     SingleLabelClassification,
-    /// Any number of labels per row: a sigmoid each.
+    /// Any number of labels per text: a sigmoid for each.
     MultiLabelClassification,
 }
 
-/// What is known of a model before its tensors are read.
+/// A model's configuration, as far as it is known before its tensors are read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelConfig {
     /// The architecture's family.
     pub family: Family,
-    /// The family's name in `config.json`: some go by several.
+    /// The name in `config.json`: some families have several.
     pub model_type: &'static str,
-    /// The name of its classifier in transformers.
+    /// The class of its classifier in transformers.
     pub architecture: &'static str,
-    /// Whether the mean of the hidden states is classified, where the family has another way.
+    /// Whether mean pooling replaces the family's own pooling.
     pub mean_pooling: bool,
-    /// The network's shape.
+    /// The network's configuration.
     pub network: NetworkConfig,
     /// The labels' names, by index.
     pub labels: Vec<String>,
-    /// What the labels mean.
+    /// Whether texts have one label or any number of them.
     pub problem: ProblemType,
-    /// The token that fills rows up.
+    /// The id of the padding token.
     pub pad_token_id: u32,
-    /// The longest row, in tokens; `None` where there is no end.
+    /// Maximum sequence length in tokens; `None` if unlimited.
     pub max_length: Option<usize>,
     /// Standard deviation of a new head's weights.
     pub initializer_range: f64,
 }
 
 impl HubConfig {
-    /// The largest count that is believed: a hostile file cannot make later code loop or allocate without end.
+    /// The largest accepted count: a hostile file must not make later code loop or allocate without end.
     const LARGEST: u64 = 10_000_000;
 
-    /// The most labels that are given names here: a short file must not fill the memory.
-    const MOST_NAMELESS: usize = 10_000;
+    /// The maximum number of layers, far more than any model has.
+    const MAX_LAYERS: usize = 1000;
 
-    /// Far more layers than any model has.
-    const MOST_LAYERS: usize = 1000;
-
-    /// A configuration that lies in no file: tests, benches, training from nothing.
+    /// A configuration without a file: for tests, benches, and training from scratch.
     pub fn new(values: Map<String, Value>) -> Self {
         Self { path: PathBuf::from("config.json"), values }
     }
@@ -87,7 +86,7 @@ impl HubConfig {
     /// When the system refuses.
     pub fn write(&self, directory: &Path) -> Result<(), ModelError> {
         let path = directory.join("config.json");
-        // A map of JSON values always has a text.
+        // Serialising a map of JSON values cannot fail.
         let text = format!("{:#}\n", Value::Object(self.values.clone()));
         fs::write(&path, text).map_err(ModelError::io("write", &path))
     }
@@ -97,7 +96,7 @@ impl HubConfig {
         ModelError::Config { path: self.path.clone(), problem: problem.into() }
     }
 
-    /// A value that is there and not null.
+    /// A value, unless it is missing or null.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.values.get(key).filter(|value| !value.is_null())
     }
@@ -107,7 +106,7 @@ impl HubConfig {
         self.values.insert(key.to_owned(), value);
     }
 
-    /// A positive count that must be there.
+    /// A required positive count.
     pub(crate) fn count(&self, key: &str) -> Result<usize, ModelError> {
         let value = self.get(key).ok_or_else(|| self.problem(format!("`{key}` is missing")))?;
         match value.as_u64() {
@@ -121,7 +120,7 @@ impl HubConfig {
         if self.get(key).is_some() { self.count(key) } else { Ok(default) }
     }
 
-    /// A positive count; `None` where it is 0 or not there.
+    /// A positive count; `None` if it is 0 or missing.
     pub(crate) fn count_or_none(&self, key: &str) -> Result<Option<usize>, ModelError> {
         match self.get(key) {
             None => Ok(None),
@@ -133,12 +132,12 @@ impl HubConfig {
     /// A number of layers.
     pub(crate) fn layers(&self, key: &str) -> Result<usize, ModelError> {
         match self.count(key)? {
-            layers @ 1..=Self::MOST_LAYERS => Ok(layers),
-            layers => Err(self.problem(format!("`{key}` is {layers}: at most {} are believed", Self::MOST_LAYERS))),
+            layers @ 1..=Self::MAX_LAYERS => Ok(layers),
+            layers => Err(self.problem(format!("`{key}` is {layers}: at most {} are accepted", Self::MAX_LAYERS))),
         }
     }
 
-    /// True or false, or a default.
+    /// A boolean, or a default.
     pub(crate) fn flag_or(&self, key: &str, default: bool) -> Result<bool, ModelError> {
         let Some(value) = self.get(key) else { return Ok(default) };
         value.as_bool().ok_or_else(|| self.problem(format!("`{key}` is {value}: expected true or false")))
@@ -153,7 +152,7 @@ impl HubConfig {
             .ok_or_else(|| self.problem(format!("`{key}` is {value}: expected a token id")))
     }
 
-    /// A number that is not negative, or a default.
+    /// A non-negative number, or a default.
     pub(crate) fn number_or(&self, key: &str, default: f64) -> Result<f64, ModelError> {
         let Some(value) = self.get(key) else { return Ok(default) };
         value
@@ -172,10 +171,10 @@ impl HubConfig {
         }
     }
 
-    /// A text, or a default.
+    /// A string, or a default.
     pub(crate) fn text_or<'a>(&'a self, key: &str, default: &'a str) -> Result<&'a str, ModelError> {
         let Some(value) = self.get(key) else { return Ok(default) };
-        value.as_str().ok_or_else(|| self.problem(format!("`{key}` is {value}: expected a text")))
+        value.as_str().ok_or_else(|| self.problem(format!("`{key}` is {value}: expected a string")))
     }
 
     /// The activation function of a key.
@@ -183,34 +182,11 @@ impl HubConfig {
         let name = self.text_or(key, default)?;
         Activation::from_name(name).ok_or_else(|| {
             let known: Vec<_> = Activation::NAMES.iter().map(|(name, _)| *name).collect();
-            self.problem(format!("`{key}` is \"{name}\": the known activations are {}", known.join(", ")))
+            self.problem(format!("`{key}` is \"{name}\": the supported activations are {}", known.join(", ")))
         })
     }
 
-    /// The labels' names by index: `id2label`, or `LABEL_0`, `LABEL_1`, … as transformers has it.
-    pub(crate) fn labels(&self) -> Result<Vec<String>, ModelError> {
-        let Some(value) = self.get("id2label") else {
-            let count = self.count_or("num_labels", 2)?;
-            if count > Self::MOST_NAMELESS {
-                let most = Self::MOST_NAMELESS;
-                return Err(
-                    self.problem(format!("`num_labels` is {count}: more than {most} need names, in `id2label`"))
-                );
-            }
-            return Ok((0..count).map(|index| format!("LABEL_{index}")).collect());
-        };
-        let map = value.as_object().ok_or_else(|| {
-            self.problem(format!("`id2label` is {}: expected an object such as {{\"0\": \"ham\"}}", kind(value)))
-        })?;
-        let label = |index: usize| {
-            map.get(&index.to_string()).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| {
-                self.problem(format!("`id2label` has {} entries, but none for \"{index}\" that is a text", map.len()))
-            })
-        };
-        (0..map.len()).map(label).collect()
-    }
-
-    /// Sets everything that says which labels there are and that this is a classifier of this family.
+    /// Sets the labels and everything else that makes this the configuration of a classifier.
     pub(crate) fn describe_classifier(&mut self, config: &ModelConfig) {
         let ModelConfig { architecture, labels, problem, pad_token_id, .. } = config;
         let by_index: Map<_, _> =
@@ -221,29 +197,32 @@ impl HubConfig {
         self.set("id2label", Value::Object(by_index));
         self.set("label2id", Value::Object(by_label));
         self.set("problem_type", json!(problem));
+        // A count left over from another task must not contradict the two maps.
+        self.values.remove("num_labels");
+        self.values.remove("_num_labels");
         if self.get("pad_token_id").is_none() {
             self.set("pad_token_id", json!(pad_token_id));
         }
-        // Newer files of the hub call it `dtype`; both say what the tensors hold.
+        // Older name of `dtype`.
         self.values.remove("torch_dtype");
         self.set("dtype", json!("float32"));
     }
 }
 
 impl ModelConfig {
-    /// The key that says which hidden state is classified: ModernBERT's own, and ours in other families' files.
+    /// The key of the pooling: ModernBERT's own, used for all families here.
     pub(crate) const POOLING: &str = "classifier_pooling";
 
-    /// How the network's parameters are called in files.
+    /// The names of the network's parameters in files.
     pub(crate) fn rules(&self) -> Rules {
         let rules = self.family.rules();
         if self.mean_pooling { rules.mean_pooled() } else { rules }
     }
 
-    /// Reads what `config.json` says, for these labels or, without, for the labels it names.
+    /// Reads a `config.json`, for the given labels or else for those that it names.
     ///
     /// # Errors
-    /// When the family is not known or a value is missing or cannot be.
+    /// When the family is unknown, or a value is missing or invalid.
     pub fn new(hub: &HubConfig, labels: Option<Vec<String>>) -> Result<Self, ModelError> {
         let (family, model_type, architecture) = Family::of(hub)?;
         let labels = match labels {
@@ -283,7 +262,7 @@ fn kind(value: &Value) -> &'static str {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",
         Value::Number(_) => "a number",
-        Value::String(_) => "a text",
+        Value::String(_) => "a string",
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
     }
@@ -293,21 +272,13 @@ fn kind(value: &Value) -> &'static str {
 mod tests {
     use super::*;
 
-    fn config(values: Value) -> HubConfig {
+    pub(super) fn config(values: Value) -> HubConfig {
         let Value::Object(values) = values else { panic!("an object") };
         HubConfig { path: "config.json".into(), values }
     }
 
     #[test]
-    fn labels_come_from_both_forms() {
-        assert_eq!(config(json!({"id2label": {"1": "b", "0": "a"}})).labels().unwrap(), ["a", "b"]);
-        assert_eq!(config(json!({"num_labels": 3})).labels().unwrap().len(), 3);
-        let error = config(json!({"id2label": {"1": "b", "2": "a"}})).labels().unwrap_err().to_string();
-        assert!(error.contains("none for \"0\""), "{error}");
-    }
-
-    #[test]
-    fn absurd_values_are_refused_with_key_and_value() {
+    fn absurd_values_are_rejected_with_key_and_value() {
         let absurd = config(json!({"num_hidden_layers": 1_000_000_000_000u64, "hidden_dropout_prob": 1.0}));
         assert!(absurd.count("num_hidden_layers").unwrap_err().to_string().contains("1000000000000"));
         assert!(absurd.dropout_or("hidden_dropout_prob", 0.0).is_err());

@@ -1,8 +1,8 @@
-//! A convolution over neighbouring tokens beside the first layer, as DeBERTa-v2's larger models have it.
+//! The convolution over neighbouring tokens that larger DeBERTa v2 models apply after the first layer.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, module::conv1d, ops::ConvOptions};
-use firebrand_kernels::fused::single;
+use firebrand_kernels::fused::to_f32;
 use serde::{Deserialize, Serialize};
 
 use crate::{Activation, Batch, Dropout, DropoutRng, LayerNorm, ModelError, NormConfig, ParameterSource};
@@ -10,26 +10,26 @@ use crate::{Activation, Batch, Dropout, DropoutRng, LayerNorm, ModelError, NormC
 /// The shape of a [`Convolution`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ConvolutionConfig {
-    /// Tokens that it looks at; odd.
+    /// Kernel size in tokens; odd.
     pub kernel: usize,
-    /// Parts of the width that do not mix; divides it.
+    /// Number of channel groups; divides the width.
     pub groups: usize,
-    /// After it.
+    /// Activation function after the convolution.
     pub activation: Activation,
-    /// After the sum with the layer's answer.
+    /// Layer norm of the sum with the layer's output.
     pub norm: NormConfig,
-    /// Probability of dropout before the activation.
+    /// Dropout probability before the activation.
     pub dropout: f64,
 }
 
-/// A convolution of the embeddings, added to the first layer's answer and normalised.
+/// A convolution of the embeddings, added to the first layer's output, and a layer norm.
 #[derive(Module, Debug)]
 pub struct Convolution {
     /// `[hidden, hidden / groups, kernel]`.
     pub weight: Param<Tensor<3>>,
     /// `[hidden]`.
     pub bias: Param<Tensor<1>>,
-    /// After the sum.
+    /// Layer norm of the sum.
     pub norm: LayerNorm,
     #[module(skip)]
     config: ConvolutionConfig,
@@ -55,7 +55,7 @@ impl Convolution {
     }
 
     /// # Shapes
-    /// - `embedded` (the layer's input), `x` (its answer) and output: `[rows, length, hidden]`, or, packed,
+    /// - `embedded` (the layer's input), `x` (its output) and output: `[rows, length, hidden]`, or, packed,
     ///   `[1, tokens, hidden]`
     pub fn forward(
         &self,
@@ -64,16 +64,16 @@ impl Convolution {
         batch: &Batch,
         rng: &mut Option<&mut DropoutRng>,
     ) -> Tensor<3> {
-        // Beyond a row's end it must meet zeros, whether padding is there or nothing.
+        // Beyond the end of a row, the convolution must see zeros, padded or not.
         let embedded = match batch.token_mask() {
             Some(mask) if batch.packed().is_none() => embedded * mask,
             _ => batch.pad(embedded),
         };
         let options = ConvOptions::new([1], [(self.config.kernel - 1) / 2], [1], self.config.groups);
-        let answer = conv1d(embedded.swap_dims(1, 2), self.weight.val(), Some(self.bias.val()), options);
-        let answer = batch.unpad(answer.swap_dims(1, 2));
+        let output = conv1d(embedded.swap_dims(1, 2), self.weight.val(), Some(self.bias.val()), options);
+        let output = batch.unpad(output.swap_dims(1, 2));
         let dropout = Dropout { probability: self.config.dropout };
-        let answer = single(self.config.activation.forward(dropout.forward(answer, rng)));
-        self.norm.forward(x + answer)
+        let output = to_f32(self.config.activation.forward(dropout.forward(output, rng)));
+        self.norm.forward(x + output)
     }
 }

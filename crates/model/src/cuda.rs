@@ -1,30 +1,30 @@
-//! Whether an NVIDIA GPU can be used. Burn panics where it cannot, so it is asked before.
+//! Checks whether an NVIDIA GPU can be used: Burn panics where it cannot.
 
 use std::path::{Path, PathBuf};
 
 use crate::ModelError;
 
-// What is tested without a GPU, and so without the feature, is everything but which library is asked.
+// Everything but the libraries' names is tested without a GPU, and so without the feature.
 
-/// The driver's library, as the system's loader knows it.
+/// The driver's library, by the names that the system's loader knows.
 #[cfg(feature = "cuda")]
 const DRIVERS: [&str; 3] = ["libcuda.so.1", "libcuda.so", "nvcuda.dll"];
 
-/// Where the CUDA toolkit is looked for when `CUDA_PATH` names no place.
+/// Where the CUDA toolkit is searched for if `CUDA_PATH` is not set.
 const TOOLKITS: [&str; 4] = ["/usr/local/cuda", "/opt/cuda", "/usr/lib/cuda", "/usr"];
 
-/// What of the toolkit is needed: how to compute an exponential, a logarithm and their like. Kernels are compiled as the
-/// program runs, and this is linked into them.
-const MATHEMATICS: &str = "nvvm/libdevice/libdevice.10.bc";
+/// The file of the toolkit that is needed: exponentials, logarithms and the like, linked into kernels that are compiled at run
+/// time.
+const LIBDEVICE: &str = "nvvm/libdevice/libdevice.10.bc";
 
-/// Refuses a GPU of this number unless a driver has it and kernels can be compiled for it.
+/// Fails unless a driver finds a GPU of this index and kernels can be compiled for it.
 #[cfg(feature = "cuda")]
 pub(crate) fn check(index: usize) -> Result<(), ModelError> {
     among(index, count(&DRIVERS)?)?;
     toolkit(std::env::var_os("CUDA_PATH").map(PathBuf::from))
 }
 
-/// Refuses a number that so many GPUs do not reach.
+/// Fails if there are too few GPUs for this index.
 fn among(index: usize, count: usize) -> Result<(), ModelError> {
     match count.checked_sub(1) {
         None => Err(ModelError::Device("the NVIDIA driver finds no GPU".to_owned())),
@@ -35,9 +35,9 @@ fn among(index: usize, count: usize) -> Result<(), ModelError> {
     }
 }
 
-/// The number of GPUs, by the first of these libraries that there is.
+/// The number of GPUs, from the first of these libraries that exists.
 fn count(libraries: &[&str]) -> Result<usize, ModelError> {
-    // SAFETY: a driver's library may be loaded at any time; what runs then is its own initialisation.
+    // SAFETY: a driver's library may be loaded at any time; only its own initialisation runs.
     #[expect(unsafe_code, reason = "a library is loaded by name")]
     let driver = libraries.iter().find_map(|name| unsafe { libloading::Library::new(*name) }.ok());
     let Some(driver) = driver else {
@@ -52,7 +52,7 @@ fn count(libraries: &[&str]) -> Result<usize, ModelError> {
             Err(ModelError::Device(format!("the NVIDIA driver is there, but its `{name}` fails with error {code}")))
         }
     };
-    let lacks = |name: &str| ModelError::Device(format!("the NVIDIA driver is not whole: it has no `{name}`"));
+    let lacks = |name: &str| ModelError::Device(format!("the NVIDIA driver is incomplete: it has no `{name}`"));
     let mut count = 0;
     // SAFETY: these are the signatures of cuda.h.
     #[expect(unsafe_code, reason = "functions of a C library")]
@@ -64,12 +64,12 @@ fn count(libraries: &[&str]) -> Result<usize, ModelError> {
             .map_err(|_| lacks("cuDeviceGetCount"))?;
         call("cuDeviceGetCount", get_count(&raw mut count))?;
     }
-    // It stays loaded: Burn takes the same one next, and a driver is not made to be unloaded.
+    // It stays loaded: Burn uses it next, and drivers are not made to be unloaded.
     std::mem::forget(driver);
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
-/// Refuses a machine without the file of the toolkit that kernels need; `path` is `CUDA_PATH`.
+/// Fails without the toolkit's file that kernels need; `path` is `CUDA_PATH`.
 fn toolkit(path: Option<PathBuf>) -> Result<(), ModelError> {
     let (places, hint) = match &path {
         Some(path) => (vec![path.as_path()], "`CUDA_PATH`, which is set, must name a CUDA toolkit that has it"),
@@ -78,11 +78,11 @@ fn toolkit(path: Option<PathBuf>) -> Result<(), ModelError> {
             "set the environment variable `CUDA_PATH` to a CUDA toolkit that has it",
         ),
     };
-    if places.iter().any(|place| place.join(MATHEMATICS).is_file()) {
+    if places.iter().any(|place| place.join(LIBDEVICE).is_file()) {
         return Ok(());
     }
     let places: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
-    Err(ModelError::Device(format!("{MATHEMATICS} is not in {}: {hint}", places.join(", "))))
+    Err(ModelError::Device(format!("{LIBDEVICE} is not in {}: {hint}", places.join(", "))))
 }
 
 #[cfg(test)]
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_driver_is_an_error_and_no_panic() {
+    fn a_missing_driver_is_an_error_not_a_panic() {
         let text = count(&["libfirebrand-has-none.so"]).unwrap_err().to_string();
         assert!(text.contains("no NVIDIA driver was found (none of libfirebrand-has-none.so"), "{text}");
     }
@@ -106,17 +106,17 @@ mod tests {
     #[test]
     fn a_library_that_is_no_driver_is_an_error() {
         let text = count(&["libfirebrand-has-none.so", "libc.so.6"]).unwrap_err().to_string();
-        assert!(text.contains("not whole") && text.contains("cuInit"), "{text}");
+        assert!(text.contains("incomplete") && text.contains("cuInit"), "{text}");
     }
 
     #[test]
-    fn the_toolkit_is_named_when_it_lacks_the_mathematics() {
+    fn a_toolkit_without_libdevice_is_named() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().to_owned();
         let text = toolkit(Some(path.clone())).unwrap_err().to_string();
         assert!(text.contains("libdevice.10.bc") && text.contains(path.to_str().unwrap()), "{text}");
         std::fs::create_dir_all(path.join("nvvm/libdevice")).unwrap();
-        std::fs::write(path.join(MATHEMATICS), "BC").unwrap();
+        std::fs::write(path.join(LIBDEVICE), "BC").unwrap();
         toolkit(Some(path)).unwrap();
     }
 }

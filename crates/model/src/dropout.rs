@@ -1,4 +1,4 @@
-//! Dropout whose masks are a function of seed, step and place, so that a resumed run draws the same ones.
+//! Dropout whose masks are a function of seed, step and position in the network, so that a resumed run draws the same ones.
 
 use burn::tensor::Tensor;
 use firebrand_kernels::{Mask, fused};
@@ -7,12 +7,12 @@ use firebrand_kernels::{Mask, fused};
 /// ([JMLR 15:1929](https://jmlr.org/papers/v15/srivastava14a.html)).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dropout {
-    /// The probability of zero: at least 0, below 1.
+    /// The probability that an element is zeroed: at least 0, below 1.
     pub probability: f64,
 }
 
 impl Dropout {
-    /// Dropout when `rng` is given (training), the identity otherwise.
+    /// Dropout if `rng` is given (in training), otherwise the identity.
     ///
     /// # Shapes
     /// - `x` and output: any, the same
@@ -23,7 +23,7 @@ impl Dropout {
         }
     }
 
-    /// The mask of this place, for an operation that applies it by the way; `None` where nothing is dropped.
+    /// The next mask, for an operation that applies it itself; `None` if nothing is dropped.
     pub(crate) fn mask(self, rng: &mut Option<&mut DropoutRng>) -> Option<Mask> {
         let rng = rng.as_mut()?;
         (self.probability > 0.0).then(|| rng.mask(self.probability))
@@ -32,8 +32,7 @@ impl Dropout {
 
 /// The source of dropout masks.
 ///
-/// A mask is known by the seed, the step, and its number within the step: nothing has to be saved for a resumed run but the
-/// step.
+/// A mask is identified by the seed, the step, and its number within the step: a resumed run needs nothing but the step.
 #[derive(Debug, Clone)]
 pub struct DropoutRng {
     seed: u64,
@@ -42,21 +41,21 @@ pub struct DropoutRng {
 }
 
 impl DropoutRng {
-    /// A source for a run's seed, at step 0.
+    /// A source with a run's seed, at step 0.
     pub fn new(seed: u64) -> Self {
         Self { seed, step: 0, number: 0 }
     }
 
-    /// Begins a training step: the masks that follow depend on nothing but seed and step.
+    /// Begins a training step: the masks that follow depend on seed and step only.
     pub fn begin_step(&mut self, step: u64) {
         self.step = step;
         self.number = 0;
     }
 
-    /// Begins one of the batches of a step: the masks that follow depend on nothing but seed, step and this number, and are not
-    /// those of another batch. (So that batches can pass in any order, and on several devices.)
+    /// Begins one of a step's micro-batches: the masks that follow depend on seed, step and this number only, and differ from
+    /// those of other micro-batches. So these can be computed in any order, and on several devices.
     pub fn begin_batch(&mut self, batch: u32) {
-        // No network drops in so many places.
+        // No network draws so many masks.
         self.number = batch.wrapping_mul(1 << 16);
     }
 
@@ -73,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn masks_depend_on_step_and_place_and_on_nothing_else() {
+    fn masks_depend_on_step_and_number_only() {
         let mut rng = DropoutRng::new(7);
         let mut values = |step| {
             rng.begin_step(step);

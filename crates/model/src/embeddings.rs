@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData};
-use firebrand_kernels::fused::{embedding, single};
+use firebrand_kernels::fused::{embedding, to_f32};
 use serde::{Deserialize, Serialize};
 
 use crate::{Batch, Dropout, DropoutRng, LayerNorm, Linear, ModelError, NormConfig, ParameterSource};
@@ -12,44 +12,43 @@ use crate::{Batch, Dropout, DropoutRng, LayerNorm, Linear, ModelError, NormConfi
 pub struct EmbeddingsConfig {
     /// Rows of the token table.
     pub vocabulary: usize,
-    /// The learned positions; `None` where positions enter elsewhere.
+    /// The learned position table; `None` if positions enter elsewhere (in attention).
     pub positions: Option<PositionsConfig>,
-    /// Rows of the segment table; `None` where there is none.
+    /// Rows of the segment table; `None` if the model has no segments.
     pub types: Option<usize>,
     /// Width of the tables.
     pub size: usize,
-    /// After the sum; `None` where there is none.
+    /// Layer norm of the summed embeddings, if the model has one here.
     pub norm: Option<EmbeddingsNorm>,
-    /// Probability of dropout.
+    /// Dropout probability.
     pub dropout: f64,
-    /// Maps the tables' width to that of the hidden states; `None` where they are the same.
+    /// Linear layer from the tables' width to that of the hidden states; `None` if they are equal.
     pub projection: Option<ProjectionConfig>,
-    /// Whether there is a vector for masked tokens beside the table (XLNet's pretraining; nothing here reads it).
+    /// Whether the checkpoint has a vector for masked tokens (used by XLNet's pretraining only).
     pub mask_vector: bool,
 }
 
-/// A table of learned positions.
+/// The table of learned positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PositionsConfig {
-    /// Its rows.
+    /// Number of rows.
     pub rows: usize,
-    /// The first token's position: 0, or the padding id plus 1 in RoBERTa and its kin.
+    /// The first token's position: 0, or the padding id plus 1 in RoBERTa and its relatives.
     pub first: usize,
-    /// Whether padding tokens in a text's midst stand at position `first - 1` and are not counted, as in RoBERTa and its
-    /// kin.
+    /// Whether padding tokens within a text have position `first - 1` and are not counted, as in RoBERTa and its relatives.
     pub skip_padding: bool,
 }
 
-/// The norm of [`Embeddings`].
+/// The layer norm of [`Embeddings`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct EmbeddingsNorm {
     /// Its shape.
     pub norm: NormConfig,
-    /// Whether it stands after the projection.
+    /// Whether it is applied after the projection.
     pub after_projection: bool,
 }
 
-/// The map from the tables' width to that of the hidden states.
+/// The linear layer from the tables' width to that of the hidden states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProjectionConfig {
     /// Width of the hidden states.
@@ -58,7 +57,7 @@ pub struct ProjectionConfig {
     pub bias: bool,
 }
 
-/// Token, position and segment embeddings, summed, normalised and dropped out.
+/// Token, position and segment embeddings: their sum, layer norm and dropout.
 #[derive(Module, Debug)]
 pub struct Embeddings {
     /// `[vocabulary, size]`.
@@ -69,7 +68,7 @@ pub struct Embeddings {
     pub token_type: Option<Param<Tensor<2>>>,
     /// `[1, 1, size]`.
     pub mask: Option<Param<Tensor<3>>>,
-    /// After the sum.
+    /// Layer norm of the sum.
     pub norm: Option<LayerNorm>,
     /// `[size, hidden]`.
     pub projection: Option<Linear>,
@@ -120,7 +119,7 @@ impl Embeddings {
             x = x + embedding(table.val(), positions(batch, config));
         }
         let project = |x: Tensor<3>| match &self.projection {
-            Some(projection) => single(projection.forward(x)),
+            Some(projection) => to_f32(projection.forward(x)),
             None => x,
         };
         let dropout = Dropout { probability: self.config.dropout };
@@ -132,15 +131,15 @@ impl Embeddings {
     }
 }
 
-/// Each token's row in the table of positions: as [`Batch::ids`], or `[1, length]`, the same for every row.
+/// Each token's row in the position table: shaped as [`Batch::ids`], or `[1, length]`, the same for every row.
 fn positions(batch: &Batch, config: PositionsConfig) -> Tensor<2, Int> {
     let first = config.first as i64;
-    match &batch.places_without_padding {
-        Some(places) if config.skip_padding => places.clone().add_scalar(first),
+    match &batch.positions_without_padding {
+        Some(positions) if config.skip_padding => positions.clone().add_scalar(first),
         _ => {
-            let places: Vec<i64> = batch.places().into_iter().map(|place| first + place as i64).collect();
-            let shape = [1, places.len()];
-            Tensor::from_data(TensorData::new(places, shape), &batch.ids.device())
+            let positions: Vec<i64> = batch.positions().into_iter().map(|position| first + position as i64).collect();
+            let shape = [1, positions.len()];
+            Tensor::from_data(TensorData::new(positions, shape), &batch.ids.device())
         }
     }
 }

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::attention::Context;
-use crate::batch::Chosen;
+use crate::batch::Selection;
 use crate::layer::{EncoderLayer, LayerConfig};
 use crate::{
     AttentionConfig, Batch, Convolution, ConvolutionConfig, DisentangledConfig, Dropout, DropoutRng, Embeddings,
@@ -15,38 +15,38 @@ use crate::{
 /// The shape of an [`Encoder`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EncoderConfig {
-    /// The tables below the layers.
+    /// The embedding tables.
     pub embeddings: EmbeddingsConfig,
     /// Width of the hidden states.
     pub hidden: usize,
-    /// Number of layers that a token passes.
+    /// Number of layers.
     pub layers: usize,
-    /// Layers with parameters of their own: `layers`, or fewer where neighbours share them.
+    /// Number of layers with parameters of their own; fewer than `layers` if neighbours share them (ALBERT).
     pub distinct_layers: usize,
     /// Each layer's shape.
     pub layer: LayerConfig,
-    /// Beside the first layer; `None` where there is none.
+    /// Convolution applied after the first layer (DeBERTa v2), if the model has one.
     pub convolution: Option<ConvolutionConfig>,
-    /// After the last layer; `None` where there is none.
+    /// Layer norm after the last layer, if the model has one.
     pub final_norm: Option<NormConfig>,
-    /// Probability of dropout after the last layer.
+    /// Dropout probability after the last layer.
     pub final_dropout: f64,
 }
 
-/// Embeddings, then layers.
+/// Embeddings and a stack of transformer layers.
 #[derive(Module, Debug)]
 pub struct Encoder {
-    /// The tables.
+    /// The embedding tables.
     pub embeddings: Embeddings,
     /// From the lowest to the highest.
     pub layers: Vec<EncoderLayer>,
-    /// `[ranges, heads]`: what each range of distances adds to the scores of all layers.
+    /// `[ranges, heads]`: the bias of each range of distances, added to the scores of all layers.
     pub distance_bias: Option<Param<Tensor<2>>>,
-    /// A vector for each range of distances, which all layers compare with contents.
+    /// A vector for each range of distances, shared by all layers.
     pub distances: Option<DistanceTable>,
-    /// Beside the first layer.
+    /// Applied after the first layer.
     pub convolution: Option<Convolution>,
-    /// After the last layer.
+    /// Layer norm after the last layer.
     pub final_norm: Option<LayerNorm>,
     #[module(skip)]
     config: EncoderConfig,
@@ -57,7 +57,7 @@ pub struct Encoder {
 pub struct DistanceTable {
     /// `[ranges, hidden]`.
     pub weight: Param<Tensor<2>>,
-    /// Of the rows.
+    /// Layer norm of the rows.
     pub norm: Option<LayerNorm>,
 }
 
@@ -105,8 +105,7 @@ impl Encoder {
         &self.config
     }
 
-    /// The hidden states after the embeddings and after each layer; the last ones after the final norm, if there is one. Texts
-    /// are padded.
+    /// The hidden states after the embeddings and after each layer, padded; the last ones after the final norm, if there is one.
     ///
     /// # Shapes
     /// - each: `[rows, length, hidden]`
@@ -118,24 +117,24 @@ impl Encoder {
         states
     }
 
-    /// The hidden states after the last layer, of all tokens or of the chosen ones alone; with dropout when `rng` is given.
+    /// The hidden states after the last layer, of all tokens or of the selected ones only; with dropout if `rng` is given.
     ///
     /// # Shapes
-    /// - output: `[rows, length, hidden]`, or, packed, `[1, tokens, hidden]`; of chosen tokens `[rows, 1, hidden]`, or,
+    /// - output: `[rows, length, hidden]`, or, packed, `[1, tokens, hidden]`; of selected tokens `[rows, 1, hidden]`, or,
     ///   packed, `[1, rows, hidden]`
     pub(crate) fn forward(
         &self,
         batch: &Batch,
-        chosen: Option<&Chosen>,
+        selection: Option<&Selection>,
         rng: &mut Option<&mut DropoutRng>,
     ) -> Tensor<3> {
-        self.run(batch, chosen, rng, |_| ())
+        self.run(batch, selection, rng, |_| ())
     }
 
     fn run(
         &self,
         batch: &Batch,
-        chosen: Option<&Chosen>,
+        selection: Option<&Selection>,
         rng: &mut Option<&mut DropoutRng>,
         mut see: impl FnMut(&Tensor<3>),
     ) -> Tensor<3> {
@@ -148,20 +147,20 @@ impl Encoder {
         let mut narrowed = false;
         for index in 0..layers {
             let convolution = self.convolution.as_ref().filter(|_| index == 0);
-            // Of the last layer's answers, no other is read; its keys and values are those of all tokens.
-            let only = chosen.filter(|_| index + 1 == layers && convolution.is_none());
-            let below = convolution.map(|convolution| (convolution, x.clone()));
-            // Neighbours share parameters where there are fewer of them than layers.
+            // The last layer computes the output of the selected tokens only, from keys and values of all.
+            let only = selection.filter(|_| index + 1 == layers && convolution.is_none());
+            let embedded = convolution.map(|convolution| (convolution, x.clone()));
+            // With fewer distinct layers, neighbours share parameters.
             let layer = &self.layers[index * distinct_layers / layers];
             x = layer.forward(x, &context.layer(attention, index).only(only), rng);
             narrowed |= only.is_some();
-            if let Some((convolution, below)) = below {
-                x = convolution.forward(below, x, batch, rng);
+            if let Some((convolution, embedded)) = embedded {
+                x = convolution.forward(embedded, x, batch, rng);
             }
             see(&x);
         }
-        if let Some(chosen) = chosen.filter(|_| !narrowed) {
-            x = chosen.of(x);
+        if let Some(selection) = selection.filter(|_| !narrowed) {
+            x = selection.of(x);
         }
         if let Some(norm) = &self.final_norm {
             x = norm.forward(x);

@@ -1,8 +1,8 @@
-//! What can be wrong with a model's files.
+//! Errors of this crate.
 
 use std::path::PathBuf;
 
-/// What can be wrong with a model's files, or with a request to one.
+/// An error in a model's files, or in a request to a model.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
@@ -13,10 +13,10 @@ pub enum ModelError {
         verb: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// `config.json` is missing something or says something that cannot be.
+    /// `config.json` lacks a value or has an invalid one.
     #[error("{}: {problem}", path.display())]
     Config {
         /// The file.
@@ -32,10 +32,10 @@ pub enum ModelError {
         /// What was found, and what is expected.
         problem: String,
     },
-    /// The device's name is not known, or this build cannot use it.
+    /// The device's name is unknown, or this build cannot use it.
     #[error("{0}")]
     Device(String),
-    /// Token ids that the model cannot take.
+    /// Input that the model cannot take.
     #[error("{0}")]
     Input(String),
 }

@@ -1,4 +1,4 @@
-//! What a directory in the hub's layout holds, and what a classifier made of it would be. No tensor's numbers are read.
+//! Facts about a model in the hub's layout, and about a classifier made from it. No tensor's values are read.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,127 +10,133 @@ use serde_json::{Value, json};
 use crate::checkpoint::{NewHead, StoredOutput, account, expected_parameters};
 use crate::{HubConfig, LoadReport, ModelConfig, ModelError, Pooling, ProblemType, Weights};
 
-/// What is known of a model from `config.json` and the headers of its weights.
+/// What `config.json` and the headers of the weights say about a model.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModelFacts {
     /// The family's name.
     pub family: &'static str,
-    /// The model's own name in `config.json`: some families go by several.
+    /// The model's own name in `config.json`: some families have several.
     pub model_type: &'static str,
-    /// What `config.json` says that the file was saved from.
+    /// The class of transformers that the model was saved from, according to `config.json`.
     pub saved_from: Option<String>,
-    /// The classifier that the family has in transformers.
+    /// The family's classifier in transformers.
     pub architecture: &'static str,
-    /// Widths and counts.
+    /// Sizes of the network.
     pub sizes: SizeFacts,
-    /// Numbers that are trained.
+    /// Number of parameters.
     pub parameters: ParameterFacts,
     /// The tensors.
     pub weights: WeightFacts,
-    /// The labels that `config.json` names, by index; `None` where it names none.
+    /// The labels that `config.json` names, by index; `None` if it names none, or cannot be read.
     pub labels: Option<Vec<String>>,
-    /// What the labels mean, where `config.json` says it.
+    /// `problem_type` in `config.json`.
     pub problem: Option<String>,
     /// The head.
     pub head: HeadFacts,
 }
 
-/// Widths and counts of a network.
+/// Sizes of a network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SizeFacts {
-    /// Layers.
+    /// Number of layers.
     pub layers: usize,
-    /// Layers that have parameters of their own: fewer where layers share them (ALBERT).
+    /// Number of layers with parameters of their own: fewer if layers share them (ALBERT).
     pub distinct_layers: usize,
-    /// Width of the hidden states.
+    /// Hidden size.
     pub hidden: usize,
-    /// Width of the token table.
+    /// Size of the token embeddings.
     pub embedding: usize,
-    /// Attention heads of a layer.
+    /// Attention heads per layer.
     pub heads: usize,
-    /// Width inside the feed-forward part.
+    /// Intermediate size of the feed-forward layers.
     pub intermediate: usize,
-    /// Rows of the token table.
+    /// Vocabulary size.
     pub vocabulary: usize,
-    /// The longest row, in tokens; `None` where there is no end.
-    pub longest_row: Option<usize>,
+    /// Maximum sequence length in tokens; `None` if unlimited.
+    pub max_length: Option<usize>,
 }
 
-/// How many numbers are trained.
+/// Numbers of parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct ParameterFacts {
-    /// Of the encoder.
+    /// In the encoder.
     pub encoder: u64,
-    /// Of a head for the labels that were asked for.
+    /// In a head for the requested number of labels.
     pub head: u64,
 }
 
-/// The tensors of a directory.
+/// The stored tensors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WeightFacts {
-    /// The name of the file, or of the index of several.
+    /// The name of the file, or of the index of the shards.
     pub file: String,
-    /// Files that hold tensors.
+    /// Number of files that hold tensors.
     pub files: usize,
-    /// Tensors.
+    /// Number of tensors.
     pub tensors: usize,
-    /// Bytes of all tensors.
+    /// Total size of the tensors in bytes.
     pub bytes: u64,
-    /// What the numbers are → how many tensors of it.
+    /// Element type → number of tensors.
     pub kinds: BTreeMap<String, usize>,
-    /// Tensors without a place in a classifier, as is known of this family: buffers and heads of pretraining.
-    pub unneeded: Vec<String>,
+    /// Tensors that a classifier does not use: buffers, and heads of other tasks.
+    pub left_out: Vec<String>,
 }
 
-/// The head that the file has, and the one that training on other labels would make.
+/// The stored head, and the new head that training on other labels would create.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HeadFacts {
-    /// Which hidden state is classified.
+    /// The pooling of the hidden states.
     pub pooling: Pooling,
-    /// Whether the file has a whole head for the labels that `config.json` names.
+    /// Whether the weights have a complete head for the labels that `config.json` names.
     pub stored: bool,
-    /// Why a head that is there cannot be kept.
+    /// Why the stored head cannot be kept.
     pub problem: Option<String>,
-    /// The tensors of a head for the labels that were asked for.
+    /// The tensors of a head for the requested number of labels.
     pub tensors: Vec<HeadTensor>,
 }
 
-/// A tensor of a head, as the family's files have it.
+/// A tensor of a head, in the family's layout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HeadTensor {
     /// Its name.
     pub name: String,
     /// Its shape.
     pub shape: Vec<usize>,
-    /// Whether it is made anew for other labels; otherwise it is taken from the file.
+    /// Whether a new head initialises it; otherwise it is taken from the file.
     pub new: bool,
 }
 
-/// Looks at a directory in the hub's layout: `config.json`, and the weights in any form. `labels` is for how many labels a
-/// new head is described.
+/// Inspects a directory in the hub's layout, with weights in any supported format. A new head is described for `labels`
+/// labels.
 ///
 /// # Errors
 /// When a file is missing or damaged, or the tensors do not fit the configuration.
 pub fn inspect(directory: &Path, labels: usize) -> Result<ModelFacts, ModelError> {
     let mut hub = HubConfig::read(directory)?;
     let problem = hub.get("problem_type").and_then(Value::as_str).map(str::to_owned);
-    // What the labels mean is decided by whoever trains; a model of another task has an encoder all the same.
+    // Training decides about this; a model for another task has an encoder all the same.
     hub.set("problem_type", json!(ProblemType::SingleLabelClassification));
     let config = ModelConfig::new(&hub, Some((0..labels).map(|index| format!("LABEL_{index}")).collect()))?;
     let device = crate::device("flex")?;
     let weights = Weights::open(directory)?;
 
     let replaced = report(&weights, &config, StoredOutput::Replace, &device)?;
-    let stated = if hub.get("id2label").is_some() { Some(hub.labels()?) } else { None };
-    let kept = stated.clone().filter(|labels| labels.len() > 1).map(|labels| {
+    let (stated, unreadable) = match hub.label_names() {
+        Ok(names) => (names, None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    let other_task = hub.other_task();
+    let labels = stated.clone().filter(|labels| labels.len() > 1 && other_task.is_none());
+    let kept = labels.map(|labels| {
         let order = (0..labels.len()).collect();
         report(&weights, &ModelConfig::new(&hub, Some(labels))?, StoredOutput::Keep(order), &device)
     });
-    let (kept, head_problem) = match kept {
+    let (kept, misfit) = match kept {
         Some(Ok(report)) => (Some(report).filter(|report| report.new.is_empty()), None),
         Some(Err(error)) => (None, Some(error.to_string())),
         None => (None, None),
     };
+    let head_problem = unreadable.or(misfit).or(other_task.filter(|_| stated.is_some()));
     let (parameters, tensors) = parameters(&config, &replaced, &device)?;
     let encoder = &config.network.encoder;
     let architectures = hub.get("architectures").and_then(|names| names.get(0)).and_then(Value::as_str);
@@ -147,10 +153,10 @@ pub fn inspect(directory: &Path, labels: usize) -> Result<ModelFacts, ModelError
             heads: encoder.layer.attention.heads,
             intermediate: encoder.layer.mlp.intermediate,
             vocabulary: encoder.embeddings.vocabulary,
-            longest_row: config.max_length,
+            max_length: config.max_length,
         },
         parameters,
-        weights: weight_facts(&weights, kept.as_ref().unwrap_or(&replaced).unneeded.clone()),
+        weights: weight_facts(&weights, kept.as_ref().unwrap_or(&replaced).left_out.clone()),
         labels: stated,
         problem,
         head: HeadFacts {
@@ -172,7 +178,7 @@ fn report(
     account(weights, &config.rules(), &config.network, Some(&head), device).map(|(_, report)| report)
 }
 
-/// Counts the parameters, and lists those of the head as the family's files have them.
+/// Counts the parameters, and lists those of the head in the family's layout.
 fn parameters(
     config: &ModelConfig,
     report: &LoadReport,
@@ -189,7 +195,7 @@ fn parameters(
             continue;
         }
         counts.head = counts.head.saturating_add(count);
-        // Every parameter has a name: `account` refuses a table without one.
+        // `account` has rejected a table that lacks a name.
         if let Some(tensor) = rules.hub(&path) {
             let new = report.new.contains(&tensor.name);
             tensors.push(HeadTensor { shape: tensor.layout.stored_shape(&shape, heads), name: tensor.name, new });
@@ -198,7 +204,7 @@ fn parameters(
     Ok((counts, tensors))
 }
 
-fn weight_facts(weights: &Weights, unneeded: Vec<String>) -> WeightFacts {
+fn weight_facts(weights: &Weights, left_out: Vec<String>) -> WeightFacts {
     let mut kinds = BTreeMap::new();
     let (mut tensors, mut bytes) = (0, 0u64);
     for (kind, size) in weights.kinds().into_values() {
@@ -207,5 +213,5 @@ fn weight_facts(weights: &Weights, unneeded: Vec<String>) -> WeightFacts {
         bytes = bytes.saturating_add(size);
     }
     let file = weights.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-    WeightFacts { file, files: weights.files().len(), tensors, bytes, kinds, unneeded }
+    WeightFacts { file, files: weights.files().len(), tensors, bytes, kinds, left_out }
 }

@@ -1,17 +1,17 @@
-//! From hidden states to one score per label.
+//! The classification head: from hidden states to one score per label.
 
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use crate::batch::Chosen;
+use crate::batch::Selection;
 use crate::{Activation, Batch, Dropout, DropoutRng, LayerNorm, Linear, ModelError, NormConfig, ParameterSource};
 
-/// Which hidden state stands for the whole row.
+/// How a row's hidden states are pooled into one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pooling {
-    /// That of the first token.
+    /// The first token's.
     First,
     /// That of the last token that is not padding.
     Last,
@@ -19,16 +19,16 @@ pub enum Pooling {
     Mean,
 }
 
-/// The dense map of a [`Head`], between pooling and the output map.
+/// The dense layer of a [`Head`], between pooling and the output layer.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct DenseConfig {
-    /// Probability of dropout before it.
+    /// Dropout probability before it.
     pub dropout: f64,
     /// Whether it has a bias.
     pub bias: bool,
-    /// After it.
+    /// Activation function after it.
     pub activation: Option<Activation>,
-    /// After the activation.
+    /// Layer norm after the activation.
     pub norm: Option<NormConfig>,
 }
 
@@ -39,30 +39,30 @@ pub struct HeadConfig {
     pub hidden: usize,
     /// Number of labels.
     pub labels: usize,
-    /// Which hidden state it reads.
+    /// How hidden states are pooled.
     pub pooling: Pooling,
-    /// The map before the output map; `None` where there is none.
+    /// The dense layer before the output layer, if the model has one.
     pub dense: Option<DenseConfig>,
-    /// Probability of dropout before the output map.
+    /// Dropout probability before the output layer.
     pub dropout: f64,
-    /// Whether the output map has a bias.
+    /// Whether the output layer has a bias.
     pub output_bias: bool,
 }
 
 impl HeadConfig {
-    /// A head for the mean of the hidden states in the place of this one: for sentence models, which were trained to have
-    /// the meaning there. What the family puts before the output map was made for another state, and is left out.
+    /// A head for the mean of the hidden states instead: for sentence models, which were trained with mean pooling. The dense
+    /// layer, which was trained for another pooled output, is left out.
     pub(crate) fn mean_pooled(self) -> Self {
         Self { pooling: Pooling::Mean, dense: None, output_bias: true, ..self }
     }
 }
 
-/// Pooling, a dense map, dropout, and the output map.
+/// Pooling, a dense layer, dropout, and the output layer.
 #[derive(Module, Debug)]
 pub struct Head {
     /// `[hidden, hidden]`.
     pub dense: Option<Linear>,
-    /// After the dense map's activation.
+    /// Layer norm after the dense layer's activation.
     pub norm: Option<LayerNorm>,
     /// `[hidden, labels]`.
     pub output: Linear,
@@ -85,17 +85,17 @@ impl Head {
         Ok(Self { dense, norm, output, config: config.clone() })
     }
 
-    /// The tokens whose hidden states it reads; `None` for all.
-    pub(crate) fn reads(&self, batch: &Batch) -> Option<Chosen> {
+    /// The tokens whose hidden states are pooled; `None` means all.
+    pub(crate) fn reads(&self, batch: &Batch) -> Option<Selection> {
         match self.config.pooling {
-            Pooling::First => Some(batch.choose(|_| 0)),
-            Pooling::Last => Some(batch.choose(|row| batch.last[row])),
+            Pooling::First => Some(batch.select(|_| 0)),
+            Pooling::Last => Some(batch.select(|row| batch.last[row])),
             Pooling::Mean => None,
         }
     }
 
     /// # Shapes
-    /// - `x`: of the tokens that it [reads](Self::reads)
+    /// - `x`: the hidden states of the tokens that it [reads](Self::reads)
     /// - output: `[rows, labels]`
     pub(crate) fn forward(&self, x: Tensor<3>, batch: &Batch, rng: &mut Option<&mut DropoutRng>) -> Tensor<2> {
         let mut pooled = match self.config.pooling {

@@ -1,8 +1,8 @@
-//! One layer of an encoder.
+//! A transformer layer.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use firebrand_kernels::fused::single;
+use firebrand_kernels::fused::to_f32;
 use serde::{Deserialize, Serialize};
 
 use crate::attention::LayerContext;
@@ -10,14 +10,14 @@ use crate::{
     Attention, AttentionConfig, Dropout, DropoutRng, LayerNorm, Mlp, MlpConfig, ModelError, NormConfig, ParameterSource,
 };
 
-/// Where the norms of a layer stand ([arXiv 2002.04745](https://arxiv.org/abs/2002.04745)).
+/// Where a layer's norms are applied ([arXiv 2002.04745](https://arxiv.org/abs/2002.04745)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NormPlacement {
-    /// After each residual sum.
+    /// After each residual sum (post-norm).
     After,
-    /// Before attention and before feed-forward.
+    /// Before attention and before feed-forward (pre-norm).
     Before {
-        /// Whether the lowest layer has one before its attention; without, the embeddings' norm serves.
+        /// Whether the first layer has one before its attention, beside the embeddings' own.
         in_first_attention: bool,
     },
 }
@@ -25,30 +25,30 @@ pub enum NormPlacement {
 /// The shape of an [`EncoderLayer`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LayerConfig {
-    /// Tokens look at each other.
+    /// Attention's shape.
     pub attention: AttentionConfig,
-    /// Each token by itself.
+    /// The feed-forward part's shape.
     pub mlp: MlpConfig,
-    /// Both norms' shape.
+    /// The shape of both norms.
     pub norm: NormConfig,
-    /// Where the norms stand.
+    /// Where the norms are applied.
     pub placement: NormPlacement,
-    /// Probability of dropout of attention's answer.
+    /// Dropout probability of the attention output.
     pub attention_output_dropout: f64,
-    /// Probability of dropout of feed-forward's answer.
+    /// Dropout probability of the feed-forward output.
     pub mlp_output_dropout: f64,
 }
 
 /// Attention and feed-forward, each with dropout, a residual sum and a norm.
 #[derive(Module, Debug)]
 pub struct EncoderLayer {
-    /// Tokens look at each other.
+    /// Multi-head attention.
     pub attention: Attention,
-    /// Of attention's input, or of its sum with it.
+    /// Norm of attention's input (pre-norm), or of the residual sum.
     pub attention_norm: Option<LayerNorm>,
-    /// Each token by itself.
+    /// Feed-forward.
     pub mlp: Mlp,
-    /// Of feed-forward's input, or of its sum with it.
+    /// Norm of feed-forward's input (pre-norm), or of the residual sum.
     pub mlp_norm: LayerNorm,
     #[module(skip)]
     placement: NormPlacement,
@@ -82,7 +82,7 @@ impl EncoderLayer {
         })
     }
 
-    /// The hidden states that the context wants, of all tokens or of one of each row.
+    /// The hidden states of all tokens, or of those that the context selects.
     pub(crate) fn forward(
         &self,
         x: Tensor<3>,
@@ -93,11 +93,11 @@ impl EncoderLayer {
         match self.placement {
             NormPlacement::After => {
                 let attended = self.attention.forward(x.clone(), context, rng);
-                let x = context.chosen(x);
+                let x = context.selected(x);
                 let x = match &self.attention_norm {
                     Some(norm) => norm.of_sum(x, attended, attention_dropout, rng),
-                    // Only where norms stand before can one be missing.
-                    None => x + single(attention_dropout.forward(attended, rng)),
+                    // Only pre-norm models lack one.
+                    None => x + to_f32(attention_dropout.forward(attended, rng)),
                 };
                 let fed = self.mlp.forward(x.clone(), rng);
                 self.mlp_norm.of_sum(x, fed, mlp_dropout, rng)
@@ -108,9 +108,9 @@ impl EncoderLayer {
                     None => x.clone(),
                 };
                 let attended = self.attention.forward(normed, context, rng);
-                let x = context.chosen(x) + single(attention_dropout.forward(attended, rng));
+                let x = context.selected(x) + to_f32(attention_dropout.forward(attended, rng));
                 let fed = self.mlp.forward(self.mlp_norm.forward(x.clone()), rng);
-                x + single(mlp_dropout.forward(fed, rng))
+                x + to_f32(mlp_dropout.forward(fed, rng))
             }
         }
     }

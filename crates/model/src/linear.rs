@@ -1,4 +1,4 @@
-//! An affine map.
+//! Linear layers.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -6,7 +6,7 @@ use firebrand_kernels::fused;
 
 use crate::{Activation, ModelError, ParameterSource};
 
-/// `x W + b`.
+/// A linear layer: `x W + b`.
 #[derive(Module, Debug)]
 pub struct Linear {
     /// `[inputs, outputs]`.
@@ -16,7 +16,7 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Takes `PATH.weight` (`[inputs, outputs]`) and, where there is one, `PATH.bias` (`[outputs]`) from the source.
+    /// Takes `PATH.weight` (`[inputs, outputs]`) and, with a bias, `PATH.bias` (`[outputs]`) from the source.
     ///
     /// # Errors
     /// When the source lacks them or their shapes differ.
@@ -40,18 +40,18 @@ impl Linear {
         self.times_weight(x, self.bias.as_ref().map(Param::val))
     }
 
-    /// An activation of [`forward`](Self::forward)'s answer.
+    /// [`forward`](Self::forward), then an activation function.
     pub(crate) fn activated<const D: usize>(&self, x: Tensor<D>, activation: Activation) -> Tensor<D> {
         let Some(gelu) = activation.gelu() else { return activation.forward(self.forward(x)) };
-        // The bias is added in the activation's pass.
+        // The bias is added in the same pass as the activation.
         let x = self.times_weight(x, None);
         let shape = x.dims();
         let bias = self.bias.as_ref().map(Param::val);
         fused::bias_gelu(as_rows(x), bias, gelu).reshape(shape)
     }
 
-    /// Its parameters, as fused operations take them.
-    pub(crate) fn as_map(&self) -> fused::LinearMap {
+    /// Its parameters, in the form of the fused operations.
+    pub(crate) fn as_projection(&self) -> fused::Projection {
         (self.weight.val(), self.bias.as_ref().map(Param::val))
     }
 
@@ -63,7 +63,7 @@ impl Linear {
     }
 }
 
-/// `[…, width]` → `[1, …, width]`, the dimensions in between taken together.
+/// `[…, width]` → `[1, rows, width]`: all dimensions but the last are merged.
 pub(crate) fn as_rows<const D: usize>(x: Tensor<D>) -> Tensor<3> {
     let shape = x.dims();
     let width = shape[D - 1];

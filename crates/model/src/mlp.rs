@@ -1,4 +1,4 @@
-//! The feed-forward part of a layer.
+//! The feed-forward part of a transformer layer.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -9,24 +9,24 @@ use crate::{Activation, Dropout, DropoutRng, Linear, ModelError, ParameterSource
 /// The shape of an [`Mlp`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MlpConfig {
-    /// Width between the two maps.
+    /// Width between the two linear layers.
     pub intermediate: usize,
-    /// Between the two maps.
+    /// Activation function between the two linear layers.
     pub activation: Activation,
-    /// Whether a third map's answer is multiplied in after the activation ([arXiv 2002.05202](https://arxiv.org/abs/2002.05202)).
+    /// Whether the activation's output is multiplied by that of a third linear layer ([arXiv 2002.05202](https://arxiv.org/abs/2002.05202)).
     pub gated: bool,
-    /// Whether the maps have biases.
+    /// Whether the linear layers have biases.
     pub bias: bool,
-    /// Probability of dropout before the second map.
+    /// Dropout probability before the second linear layer.
     pub dropout: f64,
 }
 
-/// Up, activation, down.
+/// Two linear layers with an activation function between them.
 #[derive(Module, Debug)]
 pub struct Mlp {
     /// `[hidden, intermediate]`.
     pub up: Linear,
-    /// `[hidden, intermediate]`, where there is a gate.
+    /// `[hidden, intermediate]`, if gated.
     pub gate: Option<Linear>,
     /// `[intermediate, hidden]`.
     pub down: Linear,

@@ -1,8 +1,8 @@
-//! Encoder and head: everything that has parameters.
+//! Encoder and head: all parameters of a classifier.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use firebrand_kernels::fused::single;
+use firebrand_kernels::fused::to_f32;
 use serde::{Deserialize, Serialize};
 
 use crate::{Batch, DropoutRng, Encoder, EncoderConfig, Head, HeadConfig, ModelError, ParameterSource};
@@ -10,18 +10,18 @@ use crate::{Batch, DropoutRng, Encoder, EncoderConfig, Head, HeadConfig, ModelEr
 /// The shape of a [`Network`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NetworkConfig {
-    /// The pretrained part.
+    /// The pretrained encoder.
     pub encoder: EncoderConfig,
-    /// The part that is made for the labels at hand.
+    /// The classification head.
     pub head: HeadConfig,
 }
 
 /// An encoder with a classification head.
 #[derive(Module, Debug)]
 pub struct Network {
-    /// The pretrained part.
+    /// The pretrained encoder.
     pub encoder: Encoder,
-    /// The part that is made for the labels at hand.
+    /// The classification head.
     pub head: Head,
 }
 
@@ -34,12 +34,12 @@ impl Network {
         Ok(Self { encoder: Encoder::new(source, &config.encoder)?, head: Head::new(source, &config.head)? })
     }
 
-    /// Scores before softmax, in single precision; with dropout when `rng` is given.
+    /// The logits, in single precision; with dropout if `rng` is given.
     ///
     /// # Shapes
     /// - output: `[rows, labels]`
     pub fn forward(&self, batch: &Batch, mut rng: Option<&mut DropoutRng>) -> Tensor<2> {
         let x = self.encoder.forward(batch, self.head.reads(batch).as_ref(), &mut rng);
-        single(self.head.forward(x, batch, &mut rng))
+        to_f32(self.head.forward(x, batch, &mut rng))
     }
 }

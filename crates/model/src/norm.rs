@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use crate::linear::as_rows;
 use crate::{Dropout, DropoutRng, ModelError, ParameterSource};
 
-/// The shape of a [`LayerNorm`], but for its size.
+/// The shape of a [`LayerNorm`], except for its size.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct NormConfig {
     /// Added to the variance.
     pub epsilon: f64,
-    /// Whether it shifts as well as scales.
+    /// Whether it has a bias.
     pub bias: bool,
 }
 
@@ -30,7 +30,7 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
-    /// Takes `PATH.weight` and, where there is one, `PATH.bias` (`[size]`) from the source.
+    /// Takes `PATH.weight` and, with a bias, `PATH.bias` (`[size]`) from the source.
     ///
     /// # Errors
     /// When the source lacks them or their shapes differ.

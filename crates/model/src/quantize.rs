@@ -1,28 +1,28 @@
-//! Weights as int8 with one scale per row.
+//! Int8 quantisation of weights, with one scale per row.
 //!
 //! Symmetric and without a zero point, so that zero stays exactly zero: `x ≈ scale · q` with `q` from -127 to 127 and
-//! `scale = max|x| / 127` of each row. A row is what one output of a linear map is computed from (in the hub's
-//! orientation), or one token's vector, so a row with large weights costs the others no precision.
+//! `scale = max|x| / 127` of each row. A row holds the weights of one output of a linear layer (in the hub's orientation), or
+//! one token's embedding, so a row with large weights costs the others no precision.
 
 /// The largest magnitude of a quantised value: -128 has no positive partner and is left unused.
 const LARGEST: f32 = 127.0;
 
-/// A matrix as int8, with one scale per row.
+/// An int8 matrix with one scale per row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Int8Matrix {
-    /// Row-major, each from -127 to 127.
+    /// Row-major values from -127 to 127.
     pub values: Vec<i8>,
-    /// One per row, positive.
+    /// One positive scale per row.
     pub scales: Vec<f32>,
 }
 
 impl Int8Matrix {
-    /// Quantises a row-major matrix of finite numbers. Every element comes back within half its row's scale.
+    /// Quantises a row-major matrix of finite values. The error of each is at most half its row's scale.
     pub fn quantize(values: &[f32], columns: usize) -> Self {
         let mut matrix = Self { values: Vec::with_capacity(values.len()), scales: Vec::new() };
         for row in values.chunks(columns.max(1)) {
             let scale = scale_of(row);
-            // In float64: the quotient of two float32 would round a second time, and could tip a tie.
+            // In float64: a float32 quotient would round twice, which could flip a tie.
             matrix.values.extend(row.iter().map(|&value| {
                 (f64::from(value) / f64::from(scale)).round().clamp(-f64::from(LARGEST), f64::from(LARGEST)) as i8
             }));
@@ -31,7 +31,7 @@ impl Int8Matrix {
         matrix
     }
 
-    /// The numbers that the quantised ones stand for, row-major.
+    /// The dequantised values, row-major.
     pub fn dequantize(&self) -> Vec<f32> {
         let columns = self.values.len() / self.scales.len().max(1);
         let rows = self.values.chunks(columns.max(1)).zip(&self.scales);
@@ -39,20 +39,20 @@ impl Int8Matrix {
     }
 }
 
-/// The scale of a row. A row of zeros, or of numbers too small to have a scale of full precision, gets the smallest one.
+/// The scale of a row; the smallest normal float for a row of zeros or of subnormal scale.
 fn scale_of(row: &[f32]) -> f32 {
     let largest = row.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
     let scale = (largest / LARGEST).max(f32::MIN_POSITIVE);
-    // Rounding up may take the largest number of all beyond what float32 holds.
+    // Rounding up may take the largest value beyond float32's range.
     if (scale * LARGEST).is_finite() { scale } else { scale.next_down() }
 }
 
-/// How far a matrix is from the one that stands in for it: the root mean square of the difference, as a share of that of
-/// the original. 0 when both are all zeros.
-pub(crate) fn relative_error(original: &[f32], stand_in: &[f32]) -> f64 {
+/// The root mean square of the difference between a matrix and its approximation, relative to that of the original. 0 if both
+/// are zero.
+pub(crate) fn relative_error(original: &[f32], approximation: &[f32]) -> f64 {
     let square = |value: f64| value * value;
     let norm: f64 = original.iter().map(|&value| square(f64::from(value))).sum();
-    let distance: f64 = original.iter().zip(stand_in).map(|(&a, &b)| square(f64::from(a) - f64::from(b))).sum();
+    let distance: f64 = original.iter().zip(approximation).map(|(&a, &b)| square(f64::from(a) - f64::from(b))).sum();
     if distance == 0.0 { 0.0 } else { (distance / norm).sqrt() }
 }
 
@@ -62,7 +62,7 @@ mod tests {
 
     use super::*;
 
-    /// Each element within half its row's scale, but for the rounding of one float32 product.
+    /// Checks that each error is at most half the row's scale, up to the rounding of one float32 product.
     fn check(values: &[f32], columns: usize) -> Int8Matrix {
         let matrix = Int8Matrix::quantize(values, columns);
         let back = matrix.dequantize();
@@ -88,7 +88,7 @@ mod tests {
         #[test]
         fn weights_of_usual_size_too(values in prop::collection::vec(-3.0f32..3.0, 24)) {
             let matrix = check(&values, 6);
-            // Quantising what came back changes nothing: export, load, export is stable.
+            // Quantising again changes nothing: export, load, export is stable.
             let again = Int8Matrix::quantize(&matrix.dequantize(), 6);
             prop_assert_eq!(again.values, matrix.values);
         }

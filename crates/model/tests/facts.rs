@@ -1,4 +1,4 @@
-//! What is said of a model without loading it is what loading it finds.
+//! Facts about a model agree with the loaded model.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -23,7 +23,7 @@ fn changed(name: &str, change: impl FnOnce(&mut serde_json::Map<String, Value>))
 }
 
 #[test]
-fn every_family_is_told_as_it_loads() {
+fn every_family_is_inspected_as_it_loads() {
     let mut seen = 0;
     for entry in fs::read_dir(golden("")).unwrap() {
         let path = entry.unwrap().path();
@@ -33,9 +33,9 @@ fn every_family_is_told_as_it_loads() {
         assert_eq!(facts.model_type, loaded.family());
         assert_eq!((facts.parameters.encoder + facts.parameters.head) as usize, loaded.parameters());
         assert_eq!(facts.sizes.vocabulary, loaded.vocab_size());
-        assert_eq!(facts.sizes.longest_row, loaded.max_length());
+        assert_eq!(facts.sizes.max_length, loaded.max_length());
         assert_eq!(facts.weights.kinds["float32"], facts.weights.tensors);
-        assert!(facts.head.stored && facts.weights.unneeded.is_empty(), "{}", path.display());
+        assert!(facts.head.stored && facts.weights.left_out.is_empty(), "{}", path.display());
         let outputs: Vec<_> = facts.head.tensors.iter().filter(|tensor| tensor.new).collect();
         assert!(!outputs.is_empty() && outputs.len() <= 2, "only the output map depends on the labels: {outputs:?}");
         seen += 1;
@@ -61,12 +61,13 @@ fn a_head_for_other_labels_than_named_is_not_kept() {
     assert!(!head.stored && head.problem.unwrap().contains("`classifier.weight` has shape [3, 32]"));
     let nameless = changed("bert", |config| {
         config.remove("id2label");
+        config.remove("label2id");
         config.insert("problem_type".to_owned(), json!("regression"));
     });
     let facts = inspect(nameless.path(), 2).unwrap();
     assert_eq!((facts.labels, facts.head.stored, facts.head.problem), (None, false, None));
     assert_eq!(facts.problem.as_deref(), Some("regression"));
-    assert_eq!(facts.weights.unneeded, ["classifier.weight", "classifier.bias"]);
+    assert_eq!(facts.weights.left_out, ["classifier.weight", "classifier.bias"]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
-use firebrand_model::{Batch, Classifier, ProblemType, Tokens, binary_cross_entropy, cross_entropy};
+use firebrand_model::{Batch, Classifier, ProblemType, Tokens, binary_cross_entropy, cross_entropy, is_path_segment};
 use support::{Fixture, flat, for_each_fixture, near, widen};
 
 /// Every fixture, on every CPU device.
@@ -129,11 +129,15 @@ fn gradient_norms(classifier: &Classifier, gradients: Gradients) -> BTreeMap<Str
         found: BTreeMap<String, f64>,
     }
     impl ModuleVisitor for Norms<'_> {
-        fn enter_module(&mut self, name: &str, _container: &str) {
-            self.path.push(name.to_owned());
+        fn enter_module(&mut self, name: &str, container: &str) {
+            if is_path_segment(container) {
+                self.path.push(name.to_owned());
+            }
         }
-        fn exit_module(&mut self, _name: &str, _container: &str) {
-            self.path.pop();
+        fn exit_module(&mut self, _name: &str, container: &str) {
+            if is_path_segment(container) {
+                self.path.pop();
+            }
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             let Some(gradient) = param.val().grad_remove(&mut self.gradients) else { return };

@@ -73,7 +73,7 @@ const CONFIG: &str = "config.json";
 
 #[test]
 fn headers_of_safetensors() {
-    let not_whole = "not a whole safetensors file";
+    let not_whole = "damaged or incomplete safetensors file";
     let entry = |name: &str, kind: &str, shape: &str, from: u64, to: u64| {
         format!(r#""{name}":{{"dtype":"{kind}","shape":{shape},"data_offsets":[{from},{to}]}}"#)
     };
@@ -94,7 +94,7 @@ fn headers_of_safetensors() {
             "more data than tensors",
             SAFETENSORS,
             safetensors("{}", b"rest"),
-            "the tensors take 0 bytes, and 4 are there",
+            "the tensors take 0 bytes, but 4 follow the header",
         ),
         case("cut in the data", SAFETENSORS, &whole[..whole.len() - 1], not_whole),
         case("cut in the header", SAFETENSORS, &whole[..100], not_whole),
@@ -102,7 +102,7 @@ fn headers_of_safetensors() {
             "overlapping tensors",
             SAFETENSORS,
             file(&[entry("a", "F32", "[2]", 0, 8), entry("b", "F32", "[2]", 4, 12)], 12),
-            "`b` lies from byte 4 to 12, where a tensor is to start at byte 8",
+            "`b` spans bytes 4 to 12, but the next tensor must start at byte 8",
         ),
         case("a hole", SAFETENSORS, file(&[entry("a", "F32", "[1]", 4, 8)], 8), not_whole),
         case("offsets backwards", SAFETENSORS, file(&[entry("a", "F32", "[1]", 4, 0)], 4), not_whole),
@@ -120,10 +120,15 @@ fn headers_of_safetensors() {
             "a name twice",
             SAFETENSORS,
             file(&[entry("a", "F32", "[1]", 0, 4), entry("a", "F32", "[1]", 0, 4)], 4),
-            "the key \"a\" stands twice",
+            "duplicate key \"a\"",
         ),
         case("a field twice", SAFETENSORS, safetensors(r#"{"a":{"dtype":"F32","dtype":"F32"}}"#, b""), "dtype"),
-        case("settings twice", SAFETENSORS, safetensors(r#"{"__metadata__":{},"__metadata__":{}}"#, b""), "twice"),
+        case(
+            "metadata twice",
+            SAFETENSORS,
+            safetensors(r#"{"__metadata__":{},"__metadata__":{}}"#, b""),
+            "duplicate key",
+        ),
         case("nested lists", SAFETENSORS, safetensors(&"[".repeat(100_000), b""), not_whole),
         case("nested objects", SAFETENSORS, safetensors(&r#"{"a":"#.repeat(100_000), b""), not_whole),
         case(
@@ -157,10 +162,10 @@ fn weights_that_do_not_fit() {
         safetensors(&text, &whole[header..])
     };
     check(vec![
-        case("not a number", SAFETENSORS, with_first(f32::NAN), "holds NaN at place 0"),
-        case("infinity", SAFETENSORS, with_first(f32::NEG_INFINITY), "holds -inf at place 0"),
+        case("not a number", SAFETENSORS, with_first(f32::NAN), "holds NaN at index 0"),
+        case("infinity", SAFETENSORS, with_first(f32::NEG_INFINITY), "holds -inf at index 0"),
         case("a shape of another model", SAFETENSORS, replaced("[3,32]", "[32,3]"), "has shape [32, 3]"),
-        case("whole numbers", SAFETENSORS, replaced(r#""dtype":"F32""#, r#""dtype":"I32""#), "where floats are needed"),
+        case("whole numbers", SAFETENSORS, replaced(r#""dtype":"F32""#, r#""dtype":"I32""#), "expected floats"),
         case(
             "another name",
             SAFETENSORS,
@@ -180,13 +185,13 @@ fn indexes_of_shards() {
         case("nothing", INDEX, "", "not an index"),
         case("no map", INDEX, "{}", "weight_map"),
         case("an empty map", INDEX, map(""), "its `weight_map` is empty"),
-        case("a tensor twice", INDEX, map(r#""a":"1","a":"2""#), "the key \"a\" stands twice"),
+        case("a tensor twice", INDEX, map(r#""a":"1","a":"2""#), "duplicate key \"a\""),
         case("a map twice", INDEX, r#"{"weight_map":{"a":"1"},"weight_map":{"a":"2"}}"#, "duplicate field"),
-        case("a file above", INDEX, map(r#""a":"../x""#), "expected one that lies beside it"),
-        case("a file from the root", INDEX, map(r#""a":"/etc/passwd""#), "expected one that lies beside it"),
-        case("the directory", INDEX, map(r#""a":".""#), "expected one that lies beside it"),
+        case("a file above", INDEX, map(r#""a":"../x""#), "expected one in the same directory"),
+        case("a file from the root", INDEX, map(r#""a":"/etc/passwd""#), "expected one in the same directory"),
+        case("the directory", INDEX, map(r#""a":".""#), "expected one in the same directory"),
         case("no UTF-8", INDEX, b"{\"weight_map\":{\"\xff\":\"\"}}", "not an index"),
-        case("many tensors", INDEX, join(&|index| format!(r#""{index}":"..""#)), "expected one that lies beside it"),
+        case("many tensors", INDEX, join(&|index| format!(r#""{index}":"..""#)), "expected one in the same directory"),
         case("many files", INDEX, join(&|index| format!(r#""{index}":"{index}""#)), "at most 10000 files"),
         case("nested lists", INDEX, format!(r#"{{"a":{}"#, "[".repeat(100_000)), "not an index"),
     ]);
@@ -208,7 +213,7 @@ fn settings() {
             "a key twice",
             CONFIG,
             with("\"hidden_size\": 32", "\"hidden_size\": 32, \"hidden_size\": 64"),
-            "stands twice",
+            "duplicate key",
         ),
         case("10^9 layers", CONFIG, layers("1000000000"), "`num_hidden_layers` is 1000000000"),
         case("10^300 layers", CONFIG, layers("1e300"), "`num_hidden_layers` is"),
@@ -219,13 +224,18 @@ fn settings() {
         case("an absurd width", CONFIG, with("\"hidden_size\": 32", "\"hidden_size\": 1e18"), "`hidden_size` is"),
         case("nested lists", CONFIG, "[".repeat(100_000), "recursion limit"),
         case("nested objects", CONFIG, "{\"a\":".repeat(100_000), "recursion limit"),
-        case("many numbers", CONFIG, format!("[{}1]", "1,".repeat(1_000_000)), "more values than any model's settings"),
+        case(
+            "many numbers",
+            CONFIG,
+            format!("[{}1]", "1,".repeat(1_000_000)),
+            "more values than any model's configuration",
+        ),
         case(
             "many keys",
             CONFIG,
             format!("{{{}}}", (0..500_000).map(|index| format!("\"{index:06}\":0")).collect::<Vec<_>>().join(",")),
-            "more values than any model's settings",
+            "more values than any model's configuration",
         ),
-        case("a large file", CONFIG, vec![b' '; 17 << 20], "expected a model's settings"),
+        case("a large file", CONFIG, vec![b' '; 17 << 20], "more than any model's configuration"),
     ]);
 }

@@ -49,7 +49,7 @@ fn scores_stay_close_and_the_file_is_small() {
 }
 
 #[test]
-fn the_output_map_norms_and_biases_are_unchanged() {
+fn the_output_layer_norms_and_biases_are_unchanged() {
     let (directory, classifier) = saved();
     let loaded = Classifier::load_int8(directory.path(), &device()).unwrap();
     let mut changed = 0;
@@ -106,7 +106,7 @@ fn refused(tensors: &[(&str, TensorData)], format: &str) -> String {
 }
 
 #[test]
-fn files_that_are_not_whole_are_refused() {
+fn incomplete_files_are_rejected() {
     let format = "firebrand-int8-1";
     let matrix = || TensorData::new(vec![1i8, 2, 3, 4], [2, 2]);
     let scales = |values: Vec<f32>| {
@@ -130,7 +130,7 @@ fn a_file_cut_short_and_one_that_is_missing_are_refused() {
     let bytes = fs::read(&path).unwrap();
     fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
     let load = || Classifier::load_int8(directory.path(), &device()).unwrap_err().to_string();
-    assert!(load().contains("not a whole safetensors file"));
+    assert!(load().contains("damaged or incomplete safetensors file"));
     fs::remove_file(&path).unwrap();
     assert!(load().contains("cannot read"));
 }

@@ -154,7 +154,7 @@ fn damaged_pickles() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("pytorch_model.bin");
     for original in weights().into_iter().filter(|original| original.name == "pytorch_model.bin") {
-        // The pickle lies first and begins so; what comes after it cannot harm.
+        // The pickle is the first entry and begins like this; what follows it does not matter.
         let Some(start) = original.bytes.windows(2).position(|bytes| bytes == b"\x80\x02" || bytes == b"\x80\x04")
         else {
             continue;
@@ -201,14 +201,14 @@ impl Model {
 }
 
 #[test]
-fn damaged_settings() {
+fn damaged_configurations() {
     for model in Model::all() {
         try_variants(&model.settings(), 100, |bytes| model.load_with(bytes));
     }
 }
 
 #[test]
-fn every_setting_may_be_absurd() {
+fn absurd_configuration_values() {
     let absurd =
         [json!(0), json!(-1), json!(1000), json!(10_000_000), json!(1e300), json!("x"), json!([1, "x"]), json!({})];
     for model in Model::all() {

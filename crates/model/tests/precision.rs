@@ -1,4 +1,4 @@
-//! Half precision by casts, as GPUs are given it, against single precision: every family's scores and gradients.
+//! Half precision by casts, as on GPUs, against single precision: every family's scores and gradients.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, reason = "says which fixture failed")]
@@ -43,7 +43,7 @@ fn run(classifier: &Classifier, fixture: &Fixture, precision: Precision) -> Foun
     Found { scores: scores.into_data().try_to_vec().unwrap(), gradients: collect.found }
 }
 
-/// The distance of two lists of numbers, as a share of the first.
+/// The relative distance between two lists of numbers.
 fn distance<'a>(expected: impl Iterator<Item = &'a f32>, found: impl Iterator<Item = &'a f32>) -> f64 {
     let (mut apart, mut size) = (0.0, 0.0);
     for (&expected, &found) in expected.zip(found) {

@@ -105,7 +105,7 @@ fn bare_encoders_get_a_new_head() {
         let (started, report) = Classifier::start(directory.path(), &from, &device("flex").unwrap()).unwrap();
         assert_eq!(report.loaded + report.new.len(), firebrand_model::named_parameters(&started.network).len());
         assert_eq!(started.network.head.output.weight.val().dims()[1], 2);
-        assert!(report.unneeded.is_empty(), "{report:?}");
+        assert!(report.left_out.is_empty(), "{report:?}");
         assert!(!report.new.is_empty());
     });
 }

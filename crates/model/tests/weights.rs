@@ -87,7 +87,7 @@ fn tensors_may_share_a_storage_and_lie_in_it_in_any_order() {
     assert_eq!(weights.shapes()["ids"], [1, 9]);
     for (name, kind) in [("ids", "int64"), ("mask", "bool")] {
         let error = weights.floats(name).unwrap_err().to_string();
-        assert!(error.contains(&format!("tensor `{name}` holds {kind}, where floats are needed")), "{error}");
+        assert!(error.contains(&format!("tensor `{name}` holds {kind}, expected floats")), "{error}");
     }
 }
 
@@ -109,7 +109,7 @@ fn other_files_of_torch_are_refused_with_a_hint() {
     let old = open("old.bin").unwrap_err();
     assert!(old.contains("before 1.6") && old.contains("hint: load and save it once with a newer torch"), "{old}");
     let training = open("training.bin").unwrap_err();
-    assert!(training.contains("`model` is a dictionary, where a tensor is expected"), "{training}");
+    assert!(training.contains("`model` is a dictionary, expected a tensor"), "{training}");
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn a_model_in_two_safetensors_files_is_the_same_model() {
 }
 
 #[test]
-fn an_index_that_its_files_belie_is_refused() {
+fn an_index_that_contradicts_its_files_is_rejected() {
     const FIRST: &str = "model-00001-of-00002.safetensors";
     const SECOND: &str = "model-00002-of-00002.safetensors";
     let refused = |directory: TempDir| Weights::open(directory.path()).unwrap_err().to_string();
@@ -172,13 +172,13 @@ fn an_index_that_its_files_belie_is_refused() {
         let holder = index.get_mut("classifier.bias").unwrap();
         *holder = if holder == FIRST { SECOND.into() } else { FIRST.into() };
     }));
-    assert!(swapped.contains("`classifier.bias` is to be in") && swapped.contains("but lies in"), "{swapped}");
+    assert!(swapped.contains("`classifier.bias` should be in") && swapped.contains("but is in"), "{swapped}");
 
     let invented = refused(shards(|index| drop(index.insert("more".into(), FIRST.into()))));
-    assert!(invented.contains(&format!("`more` is to be in `{FIRST}`, but is not")), "{invented}");
+    assert!(invented.contains(&format!("`more` should be in `{FIRST}`, but is not")), "{invented}");
 
     let outside = refused(shards(|index| drop(index.insert("more".into(), "../model.safetensors".into()))));
-    assert!(outside.contains("\"../model.safetensors\": expected one that lies beside it"), "{outside}");
+    assert!(outside.contains("\"../model.safetensors\": expected one in the same directory"), "{outside}");
 
     let missing = shards(|_| ());
     fs::remove_file(missing.path().join(SECOND)).unwrap();
@@ -191,7 +191,7 @@ fn an_index_that_its_files_belie_is_refused() {
 }
 
 #[test]
-fn safetensors_come_first_and_nothing_at_all_is_an_error_that_says_what_was_looked_for() {
+fn safetensors_are_preferred_and_missing_weights_name_the_candidates() {
     let directory = tempfile::tempdir().unwrap();
     let error = Weights::open(directory.path()).unwrap_err().to_string();
     for name in [
@@ -208,7 +208,7 @@ fn safetensors_come_first_and_nothing_at_all_is_an_error_that_says_what_was_look
 }
 
 #[test]
-fn a_pointer_of_git_lfs_is_called_one() {
+fn a_git_lfs_pointer_is_rejected() {
     let directory = tempfile::tempdir().unwrap();
     let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 440449768\n";
     for name in ["pytorch_model.bin", "model.safetensors"] {

@@ -1,4 +1,4 @@
-//! One error for every crate that faces the user: what was found, where, and what to do about it.
+//! The error type of all crates: what was found, where, and what to do about it.
 
 use std::fmt::{self, Display};
 use std::path::Path;
@@ -8,18 +8,18 @@ use crate::escape::escape_lines;
 /// A result whose error is ready to be shown to the user.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What kind of thing went wrong; decides the process's exit code.
+/// What went wrong; decides the process's exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
     /// The command line was not understood (exit code 2).
     Usage,
     /// The configuration is not valid (exit code 3).
     Config,
-    /// The data or a model file is not what it should be (exit code 4).
+    /// The data or a model file is not valid (exit code 4).
     Data,
     /// A quality gate failed (exit code 5).
     Gate,
-    /// Stopped on the user's request; the same command resumes (exit code 130).
+    /// Stopped at the user's request; the same command resumes (exit code 130).
     Interrupted,
     /// Anything else: a full disk, no network, a missing program (exit code 1).
     Other,
@@ -73,7 +73,7 @@ impl Error {
         Self::config(format!("`{key}` {problem}"))
     }
 
-    /// Data or a model file that is not what it should be.
+    /// Data or a model file that is not valid.
     pub fn data(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Data, message)
     }
@@ -88,7 +88,7 @@ impl Error {
         Self::new(ErrorKind::Other, message)
     }
 
-    /// An operation on a file that the system refused: `cannot VERB PATH`, caused by `error`.
+    /// A failed operation on a file: `cannot VERB PATH`, caused by `error`.
     pub fn io(verb: &str, path: &Path, error: &std::io::Error) -> Self {
         let kind = match error.kind() {
             std::io::ErrorKind::NotFound | std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof => {
@@ -99,29 +99,29 @@ impl Error {
         let made = Self::new(kind, format!("cannot {verb} {}", path.display())).caused_by(error);
         match error.kind() {
             std::io::ErrorKind::NotADirectory | std::io::ErrorKind::AlreadyExists => {
-                made.hint("a file stands where a directory should be: move it away, or choose another place")
+                made.hint("there is a file where a directory is needed: move it away, or choose another path")
             }
             std::io::ErrorKind::PermissionDenied => made.hint("check the permissions of this path"),
             _ => made,
         }
     }
 
-    /// Adds what to do about it. Several hints are shown one below the other.
+    /// Adds advice. Several hints are shown one below the other.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
-    /// Adds the cause, with the causes below it; where a lack of space is among them, also what to do about that.
+    /// Adds the cause and its own causes; if one of them is a full disk, also advice about that.
     #[must_use]
     pub fn caused_by(mut self, cause: &(dyn std::error::Error + 'static)) -> Self {
         let mut next = Some(cause);
         while let Some(error) = next {
-            let space = error.downcast_ref().and_then(about_space);
+            let space = error.downcast_ref().and_then(disk_space_hint);
             self.hints.extend(space.filter(|&hint| !self.hints.iter().any(|known| known == hint)).map(str::to_owned));
             let text = error.to_string();
-            // Some libraries print their source in their own message too.
+            // Some libraries repeat their source's message in their own.
             if !self.causes.last().is_some_and(|last| last.contains(&text)) {
                 self.causes.push(text);
             }
@@ -130,7 +130,7 @@ impl Error {
         self
     }
 
-    /// Puts this error below a message that says what was being done.
+    /// Makes this error the cause of a message that says what was being done.
     #[must_use]
     pub fn context(mut self, message: impl Into<String>) -> Self {
         let inner = std::mem::replace(&mut self.message, message.into());
@@ -138,7 +138,7 @@ impl Error {
         self
     }
 
-    /// The same error with another message.
+    /// Replaces the message.
     #[must_use]
     pub(crate) fn with_message(mut self, message: String) -> Self {
         self.message = message;
@@ -153,6 +153,11 @@ impl Error {
     /// The message without causes and hints.
     pub fn message(&self) -> &str {
         &self.message
+    }
+
+    /// What caused it, outermost first.
+    pub fn causes(&self) -> &[String] {
+        &self.causes
     }
 
     /// The whole text as shown on a terminal, without colour: message, causes, hints. What a terminal would act upon is
@@ -172,8 +177,8 @@ impl Error {
     }
 }
 
-/// What to do when something found no place on the disk.
-fn about_space(error: &std::io::Error) -> Option<&'static str> {
+/// Advice for an error that means that the disk is full.
+fn disk_space_hint(error: &std::io::Error) -> Option<&'static str> {
     match error.kind() {
         std::io::ErrorKind::StorageFull => {
             Some("the disk is full: free some space, or set `run.dir` to a directory on another disk")
@@ -182,7 +187,7 @@ fn about_space(error: &std::io::Error) -> Option<&'static str> {
             Some("your share of the disk is full: free some space, or set `run.dir` to a directory on another disk")
         }
         std::io::ErrorKind::FileTooLarge => {
-            Some("no file may be as large as this: raise the limit (`ulimit -f`), or set `run.dir` to another disk")
+            Some("the file is larger than the limit: raise it (`ulimit -f`), or set `run.dir` to another disk")
         }
         _ => None,
     }
@@ -196,11 +201,11 @@ impl Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Turns a library's error into an [`Error`] at the place that knows what was being done.
+/// Turns a library's error into an [`Error`] where it is known what was being done.
 pub trait ResultExt<T> {
-    /// The data at hand is to blame.
+    /// Blames the data: exit code 4.
     fn or_data(self, message: impl FnOnce() -> String) -> Result<T>;
-    /// Something outside is to blame: the disk, the network, a program.
+    /// Blames something else, such as the disk, the network or a program: exit code 1.
     fn or_other(self, message: impl FnOnce() -> String) -> Result<T>;
 }
 
@@ -239,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lack_of_space_is_told_however_deep_it_is() {
+    fn a_full_disk_is_recognised_at_any_depth() {
         let full = Error::other("cannot pack").caused_by(&Packing(std::io::ErrorKind::StorageFull.into()));
         assert!(
             full.render()

@@ -36,7 +36,8 @@ pub struct Request {
     /// Whether `output` holds what an interrupted run with the same inputs left there.
     ///
     /// Configuration and program may have changed since then: the stage compares what it needs, and starts anew where it
-    /// cannot go on.
+    /// cannot go on. What it cannot use it keeps under a name with `.superseded` in it (`checkpoints.superseded/`), which is
+    /// no part of its result: in the end the runner moves it next to the stage's directory.
     pub resume: bool,
 }
 

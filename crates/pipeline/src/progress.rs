@@ -13,20 +13,20 @@ const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
-/// The lines that wait, while something else has the terminal.
+/// Lines held back while something else has the terminal.
 static WAITING: Mutex<Option<Vec<String>>> = Mutex::new(None);
 
-/// While this lives, bars are not drawn, and lines wait until it is dropped.
+/// Until this is dropped, no bar is drawn and lines are held back.
 #[derive(Debug)]
-pub struct Hushed(());
+pub struct QuietProgress(());
 
-/// Leaves the terminal to somebody else for a while. Where stderr is no terminal nothing changes.
+/// Leaves the terminal to something else, such as a dashboard. If stderr is not a terminal, nothing changes.
 #[must_use]
-pub fn hush() -> Hushed {
+pub fn quiet() -> QuietProgress {
     if std::io::stderr().is_terminal() {
         hold_back();
     }
-    Hushed(())
+    QuietProgress(())
 }
 
 fn hold_back() {
@@ -38,7 +38,7 @@ fn waiting() -> MutexGuard<'static, Option<Vec<String>>> {
     WAITING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Drop for Hushed {
+impl Drop for QuietProgress {
     fn drop(&mut self) {
         let lines = waiting().take();
         if let Some(lines) = lines {
@@ -48,18 +48,18 @@ impl Drop for Hushed {
     }
 }
 
-/// Prints a line on stderr without tearing a bar apart.
+/// Prints a line on stderr, above the progress bars.
 pub fn log(line: &str) {
     if let Some(lines) = waiting().as_mut() {
         return lines.push(line.to_owned());
     }
     BARS.suspend(|| {
-        // Nowhere is left to report to when stderr is closed.
+        // With stderr closed there is nowhere to report a failure to.
         let _ = writeln!(std::io::stderr(), "{line}");
     });
 }
 
-/// Units of work done out of a known or unknown total.
+/// Work done, out of a known or unknown total.
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
@@ -67,7 +67,7 @@ pub struct Progress {
     plain: Option<Plain>,
 }
 
-/// What the plain lines are made of.
+/// The state behind plain lines.
 #[derive(Debug)]
 struct Plain {
     what: String,
@@ -75,7 +75,7 @@ struct Plain {
     pace: Mutex<Pace>,
 }
 
-/// When and where counting began, from which follows the speed, and when the last line was printed.
+/// When and at which position counting began, to compute the speed, and when the last line was printed.
 #[derive(Debug)]
 struct Pace {
     began: Instant,
@@ -85,14 +85,14 @@ struct Pace {
 
 #[derive(Debug, Clone, Copy)]
 enum Unit {
-    Things,
+    Items,
     Bytes,
 }
 
 impl Progress {
     /// Starts counting. `total` of zero means unknown.
     pub fn start(what: &str, total: u64) -> Self {
-        Self::with_unit(what, total, Unit::Things)
+        Self::with_unit(what, total, Unit::Items)
     }
 
     /// Starts counting bytes.
@@ -111,12 +111,12 @@ impl Progress {
         }
         let bar = if total == 0 { ProgressBar::new_spinner() } else { ProgressBar::new(total) };
         let template = match unit {
-            Unit::Things if total == 0 => "{prefix} {spinner} {pos} {msg}",
+            Unit::Items if total == 0 => "{prefix} {spinner} {pos} {msg}",
             Unit::Bytes if total == 0 => "{prefix} {spinner} {bytes} {bytes_per_sec} {msg}",
-            Unit::Things => "{prefix} [{bar:28}] {pos}/{len} eta {eta} {msg}",
+            Unit::Items => "{prefix} [{bar:28}] {pos}/{len} eta {eta} {msg}",
             Unit::Bytes => "{prefix} [{bar:28}] {bytes}/{total_bytes} {bytes_per_sec} eta {eta} {msg}",
         };
-        // The templates are the constants above: they parse.
+        // The templates above are constants that parse.
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
         }
@@ -138,7 +138,7 @@ impl Progress {
         self.print_plain_line();
     }
 
-    /// Sets how many units an earlier run has done already: they tell nothing of this run's speed.
+    /// Sets how many units an earlier run has done, which do not count towards this run's speed.
     pub fn start_from(&self, position: u64) {
         self.bar.set_position(position);
         self.bar.reset_eta();
@@ -158,7 +158,7 @@ impl Progress {
         self.bar.set_message(escape(&message.into()).into_owned());
     }
 
-    /// Removes the bar; what matters afterwards belongs into a [`log`] line.
+    /// Removes the bar; log what should stay.
     pub fn finish(self) {
         self.bar.finish_and_clear();
     }
@@ -173,26 +173,26 @@ impl Progress {
         let position = self.bar.position();
         let speed = position.saturating_sub(pace.first) as f64 / pace.began.elapsed().as_secs_f64();
         let total = self.bar.length().unwrap_or(0);
-        let counted = counted(position, total, speed, plain.unit);
+        let summary = summary(position, total, speed, plain.unit);
         let message = self.bar.message();
-        // Of an unknown total the message is the unit: `15 s`.
+        // Without a total the message is the unit: `15 s`.
         let between = if total > 0 && !message.is_empty() { ", " } else { " " };
-        log(format!("{} {counted}{between}{message}", plain.what).trim_end());
+        log(format!("{} {summary}{between}{message}", plain.what).trim_end());
     }
 }
 
 impl Plain {
     fn pace(&self) -> MutexGuard<'_, Pace> {
-        // A poisoned lock only means that another thread panicked while it printed.
+        // A poisoned lock only means that another thread panicked while printing.
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// How far it is, how fast it goes (units a second), and how long it will take; the last only with a total.
-fn counted(position: u64, total: u64, speed: f64, unit: Unit) -> String {
+/// The position and, if there is a total, the share done, the speed in units per second and the time left.
+fn summary(position: u64, total: u64, speed: f64, unit: Unit) -> String {
     let (done, whole, speed_text) = match unit {
-        Unit::Things if speed < 10.0 => (position.to_string(), total.to_string(), format!("{speed:.1}/s")),
-        Unit::Things => (position.to_string(), total.to_string(), format!("{speed:.0}/s")),
+        Unit::Items if speed < 10.0 => (position.to_string(), total.to_string(), format!("{speed:.1}/s")),
+        Unit::Items => (position.to_string(), total.to_string(), format!("{speed:.0}/s")),
         Unit::Bytes => {
             let human = |bytes| HumanBytes(bytes).to_string();
             (human(position), human(total), format!("{}/s", HumanBytes(speed as u64)))
@@ -220,37 +220,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_wait_while_another_has_the_terminal() {
+    fn lines_are_held_back_while_something_else_has_the_terminal() {
         hold_back();
-        let hushed = Hushed(());
+        let quiet = QuietProgress(());
         log("first");
         log("second");
-        // Tests beside may say something too.
+        // Tests in other threads may print too.
         let lines = waiting().clone().unwrap();
         let places = ["first", "second"].map(|line| lines.iter().position(|other| other == line).unwrap());
         assert!(places[0] < places[1]);
-        drop(hushed);
+        drop(quiet);
         assert!(waiting().is_none());
     }
 
     #[test]
-    fn a_plain_line_tells_the_share_the_speed_and_the_time_left() {
-        assert_eq!(counted(120, 400, 4.0, Unit::Things), "120/400 (30 %), 4.0/s, 70 seconds left");
-        assert_eq!(counted(120, 40_000, 41.7, Unit::Things), "120/40000 (0 %), 42/s, 16 minutes left");
-        let bytes = counted(3 << 20, 12 << 20, f64::from(1 << 20), Unit::Bytes);
+    fn a_plain_line_has_the_share_the_speed_and_the_time_left() {
+        assert_eq!(summary(120, 400, 4.0, Unit::Items), "120/400 (30 %), 4.0/s, 70 seconds left");
+        assert_eq!(summary(120, 40_000, 41.7, Unit::Items), "120/40000 (0 %), 42/s, 16 minutes left");
+        let bytes = summary(3 << 20, 12 << 20, f64::from(1 << 20), Unit::Bytes);
         assert_eq!(bytes, "3.00 MiB/12.00 MiB (25 %), 1.00 MiB/s, 9 seconds left");
-        assert_eq!(counted(400, 400, 4.0, Unit::Things), "400/400 (100 %), 4.0/s, 0 seconds left");
+        assert_eq!(summary(400, 400, 4.0, Unit::Items), "400/400 (100 %), 4.0/s, 0 seconds left");
     }
 
     #[test]
-    fn what_is_not_known_is_not_told() {
-        assert_eq!(counted(7, 0, 1.0, Unit::Things), "7");
-        assert_eq!(counted(0, 400, 0.0, Unit::Things), "0/400 (0 %)");
-        assert_eq!(counted(0, 0, f64::NAN, Unit::Bytes), "0 B");
+    fn unknown_figures_are_left_out() {
+        assert_eq!(summary(7, 0, 1.0, Unit::Items), "7");
+        assert_eq!(summary(0, 400, 0.0, Unit::Items), "0/400 (0 %)");
+        assert_eq!(summary(0, 0, f64::NAN, Unit::Bytes), "0 B");
     }
 
     #[test]
-    fn what_an_earlier_run_did_is_no_speed() {
+    fn an_earlier_runs_work_does_not_count_as_speed() {
         let progress = Progress::start("steps", 400);
         progress.start_from(300);
         progress.inc(2);

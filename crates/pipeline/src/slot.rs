@@ -1,4 +1,4 @@
-//! The places of the pipeline: which stage reads what, and what it must leave behind.
+//! The slots of the pipeline: what each stage reads, and what it must write.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,44 +7,44 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// A place in the pipeline. The whole graph is [`Slot::inputs`] and [`Slot::outputs`].
+/// A slot of the pipeline, to be filled by a stage. [`Slot::inputs`] and [`Slot::outputs`] define the graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Slot {
-    /// Brings raw data and a pretrained model onto this machine.
+    /// Copies or downloads raw data and a pretrained model.
     Fetch,
-    /// Raw files into rows of text and labels.
+    /// Turns raw files into rows of text and labels.
     ///
     /// `examples.parquet`, here and in the slots that follow, has the columns `text` and `labels` (or `label`), and may have
     /// `id`, `pair` (a second text: then every row has one, and `text.json` says `"pairs": true`), `group`, `weight` and
     /// `part`. The crate `firebrand-dataset` says which types they may have.
     Clean,
-    /// Rows into training, validation and test rows.
+    /// Splits rows into training, validation and test rows.
     Split,
-    /// Adds marked variants to the training rows.
+    /// Adds augmented variants to the training rows.
     Augment,
-    /// Texts into token ids.
+    /// Turns texts into token ids.
     Tokenize,
     /// Fine-tunes the model.
     Train,
-    /// Measures the model, and baselines beside it.
+    /// Evaluates the model and its baselines.
     Evaluate,
-    /// Makes the bundle that is deployed.
+    /// Writes the bundle that is deployed.
     Export,
 }
 
-/// A file or directory that a slot must leave behind.
+/// A file or directory that the stage of a slot writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Output {
     /// Path relative to the stage's directory.
     pub path: &'static str,
-    /// What it must look like.
+    /// What a well-formed one is.
     pub kind: OutputKind,
-    /// Whether a stage may leave it out.
+    /// Whether a stage must write it.
     pub required: bool,
 }
 
-/// What an output must look like to count as well-formed.
+/// The kind of an output, by which the runner checks that it is well-formed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputKind {
     /// A Parquet file (magic numbers at both ends).
@@ -94,7 +94,7 @@ impl Slot {
         }
     }
 
-    /// What the slot leaves behind, beside `manifest.json`.
+    /// What the stage writes, apart from `manifest.json`.
     pub const fn outputs(self) -> &'static [Output] {
         use OutputKind::{Directory, File, Json, JsonLines, Parquet};
         match self {
@@ -157,7 +157,7 @@ impl Slot {
         }
     }
 
-    /// The slot's name: its config section, its directory, and the built-in package's suffix.
+    /// The slot's name: of its configuration section, of its directory, and the suffix of the built-in package.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Fetch => "fetch",
@@ -171,7 +171,7 @@ impl Slot {
         }
     }
 
-    /// The workspace package that fills the slot unless the config names another.
+    /// The package that fills the slot unless the configuration names another one.
     pub fn default_package(self) -> String {
         format!("firebrand-{}", self.name())
     }

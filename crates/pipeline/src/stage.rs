@@ -1,4 +1,4 @@
-//! What a stage is, and what it sees of the run.
+//! The trait of a stage, and its view of the run.
 
 use std::path::{Path, PathBuf};
 
@@ -8,15 +8,15 @@ use serde::de::DeserializeOwned;
 use crate::progress::Progress;
 use crate::{Error, Request, Result, Slot};
 
-/// A stage of the pipeline, as a type without values: the process is the instance.
+/// A stage of the pipeline. It is a type without values, as each process runs one stage.
 pub trait Stage {
-    /// The place it fills.
+    /// The slot that it fills.
     const SLOT: Slot;
 
     /// Its section of the configuration. Use `#[serde(deny_unknown_fields)]`; its rustdoc is the reference.
     type Config: Serialize + DeserializeOwned;
 
-    /// Refuses a configuration that cannot work, before any stage starts.
+    /// Rejects an invalid configuration before any stage starts.
     ///
     /// # Errors
     /// [`Error::key`] names the key; the runner adds the file and line that set it.
@@ -25,8 +25,7 @@ pub trait Stage {
         Ok(())
     }
 
-    /// Refuses files of the user's that the configuration names and that are not there, before any stage starts.
-    /// `workspace` is the directory that relative paths start from.
+    /// Rejects missing files that the configuration names, before any stage starts. Relative paths start from `workspace`.
     ///
     /// # Errors
     /// A data error that names the path.
@@ -35,29 +34,29 @@ pub trait Stage {
         Ok(())
     }
 
-    /// Does the work: reads `io.input(…)`, writes `io.output(…)`.
+    /// Runs the stage: reads `io.input(…)`, writes `io.output(…)`.
     ///
     /// # Errors
-    /// Whatever went wrong, ready to be shown to the user.
+    /// Any failure, ready to be shown to the user.
     fn run(config: &Self::Config, io: &StageIo) -> Result<()>;
 }
 
-/// What a running stage sees: its inputs, its output directory, the cache, and progress bars.
+/// A running stage's inputs, output directory, cache, log and progress bars.
 #[derive(Debug)]
 pub struct StageIo {
     request: Request,
 }
 
 impl StageIo {
-    /// The view of the process that answers `request`.
+    /// The view of a stage that was started with `request`.
     pub fn new(request: Request) -> Self {
         Self { request }
     }
 
-    /// A finished file or directory of an earlier stage.
+    /// A file or directory that an earlier stage wrote.
     ///
     /// # Errors
-    /// A data error when the slot is not among [`Slot::inputs`] or the path is not there.
+    /// A data error if the slot is not among [`Slot::inputs`] or the path does not exist.
     pub fn input(&self, slot: Slot, path: &str) -> Result<PathBuf> {
         let full = self.input_dir(slot)?.join(path);
         if full.exists() {
@@ -68,10 +67,10 @@ impl StageIo {
         }
     }
 
-    /// A file of an earlier stage that it may have left out.
+    /// An optional file of an earlier stage, if it wrote it.
     ///
     /// # Errors
-    /// A data error when the slot is not among [`Slot::inputs`].
+    /// A data error if the slot is not among [`Slot::inputs`].
     pub fn optional_input(&self, slot: Slot, path: &str) -> Result<Option<PathBuf>> {
         let full = self.input_dir(slot)?.join(path);
         Ok(full.exists().then_some(full))
@@ -84,15 +83,15 @@ impl StageIo {
         })
     }
 
-    /// Where to write an output. The directory exists; after the stage it is renamed as a whole.
+    /// The path of an output. The directory exists; when the stage is done, it is renamed as a whole.
     pub fn output(&self, path: &str) -> PathBuf {
         self.request.output.join(path)
     }
 
-    /// Makes (where needed) and returns a directory below the output directory.
+    /// A directory below the output directory, created if needed.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When it cannot be created.
     pub fn output_dir(&self, path: &str) -> Result<PathBuf> {
         let full = self.output(path);
         std::fs::create_dir_all(&full).map_err(|error| Error::io("create", &full, &error))?;
@@ -122,12 +121,17 @@ impl StageIo {
         &self.request.run
     }
 
+    /// Whether the user set this key of the stage's section, rather than leaving it at its default.
+    pub fn is_set(&self, key: &str) -> bool {
+        self.request.origins.contains_key(key)
+    }
+
     /// Whether the output directory holds what an interrupted run with the same inputs left there; see [`Request::resume`].
     pub fn resuming(&self) -> bool {
         self.request.resume
     }
 
-    /// Starts a progress bar (plain lines where stderr is no terminal). `total` of zero means unknown.
+    /// Starts a progress bar, or plain lines if stderr is not a terminal. A `total` of zero means unknown.
     pub fn progress(&self, what: &str, total: u64) -> Progress {
         Progress::start(&format!("{:>8} {what}", self.request.slot), total)
     }

@@ -1,4 +1,4 @@
-//! Numbers for people.
+//! Human-readable numbers.
 
 /// A whole number with commas between thousands: `10,201`.
 pub fn thousands(number: u64) -> String {

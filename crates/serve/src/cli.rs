@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-/// Answers texts with labels, from a bundle that `cargo xtask pipeline` has made.
+/// Classifies texts with a bundle made by `cargo xtask pipeline`.
 #[derive(Debug, Parser)]
 #[command(name = "firebrand-serve", version, max_term_width = 100, subcommand_required = true)]
 pub(crate) struct Cli {
@@ -15,11 +15,15 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Prints the labels of texts, one text a line.
+    /// Predicts the labels of texts, one line for each text.
     ///
-    /// A line is LABEL, SCORE and TEXT with tabs between them; with `--top-k N`, N times LABEL and SCORE before the TEXT. The
-    /// scores of all labels add up to 1. A model that gives a text any number of labels prints all of them, most likely
-    /// first; a * behind the SCORE marks those that the text is given (from 0.5 on). Line n of the output belongs to text n, and to line n of stdin.
+    /// A line is LABEL, SCORE and TEXT, separated by tabs; with `--top-k N`, N times LABEL and SCORE, then TEXT. Scores are
+    /// probabilities. A multi-label model prints all its labels, most likely first; a * behind the SCORE marks those that it
+    /// assigns (from 0.5 on).
+    ///
+    /// Line n of the output belongs to text n, and to line n of stdin. Tabs, line breaks and other control characters in
+    /// labels and texts are printed as spaces; `--json` has them as they are. A text that cannot be classified (not UTF-8, a
+    /// pair without a tab) has an empty LABEL and SCORE; stderr says why, and the exit code is 4.
     #[command(after_help = "Examples:\n  \
         firebrand-serve predict bundle \"a lovely film\" \"a dull plot\"\n  \
         firebrand-serve predict bundle \"is it raining\" --pair \"it rains\"\n  \
@@ -28,25 +32,27 @@ pub(crate) enum Command {
     Predict(Predict),
 }
 
+// `cargo xtask predict` repeats these options: it links nothing of this crate.
 #[derive(Debug, Args)]
 pub(crate) struct Predict {
     /// The bundle: a directory with config.json, model.safetensors and tokenizer files.
     pub(crate) bundle: PathBuf,
-    /// The texts; without any, they are read from stdin, one a line. Of a model for pairs of texts: each a pair, with a tab
-    /// between the two.
+    /// The texts; without any, they are read from stdin, one per line. For a model of text pairs: both texts with a tab
+    /// between them.
     #[arg(value_name = "TEXT")]
     pub(crate) texts: Vec<String>,
-    /// The second text of a pair, for a model that was trained on pairs; once for each TEXT, in their order.
+    /// The second text of a pair, for a model of text pairs; once for each TEXT, in the same order.
     #[arg(long, value_name = "TEXT", requires = "texts")]
     pub(crate) pair: Vec<String>,
-    /// Prints one JSON object per text: {"text", "label", "score", "scores": [{"label", "score"}, …]}; with any number of
-    /// labels per text, "labels": […] in place of "label" and "score".
+    /// Prints one JSON object per text: {"text", "label", "score", "scores": [{"label", "score"}, …]}; for a multi-label
+    /// model "labels": […] instead of "label" and "score". Where it applies also "pair"; "empty": true if nothing of the text
+    /// is left after cleaning; "truncated_tokens"; and "error" instead of labels and scores.
     #[arg(long)]
     pub(crate) json: bool,
     /// Where the model runs: flex (CPU), ndarray (CPU), cuda, cuda:N.
     #[arg(long, default_value = "flex")]
     pub(crate) device: String,
-    /// How many texts are answered together, at most.
+    /// The largest number of texts in a batch.
     #[arg(long, value_name = "N", default_value = "32")]
     pub(crate) batch_size: NonZeroUsize,
     /// How many labels are shown for a text, most likely first [default: 1; with --json all].

@@ -3,97 +3,108 @@
 use std::io::{BufWriter, IsTerminal, Write, stdin, stdout};
 use std::ops::ControlFlow;
 
-use firebrand_pipeline::{Error, Result, progress};
+use firebrand_pipeline::{Error, Result};
 
 use crate::cli::Predict;
-use crate::input::Lines;
+use crate::input::{Line, Lines};
+use crate::notes::Notes;
 use crate::output::{self, Format};
 use crate::predictor::{Answer, Predictor, Query};
+use crate::refusal::Refusal;
 
-/// Answers the arguments' texts, or else stdin's lines.
+/// Classifies the texts of the command line, or else the lines of stdin.
 ///
 /// # Errors
-/// When the bundle cannot be loaded, stdin is not text, a text is single where the model takes pairs or the other way round,
-/// or stdout refuses.
+/// When the bundle cannot be loaded, stdin cannot be read, stdout cannot be written, or, after all texts were tried, when one
+/// of them could not be classified.
 pub(crate) fn predict(arguments: &Predict) -> Result<()> {
-    let predictor = Predictor::load(&arguments.bundle, &arguments.device, arguments.batch_size.get())?;
-    let format = Format { json: arguments.json, top_k: arguments.top_k.map(usize::from) };
-    let mut session = Session { predictor, format, out: BufWriter::new(stdout().lock()), texts: 0, told_of_cut: false };
-    if arguments.texts.is_empty() {
-        if stdin().is_terminal() {
-            progress::log("one text a line, please; Ctrl-D ends");
-        }
-        let mut lines = Lines::of_stdin();
-        loop {
-            let batch = lines.next_batch(arguments.batch_size.get())?;
-            let texts: Vec<&str> = batch.iter().map(String::as_str).collect();
-            let (queries, failed) = session.queries(&texts);
-            if texts.is_empty() || session.answer(&queries)?.is_break() {
-                return Ok(());
-            }
-            failed.map_or(Ok(()), Err)?;
-        }
-    }
-    let texts: Vec<&str> = arguments.texts.iter().map(String::as_str).collect();
-    let queries = if arguments.pair.is_empty() {
-        let (queries, failed) = session.queries(&texts);
-        failed.map_or(Ok(()), Err)?;
-        queries
-    } else {
-        if arguments.pair.len() != texts.len() {
-            let problem = format!("{} texts, but `--pair` is there {} times", texts.len(), arguments.pair.len());
-            return Err(Error::usage(problem).hint("every text has its second one: `TEXT --pair TEXT`"));
-        }
-        texts.iter().zip(&arguments.pair).map(|(text, pair)| Query { text, pair: Some(pair) }).collect()
+    check_pairs(arguments)?;
+    let batch_size = arguments.batch_size.get();
+    let predictor = Predictor::load(&arguments.bundle, &arguments.device, batch_size)?;
+    let format = Format {
+        json: arguments.json,
+        top_k: arguments.top_k.map(usize::from),
+        labels: predictor.labels().len(),
+        multi_label: predictor.is_multi_label(),
     };
-    // There is nothing to break off after the last answer.
-    session.answer(&queries).map(|_| ())
+    let mut session = Session { predictor, format, out: BufWriter::new(stdout().lock()), notes: Notes::default() };
+    if arguments.texts.is_empty() {
+        session.answer_stdin(batch_size)?;
+    } else {
+        session.answer_arguments(arguments, batch_size)?;
+    }
+    session.notes.finish()
+}
+
+/// Each text needs its second one, where there is any.
+fn check_pairs(arguments: &Predict) -> Result<()> {
+    let (texts, pairs) = (arguments.texts.len(), arguments.pair.len());
+    if pairs == 0 || pairs == texts {
+        return Ok(());
+    }
+    Err(Error::usage(format!("`--pair` is given {pairs} times for {texts} texts"))
+        .hint("give each text its second one: `TEXT --pair TEXT`"))
 }
 
 struct Session<W: Write> {
     predictor: Predictor,
     format: Format,
     out: W,
-    /// Texts answered before.
-    texts: usize,
-    told_of_cut: bool,
+    notes: Notes,
 }
 
 impl<W: Write> Session<W> {
-    /// Takes a pair apart at its first tab, where the model takes pairs. The error is about the first text that is none;
-    /// those before it are to be answered first.
-    fn queries<'a>(&self, texts: &[&'a str]) -> (Vec<Query<'a>>, Option<Error>) {
-        if self.predictor.pairs() != Some(true) {
-            return (texts.iter().map(|text| Query::from(*text)).collect(), None);
+    fn answer_arguments(&mut self, arguments: &Predict, batch_size: usize) -> Result<()> {
+        let queries: Vec<Query<'_>> = if arguments.pair.is_empty() {
+            arguments.texts.iter().map(|text| self.query(text)).collect()
+        } else {
+            let pairs = arguments.texts.iter().zip(&arguments.pair);
+            pairs.map(|(text, pair)| Query { text, pair: Some(pair) }).collect()
+        };
+        for batch in queries.chunks(batch_size) {
+            let answers = self.predictor.predict(batch)?;
+            if self.write(batch, &answers)?.is_break() {
+                break;
+            }
         }
-        let mut queries = Vec::with_capacity(texts.len());
-        for (text, number) in texts.iter().zip(self.texts + 1..) {
-            let Some((text, pair)) = text.split_once('\t') else {
-                return (queries, Some(self.predictor.other_kind(number)));
-            };
-            queries.push(Query { text, pair: Some(pair) });
-        }
-        (queries, None)
+        Ok(())
     }
 
-    fn answer(&mut self, queries: &[Query<'_>]) -> Result<ControlFlow<()>> {
-        let answers = self.predictor.predict(queries)?;
-        self.tell_of_cut(&answers);
-        self.texts += queries.len();
-        output::write(&mut self.out, self.format, queries, &answers)
+    fn answer_stdin(&mut self, batch_size: usize) -> Result<()> {
+        if stdin().is_terminal() {
+            tracing::info!("enter one text per line; Ctrl-D ends");
+        }
+        let mut lines = Lines::of_stdin(batch_size);
+        loop {
+            let batch = lines.next_batch()?;
+            if batch.is_empty() || self.answer_lines(&batch)?.is_break() {
+                return Ok(());
+            }
+        }
     }
 
-    /// Only the first text that was cut: a file of long ones would be a flood.
-    fn tell_of_cut(&mut self, answers: &[Answer]) {
-        let cut = answers.iter().zip(self.texts + 1..).find(|(answer, _)| answer.cut > 0);
-        if let Some((answer, number)) = cut.filter(|_| !self.told_of_cut) {
-            self.told_of_cut = true;
-            progress::log(&format!(
-                "warning: text {number} is longer than the {} tokens that the model takes: {} were cut off (further such \
-                 texts are not reported)",
-                self.predictor.max_length(),
-                answer.cut
-            ));
-        }
+    fn answer_lines(&mut self, lines: &[Line]) -> Result<ControlFlow<()>> {
+        let texts = lines.iter().filter_map(|line| match line {
+            Line::Text(text) => Some(self.query(text)),
+            Line::Refused { .. } => None,
+        });
+        let mut answers = self.predictor.predict(&texts.collect::<Vec<_>>())?.into_iter();
+        let rows = lines.iter().filter_map(|line| match line {
+            Line::Text(text) => Some((self.query(text), answers.next()?)),
+            Line::Refused { lossy, refusal } => Some((Query::from(lossy.as_str()), Err(refusal.clone()))),
+        });
+        let (queries, answers): (Vec<_>, Vec<_>) = rows.unzip();
+        self.write(&queries, &answers)
+    }
+
+    fn write(&mut self, queries: &[Query<'_>], answers: &[Result<Answer, Refusal>]) -> Result<ControlFlow<()>> {
+        answers.iter().for_each(|answer| self.notes.add(answer, self.predictor.max_length()));
+        output::write(&mut self.out, self.format, queries, answers)
+    }
+
+    /// A text is split into a pair at its first tab, if the model takes pairs.
+    fn query<'a>(&self, text: &'a str) -> Query<'a> {
+        let pair = if self.predictor.pairs() == Some(true) { text.split_once('\t') } else { None };
+        pair.map_or(Query::from(text), |(text, pair)| Query { text, pair: Some(pair) })
     }
 }

@@ -1,48 +1,58 @@
-//! Texts from stdin, one a line, in batches as they come.
+//! Texts from stdin, one per line, in batches as they arrive.
 
-use std::io::{BufRead, stdin};
+use std::io::{BufRead, Read, stdin};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use firebrand_pipeline::{Error, Result, ResultExt};
 
-/// Lines that are read ahead at most.
-const AHEAD: usize = 1024;
+use crate::refusal::Refusal;
 
-/// Lines, read by a thread of their own: so it is known whether one is there already, and whoever writes one line and
-/// waits for its answer gets it.
+/// Longer lines are refused rather than held in memory. A million words fit.
+const MAX_LINE_BYTES: usize = 16 << 20;
+
+/// A line of the input: a text, or what could be read of it and why it is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Line {
+    Text(String),
+    Refused { lossy: String, refusal: Refusal },
+}
+
+/// Lines, read ahead by a thread of their own. So it is known which ones have arrived, and a writer that waits for the answer
+/// to each line gets it.
 #[derive(Debug)]
 pub(crate) struct Lines {
-    receiver: Receiver<Result<String>>,
-    /// Whether a batch waits until it is full.
-    full: bool,
-    /// Found behind lines that are to be answered first.
+    receiver: Receiver<Result<Line>>,
+    batch_size: usize,
+    /// Whether to wait until a batch is full.
+    fill: bool,
+    /// A failure that was found behind lines that have yet to be answered.
     failed: Option<Error>,
 }
 
 impl Lines {
-    /// Starts to read stdin.
+    /// Starts reading stdin. No more than two batches of lines are in memory.
     ///
-    /// Sums in a batch of another shape may differ in the last digit. So batches of a file, for which no one waits, are
-    /// filled up: every run then computes the same ones, and prints the same bytes.
-    pub(crate) fn of_stdin() -> Self {
-        Self::read(is_file(), || Box::new(stdin().lock()))
+    /// The last digits of a score depend on the shape of the batch. Nobody waits for the answer to a single line of a file, so
+    /// its batches are filled: every run then computes the same batches and prints the same bytes.
+    pub(crate) fn of_stdin(batch_size: usize) -> Self {
+        Self::read(batch_size, is_file(), || Box::new(stdin().lock()))
     }
 
-    fn read(full: bool, open: impl FnOnce() -> Box<dyn BufRead> + Send + 'static) -> Self {
-        let (sender, receiver) = sync_channel(AHEAD);
+    fn read(batch_size: usize, fill: bool, open: impl FnOnce() -> Box<dyn BufRead> + Send + 'static) -> Self {
+        let (sender, receiver) = sync_channel(batch_size);
         thread::spawn(move || send_lines(open(), &sender));
-        Self { receiver, full, failed: None }
+        Self { receiver, batch_size, fill, failed: None }
     }
 
-    /// Waits for a line, and returns it with those that are there already, no more than `most` in all. Nothing: the end.
+    /// Waits for a line and returns it with those that have arrived already, a batch at most. Empty at the end of the input.
     ///
     /// # Errors
-    /// When a line is not UTF-8, or reading fails. The lines before it have been returned.
-    pub(crate) fn next_batch(&mut self, most: usize) -> Result<Vec<String>> {
+    /// When stdin cannot be read. The lines before that have been returned.
+    pub(crate) fn next_batch(&mut self) -> Result<Vec<Line>> {
         let mut lines = Vec::new();
-        while lines.len() < most && self.failed.is_none() {
-            let wait = self.full || lines.is_empty();
+        while lines.len() < self.batch_size && self.failed.is_none() {
+            let wait = self.fill || lines.is_empty();
             let next = if wait { self.receiver.recv().ok() } else { self.receiver.try_recv().ok() };
             match next {
                 Some(Ok(line)) => lines.push(line),
@@ -70,49 +80,63 @@ fn is_file() -> bool {
     copy.and_then(|copy| File::from(copy).metadata()).is_ok_and(|found| found.is_file())
 }
 
-/// Elsewhere every line is answered as soon as may be.
+/// Elsewhere every line is answered as soon as possible.
 #[cfg(not(unix))]
 fn is_file() -> bool {
     false
 }
 
-fn send_lines(mut input: impl BufRead, sender: &SyncSender<Result<String>>) {
+fn send_lines(mut input: impl BufRead, sender: &SyncSender<Result<Line>>) {
     for number in 1_u64.. {
-        let line = match next_line(&mut input, number) {
+        let line = match next_line(&mut input, number, MAX_LINE_BYTES) {
             Ok(None) => return,
             Ok(Some(line)) => Ok(line),
             Err(error) => Err(error),
         };
         let ended = line.is_err();
-        // No one listens any more when the program is about to end.
+        // The receiver is gone when the program is about to end.
         if sender.send(line).is_err() || ended {
             return;
         }
     }
 }
 
-/// A line without its end (`\n` or `\r\n`), and the first without a byte order mark.
-fn next_line(input: &mut impl BufRead, number: u64) -> Result<Option<String>> {
+/// A line without its line ending (`\n` or `\r\n`), and the first without a byte order mark.
+fn next_line(input: &mut impl BufRead, number: u64, most: usize) -> Result<Option<Line>> {
+    let failed = || format!("cannot read line {number} of stdin");
     let mut bytes = Vec::new();
-    if input.read_until(b'\n', &mut bytes).or_other(|| format!("cannot read line {number} of stdin"))? == 0 {
+    // One byte more shows that a line is too long.
+    if input.by_ref().take(most as u64 + 1).read_until(b'\n', &mut bytes).or_other(failed)? == 0 {
         return Ok(None);
     }
-    let mut line = String::from_utf8(bytes).map_err(|error| {
-        let place = error.utf8_error().valid_up_to() + 1;
-        Error::data(format!("line {number} of stdin is not UTF-8: byte {place} of it cannot be read"))
-            .hint("convert the texts first, from Latin-1 for example: `iconv -f latin1 -t utf-8 FILE`")
-    })?;
-    if line.ends_with('\n') {
-        line.pop();
-        if line.ends_with('\r') {
-            line.pop();
+    if bytes.len() > most && !bytes.ends_with(b"\n") {
+        input.skip_until(b'\n').or_other(failed)?;
+        let start = String::from_utf8_lossy(&bytes[..most.min(SHOWN_BYTES)]).into_owned();
+        return Ok(Some(Line::Refused { lossy: start, refusal: Refusal::TooLong(most) }));
+    }
+    for ending in [b'\n', b'\r'] {
+        if bytes.last() != Some(&ending) {
+            break;
         }
+        bytes.pop();
     }
-    if number == 1 && line.starts_with('\u{feff}') {
-        line.remove(0);
+    if number == 1 && bytes.starts_with("\u{feff}".as_bytes()) {
+        bytes.drain(.."\u{feff}".len());
     }
-    Ok(Some(line))
+    Ok(Some(String::from_utf8(bytes).map_or_else(
+        |error| {
+            let byte = error.utf8_error().valid_up_to() + 1;
+            Line::Refused {
+                lossy: String::from_utf8_lossy(error.as_bytes()).into_owned(),
+                refusal: Refusal::NotUtf8(byte),
+            }
+        },
+        Line::Text,
+    )))
 }
+
+/// What is shown of a line that is too long.
+const SHOWN_BYTES: usize = 80;
 
 #[cfg(test)]
 mod tests {
@@ -121,47 +145,73 @@ mod tests {
     use super::*;
 
     fn lines(bytes: &'static [u8]) -> Lines {
-        Lines::read(false, move || Box::new(Cursor::new(bytes)))
+        Lines::read(2, false, move || Box::new(Cursor::new(bytes)))
     }
 
-    fn all(lines: &mut Lines) -> Result<Vec<String>> {
+    fn all(mut lines: Lines) -> Vec<Line> {
         let mut all = Vec::new();
         loop {
-            let batch = lines.next_batch(2)?;
+            let batch = lines.next_batch().unwrap();
             assert!(batch.len() <= 2);
             if batch.is_empty() {
-                return Ok(all);
+                return all;
             }
             all.extend(batch);
         }
     }
 
+    fn texts(texts: &[&str]) -> Vec<Line> {
+        texts.iter().map(|&text| Line::Text(text.to_owned())).collect()
+    }
+
     #[test]
     fn a_line_loses_its_end_and_nothing_else() {
-        let found = all(&mut lines("\u{feff}one \r\n\n\u{feff}two\r".as_bytes())).unwrap();
-        assert_eq!(found, ["one ", "", "\u{feff}two\r"]);
-        assert_eq!(all(&mut lines(b"")).unwrap(), [""; 0]);
-        assert_eq!(all(&mut lines(b"\n")).unwrap(), [""]);
+        let found = all(lines("\u{feff}one \r\n\n\u{feff}two\r\r\nthree".as_bytes()));
+        assert_eq!(found, texts(&["one ", "", "\u{feff}two\r", "three"]));
+        assert_eq!(all(lines(b"")), []);
+        assert_eq!(all(lines(b"\n")), texts(&[""]));
     }
 
     #[test]
     fn batches_of_a_file_are_full() {
-        let mut lines = Lines::read(true, || Box::new(Cursor::new("a\n".repeat(7))));
-        let sizes: Vec<usize> = (0..4).map(|_| lines.next_batch(3).unwrap().len()).collect();
+        let mut lines = Lines::read(3, true, || Box::new(Cursor::new("a\n".repeat(7))));
+        let sizes: Vec<usize> = (0..4).map(|_| lines.next_batch().unwrap().len()).collect();
         assert_eq!(sizes, [3, 3, 1, 0]);
     }
 
     #[test]
-    fn lines_before_a_broken_one_come_first() {
-        let mut lines = lines(b"one\ntwo\nth\xffree\nfour\n");
-        let mut found = Vec::new();
-        let error = loop {
-            match lines.next_batch(100) {
-                Ok(batch) => found.extend(batch),
-                Err(error) => break error,
+    fn a_line_that_is_not_utf8_does_not_end_the_others() {
+        let found = all(lines(b"one\nth\xffree\nfour\n"));
+        let refused = Line::Refused { lossy: "th\u{fffd}ree".to_owned(), refusal: Refusal::NotUtf8(3) };
+        assert_eq!(found, [texts(&["one"]), vec![refused], texts(&["four"])].concat());
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_skipped() {
+        let mut input = Cursor::new(b"12345\n123456\n12\n");
+        let mut next = |number| next_line(&mut input, number, 5).unwrap();
+        assert_eq!(next(1), Some(Line::Text("12345".to_owned())));
+        assert_eq!(next(2), Some(Line::Refused { lossy: "12345".to_owned(), refusal: Refusal::TooLong(5) }));
+        assert_eq!(next(3), Some(Line::Text("12".to_owned())));
+        assert_eq!(next(4), None);
+    }
+
+    /// Fails after its first line.
+    struct Broken(Cursor<&'static [u8]>);
+
+    impl Read for Broken {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            match self.0.read(buffer)? {
+                0 => Err(std::io::Error::other("unplugged")),
+                some => Ok(some),
             }
-        };
-        assert_eq!(found, ["one", "two"]);
-        assert!(error.message().contains("line 3") && error.message().contains("byte 3"), "{error}");
+        }
+    }
+
+    #[test]
+    fn lines_before_a_failure_come_first() {
+        let mut lines = Lines::read(9, true, || Box::new(std::io::BufReader::new(Broken(Cursor::new(b"one\n")))));
+        assert_eq!(lines.next_batch().unwrap(), texts(&["one"]));
+        assert_eq!(lines.next_batch().unwrap_err().message(), "cannot read line 2 of stdin");
     }
 }

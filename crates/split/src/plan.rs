@@ -96,10 +96,10 @@ impl Pool<'_> {
             let parts = assign(&units, strata, shares, &mut rng);
             (units, parts)
         };
-        let mut mend = Mend::new(&units, self.labels(groups), parts);
-        mend.give_training_every_label();
-        mend.fill_empty_parts(drawn);
-        mend.parts
+        let mut repair = Repair::new(&units, self.labels(groups), parts);
+        repair.give_training_every_label();
+        repair.fill_empty_parts(drawn);
+        repair.parts
     }
 
     /// The groups of rows as units of counts per stratum; a stratum is all rows with the same label.
@@ -157,7 +157,7 @@ impl Pool<'_> {
 }
 
 /// Repairs what shares alone cannot see; little data and large groups need it.
-struct Mend<'a> {
+struct Repair<'a> {
     units: &'a [Unit],
     /// Rows per label, for every unit.
     labels: Vec<BTreeMap<u32, usize>>,
@@ -166,7 +166,7 @@ struct Mend<'a> {
     tally: BTreeMap<u32, [usize; 3]>,
 }
 
-impl<'a> Mend<'a> {
+impl<'a> Repair<'a> {
     fn new(units: &'a [Unit], labels: Vec<BTreeMap<u32, usize>>, parts: Vec<Part>) -> Self {
         let mut tally: BTreeMap<u32, [usize; 3]> = BTreeMap::new();
         for (labels, part) in labels.iter().zip(&parts) {

@@ -216,7 +216,7 @@ fn little_data_keeps_every_label_in_training_and_says_what_is_missing() {
     assert_eq!(done.report["rows"], json!({ "train": 4, "validation": 1, "test": 1 }));
     let warnings = done.report["warnings"].as_array().unwrap();
     assert_eq!(warnings.len(), 2);
-    assert!(warnings[0].as_str().unwrap().contains("part has no row with the label"));
+    assert!(warnings[0].as_str().unwrap().contains("split has no row with the label"));
 }
 
 #[test]
@@ -260,11 +260,11 @@ fn data_that_cannot_be_split_is_refused() {
     let one: Vec<Example> = hundred().into_iter().filter(|row| row.labels == [1]).collect();
     refused(&one, &config(), &["all 40 rows have the label \"yes\"", "clean.label_column", "(4)"]);
     let two: Vec<Example> = hundred().into_iter().skip(1).take(2).collect();
-    refused(&two, &config(), &["the validation part would have no rows", "too few rows", "(4)"]);
+    refused(&two, &config(), &["the validation split would have no rows", "too few rows", "(4)"]);
     refused(
         &hundred(),
         &Config { test: 0.0, ..config() },
-        &["the test part would have no rows", "`split.test`", "(4)"],
+        &["the test split would have no rows", "`split.test`", "(4)"],
     );
     refused(&hundred(), &Config { test: 0.95, ..config() }, &["`test` = 0.95", "(3)"]);
 }
@@ -273,7 +273,7 @@ fn data_that_cannot_be_split_is_refused() {
 fn one_group_for_all_cannot_be_split() {
     let mut rows = hundred();
     rows.iter_mut().for_each(|row| row.group = Some("the same".to_owned()));
-    refused(&rows, &config(), &["the validation part would have no rows", "too few groups", "(4)"]);
+    refused(&rows, &config(), &["the validation split would have no rows", "too few groups", "(4)"]);
 }
 
 #[test]
@@ -282,7 +282,7 @@ fn a_label_that_training_never_sees_is_an_error() {
     for row in &mut rows {
         row.part = (row.labels == [1]).then_some(Part::Test);
     }
-    let expected = "the train part has no row with the label \"yes\"; validation has 0, test has 40";
+    let expected = "the train split has no row with the label \"yes\"; validation has 0, test has 40";
     refused(&rows, &config(), &[expected, "hint: a model cannot learn", "(4)"]);
 }
 
@@ -292,7 +292,7 @@ fn a_given_part_that_leaks_away_says_so() {
     rows[0].part = Some(Part::Validation);
     rows[1].part = Some(Part::Test);
     rows[1].text = "TEXT 0".to_owned();
-    refused(&rows, &config(), &["the validation part would have no rows", "hint: 1 rows were removed", "(4)"]);
+    refused(&rows, &config(), &["the validation split would have no rows", "hint: 1 rows were removed", "(4)"]);
 }
 
 #[test]

@@ -76,7 +76,7 @@ pub(crate) fn check_parts(
         for (part, rows) in [(Part::Validation, count.validation), (Part::Test, count.test)] {
             if rows == 0 {
                 warnings.push(format!(
-                    "the {part} part has no row with the label {name:?}: its figures say nothing about it"
+                    "the {part} split has no row with the label {name:?}: its figures say nothing about it"
                 ));
             }
         }
@@ -85,11 +85,11 @@ pub(crate) fn check_parts(
 }
 
 fn empty(part: Part, rows: &[Example], plan: &Plan) -> Error {
-    let error = Error::data(format!("the {part} part would have no rows"));
+    let error = Error::data(format!("the {part} split would have no rows"));
     let gone = plan.leaks.len();
     let given = part == Part::Train || rows.iter().any(|row| row.part == Some(part));
     if gone > 0 && given {
-        return error.hint(format!("{gone} rows were removed because a part that is measured on has them too"));
+        return error.hint(format!("{gone} rows were removed because the validation or test split has them too"));
     }
     match part {
         Part::Train => error.hint("see that `clean.train_files` and `clean.filter` leave rows to train on"),
@@ -108,7 +108,7 @@ fn unseen(name: &str, count: &PerPart<usize>) -> Error {
             .hint("run the clean stage again, or bring rows with this label");
     }
     Error::data(format!(
-        "the train part has no row with the label {name:?}; validation has {}, test has {}",
+        "the train split has no row with the label {name:?}; validation has {}, test has {}",
         count.validation, count.test
     ))
     .hint("a model cannot learn a label that it never sees: bring more rows with it, or drop it with `clean.filter`")

@@ -1,62 +1,56 @@
-//! The tokenizer's files in the hub's layout.
+//! The files of a tokenizer in the Hugging Face layout.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use firebrand_pipeline::{Error, Result, ResultExt, write_json};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokenizers::Tokenizer;
 
-use crate::Side;
+use crate::class::{self, Class};
 use crate::special::{Special, optional};
-use crate::vocabulary::{Class, WAY_OUT};
+use crate::{Side, flags, segmenter, sentencepiece, vocabulary};
 
-/// The tokenizer as a whole.
+/// The complete tokenizer.
 const TOKENIZER: &str = "tokenizer.json";
-/// Facts for transformers: the class, the longest row, sides.
+/// Settings for transformers: tokenizer class, maximum length, padding side, …
 const CONFIG: &str = "tokenizer_config.json";
-/// Files that some tokenizer classes of transformers also look for; copied as they are.
-const COMPANIONS: &[&str] = &[
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-    "spiece.model",
-    "spm.model",
-    "sentencepiece.bpe.model",
-    "tokenizer.model",
-];
-/// Vocabularies that a tokenizer is made of where there is no `tokenizer.json`.
+/// Special tokens by role, for older readers.
+const SPECIAL: &str = "special_tokens_map.json";
+/// Vocabularies from which a tokenizer is built if there is no `tokenizer.json`.
 const VOCABULARIES: [&str; 2] = ["vocab.txt", "vocab.json"];
-/// Vocabularies that only transformers reads.
+/// File names of SentencePiece models.
 const SENTENCE_PIECES: [&str; 5] =
     ["spiece.model", "spm.model", "sentencepiece.bpe.model", "sentencepiece.model", "tokenizer.model"];
-/// Longest row that is believed: "no limit" is written as a number with thirty digits.
+/// Larger values of `model_max_length` mean "no limit", which transformers writes as a number with thirty digits.
 const SENTINEL: f64 = 1e9;
 
-/// What `tokenizer.json` says that the library does not hand out.
+/// Facts from a tokenizer's files that the `tokenizers` library does not expose.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
-    /// The length of its own truncation.
+    /// The length in its truncation settings.
     pub(crate) truncated_to: Option<usize>,
-    /// The unknown token's id (Unigram).
+    /// Id of the unknown token (Unigram).
     pub(crate) unknown_id: Option<u32>,
-    /// The unknown token's name (WordPiece, BPE, WordLevel).
+    /// The unknown token (WordPiece, BPE, WordLevel).
     pub(crate) unknown_token: Option<String>,
-    /// BPE without an unknown token: made of bytes, it has a token for everything.
+    /// Byte-level BPE, which has a token for every text and so no unknown token.
     pub(crate) byte_level: bool,
-    /// The token of its own padding.
+    /// The token in its padding settings.
     pub(crate) padding_token: Option<String>,
-    /// The side of its own padding.
+    /// The side in its padding settings.
     pub(crate) padding_side: Option<Side>,
-    /// The segment of its own padding.
+    /// The token type id in its padding settings.
     pub(crate) padding_type_id: Option<u32>,
-    /// What it was made for, where it was made here from a vocabulary.
-    pub(crate) class: Option<Class>,
+    /// Whether it was built from a vocabulary, as there is no `tokenizer.json`.
+    pub(crate) built: bool,
+    /// Whether its class honours `do_lower_case` without having a BERT normalizer.
+    pub(crate) lowercases: bool,
+    /// Contradictions that the user should know about.
+    pub(crate) warnings: Vec<String>,
 }
 
-// Only what is asked for is kept: the vocabulary is skipped over.
+// Only these fields are kept; the vocabulary is skipped.
 #[derive(Deserialize)]
 struct File {
     truncation: Option<Truncation>,
@@ -83,32 +77,28 @@ struct Model {
     unk_token: Option<String>,
 }
 
-/// Reads `tokenizer.json`, or makes a tokenizer of the vocabulary's files; `special` gets the tokens that the latter imply.
+/// Reads `tokenizer.json`, or builds a tokenizer from a vocabulary; in that case the class's default tokens are added to
+/// `special`.
 pub(crate) fn read_tokenizer(
     directory: &Path,
     config: &Map<String, Value>,
+    model: &Map<String, Value>,
     special: &mut Special,
 ) -> Result<(Tokenizer, Facts)> {
     let path = directory.join(TOKENIZER);
     let bytes = match std::fs::read(&path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            if !VOCABULARIES.iter().any(|name| directory.join(name).is_file()) {
-                return Err(no_tokenizer(directory));
-            }
-            let class = Class::find(directory, config, &read_model_config(directory)?)?;
-            let tokenizer = class.build(directory, config, special)?;
-            let unknown_token = special.content("unk_token").map(str::to_owned);
-            let byte_level = class.is_byte_level();
-            return Ok((tokenizer, Facts { unknown_token, byte_level, class: Some(class), ..Facts::default() }));
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return build(directory, config, model, special),
         Err(error) => return Err(Error::io("read", &path, &error)),
     };
     let invalid = || format!("{} is not a tokenizer's file", path.display());
-    let tokenizer = Tokenizer::from_bytes(&bytes).map_err(|error| {
+    let mut tokenizer = Tokenizer::from_bytes(&bytes).map_err(|error| {
         Error::data(invalid()).caused_by(&*error).hint("fetch the model again, or compare the file with the hub's")
     })?;
     let file: File = serde_json::from_slice(&bytes).or_data(invalid)?;
+    let lowercases = class::honours_lower_case(config, model);
+    let mut warnings = flags::reconcile(&mut tokenizer, config, class::is_generic(config, model), lowercases)?;
+    warnings.extend(segmenter::find(config, model).map(|(program, why)| segmenter::warning(&program, &why)));
     let byte_level = file.model.r#type.as_deref() == Some("BPE") && file.model.unk_token.is_none();
     let padding = file.padding.unwrap_or_default();
     let facts = Facts {
@@ -119,12 +109,51 @@ pub(crate) fn read_tokenizer(
         padding_token: padding.pad_token,
         padding_type_id: padding.pad_type_id,
         padding_side: padding.direction.map(|side| if side == "Left" { Side::Left } else { Side::Right }),
-        class: None,
+        built: false,
+        lowercases,
+        warnings,
     };
     Ok((tokenizer, facts))
 }
 
-fn no_tokenizer(directory: &Path) -> Error {
+/// Builds a tokenizer from a vocabulary.
+fn build(
+    directory: &Path,
+    config: &Map<String, Value>,
+    model: &Map<String, Value>,
+    special: &mut Special,
+) -> Result<(Tokenizer, Facts)> {
+    if !VOCABULARIES.iter().chain(&SENTENCE_PIECES).any(|name| directory.join(name).is_file()) {
+        return Err(missing_tokenizer(directory));
+    }
+    if let Some((program, why)) = segmenter::find(config, model) {
+        return Err(segmenter::refuse(directory, &program, &why));
+    }
+    let class = Class::find(directory, config, model)?;
+    class.set_default_tokens(special);
+    let facts = Facts {
+        built: true,
+        byte_level: class.is_byte_level(),
+        lowercases: class.honours_lower_case(),
+        ..Facts::default()
+    };
+    if let Some(name) = class.sentencepiece_file() {
+        let (tokenizer, unknown_id) =
+            sentencepiece::build(class, &sentencepiece_file(directory, name), config, special)?;
+        return Ok((tokenizer, Facts { unknown_id: Some(unknown_id), ..facts }));
+    }
+    let tokenizer = vocabulary::build(class, directory, config, special)?;
+    let unknown_token = special.content("unk_token").map(str::to_owned);
+    Ok((tokenizer, Facts { unknown_token, ..facts }))
+}
+
+/// Path of the SentencePiece model with this name, or of one with another usual name if that does not exist.
+fn sentencepiece_file(directory: &Path, name: &'static str) -> PathBuf {
+    let mut names = [name].into_iter().chain(SENTENCE_PIECES);
+    directory.join(names.find(|name| directory.join(name).is_file()).unwrap_or(name))
+}
+
+fn missing_tokenizer(directory: &Path) -> Error {
     let Ok(entries) = std::fs::read_dir(directory) else {
         return Error::data(format!("there is no directory {}", directory.display()))
             .hint("a tokenizer is a directory with a tokenizer.json in it");
@@ -133,50 +162,44 @@ fn no_tokenizer(directory: &Path) -> Error {
         entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     let found = if names.is_empty() { "no file".to_owned() } else { names.join(", ") };
-    let error = Error::data(format!("there is no tokenizer.json in {}, but {found}", directory.display()));
-    match SENTENCE_PIECES.iter().find(|companion| names.iter().any(|name| name == *companion)) {
-        Some(name) => error.hint(format!("{name} is for SentencePiece, which is not read here")).hint(WAY_OUT),
-        None => error.hint("a pretrained model needs its tokenizer.json beside config.json and the weights"),
-    }
+    Error::data(format!("there is no tokenizer.json in {}, but {found}", directory.display()))
+        .hint("a pretrained model needs its tokenizer.json, or its vocabulary, beside config.json and the weights")
 }
 
-/// Reads `tokenizer_config.json`; no file is no keys.
+/// Reads `tokenizer_config.json`; a missing file is an empty object.
 pub(crate) fn read_config(directory: &Path) -> Result<Map<String, Value>> {
     optional(&directory.join(CONFIG))
 }
 
-/// Reads the model's `config.json`, where it lies beside the tokenizer; no file is no keys.
+/// Reads the model's `config.json` next to the tokenizer; a missing file is an empty object.
 pub(crate) fn read_model_config(directory: &Path) -> Result<Map<String, Value>> {
     optional(&directory.join("config.json"))
 }
 
-/// The longest row by `tokenizer_config.json`, if it knows one.
+/// `model_max_length` in `tokenizer_config.json`, unless it means "no limit".
 pub(crate) fn model_max_length(config: &Map<String, Value>) -> Option<usize> {
     let length = config.get("model_max_length")?.as_f64()?;
-    // The check makes the conversion exact.
+    // In this range the conversion is exact.
     (1.0..SENTINEL).contains(&length).then_some(length as usize)
 }
 
-pub(crate) fn no_length(directory: &Path) -> Error {
-    Error::data(format!("nothing in {} says how long a row may be", directory.display()))
-        .hint("set `model_max_length` in tokenizer_config.json to the model's longest row, in tokens")
+pub(crate) fn missing_max_length(directory: &Path) -> Error {
+    Error::data(format!("the files in {} do not say how many tokens a text may have", directory.display()))
+        .hint("set `model_max_length` in tokenizer_config.json to the model's maximum length, in tokens")
 }
 
-/// Whether this is XLNet's tokenizer, which pads on the left even if its files do not say so.
-pub(crate) fn is_xlnet(directory: &Path, config: &Map<String, Value>) -> bool {
+/// Whether this is XLNet's tokenizer, which pads on the left by default.
+pub(crate) fn is_xlnet(config: &Map<String, Value>, model: &Map<String, Value>) -> bool {
     let class = config.get("tokenizer_class").and_then(Value::as_str);
-    // That the model's file is not valid is for whoever reads the model to say.
-    let family = || read_model_config(directory).is_ok_and(|model| model.get("model_type") == Some(&"xlnet".into()));
-    class.is_some_and(|class| class.starts_with("XLNet")) || family()
+    class.is_some_and(|class| class.starts_with("XLNet")) || model.get("model_type") == Some(&"xlnet".into())
 }
 
-/// The id of the padding token by the model's `config.json`, where that lies beside the tokenizer and says one.
-pub(crate) fn model_pad_id(directory: &Path) -> Option<u32> {
-    let id = read_model_config(directory).ok()?.get("pad_token_id")?.as_u64()?;
-    u32::try_from(id).ok()
+/// An id in one of the files.
+pub(crate) fn id(map: &Map<String, Value>, key: &str) -> Option<u32> {
+    u32::try_from(map.get(key)?.as_u64()?).ok()
 }
 
-/// A side by `tokenizer_config.json`, if it says one.
+/// The padding or truncation side in `tokenizer_config.json`, if it is set.
 pub(crate) fn side(directory: &Path, config: &Map<String, Value>, key: &str) -> Result<Option<Side>> {
     match config.get(key) {
         None | Some(Value::Null) => Ok(None),
@@ -189,41 +212,15 @@ pub(crate) fn side(directory: &Path, config: &Map<String, Value>, key: &str) -> 
     }
 }
 
-/// Writes a tokenizer's directory; `source` may be the same. `made` is the content of `tokenizer.json` where the source has
-/// none.
+/// Writes `tokenizer.json`, `tokenizer_config.json` and `special_tokens_map.json`.
 pub(crate) fn write(
-    source: &Path,
     directory: &Path,
+    tokenizer: &Tokenizer,
     config: &Map<String, Value>,
-    made: Option<&Tokenizer>,
+    special: &Map<String, Value>,
 ) -> Result<()> {
     std::fs::create_dir_all(directory).map_err(|error| Error::io("create", directory, &error))?;
-
-    let to = directory.join(TOKENIZER);
-    if let Some(tokenizer) = made {
-        let text = tokenizer
-            .to_string(true)
-            .map_err(|error| Error::other(format!("cannot write {} as JSON", to.display())).caused_by(&*error))?;
-        std::fs::write(&to, text + "\n").map_err(|error| Error::io("write", &to, &error))?;
-    } else {
-        let path = source.join(TOKENIZER);
-        let text = std::fs::read_to_string(&path).map_err(|error| Error::io("read", &path, &error))?;
-        let mut tokenizer: Map<String, Value> =
-            serde_json::from_str(&text).or_data(|| format!("{} is not valid", path.display()))?;
-        for key in ["truncation", "padding"] {
-            tokenizer.insert(key.to_owned(), Value::Null);
-        }
-        write_json(&to, &tokenizer)?;
-    }
+    write_json(&directory.join(TOKENIZER), tokenizer)?;
     write_json(&directory.join(CONFIG), config)?;
-
-    for name in COMPANIONS {
-        let (from, to) = (source.join(name), directory.join(name));
-        if from.is_file() && from != to {
-            // Read and written rather than copied: a source that must not be written to would pass on its permissions.
-            let bytes = std::fs::read(&from).map_err(|error| Error::io("read", &from, &error))?;
-            std::fs::write(&to, bytes).map_err(|error| Error::io("write", &to, &error))?;
-        }
-    }
-    Ok(())
+    write_json(&directory.join(SPECIAL), special)
 }

@@ -1,11 +1,11 @@
-//! HTML out of texts that are sometimes HTML and sometimes only look a little like it.
+//! Strips HTML from texts that may or may not be HTML.
 //!
 //! A browser's parser would take `<john@example.com>` and `List<String>` for elements and swallow the rest of a text after
-//! an unclosed comment. What reaches a classifier is mail, reviews and posts, so only what is certainly markup goes: tags
-//! whose element HTML knows (or that have an XML prefix, as `<o:p>` from office programs), complete comments and
-//! declarations. All else stays as it is written.
+//! an unclosed comment. Classifiers read mail, reviews and posts, so only what is certainly markup is removed: tags of known
+//! HTML elements (or with an XML prefix, such as `<o:p>` from office programs), complete comments, and declarations. Everything
+//! else is kept as written.
 
-/// Elements whose tags stand inside a word or a sentence; every other tag separates words.
+/// Elements that may occur inside a word or a sentence; every other tag separates words.
 const INLINE: &[&str] = &[
     "a", "abbr", "acronym", "b", "bdi", "bdo", "big", "blink", "cite", "code", "data", "del", "dfn", "em", "font", "i",
     "ins", "kbd", "label", "mark", "nobr", "q", "rb", "ruby", "s", "samp", "small", "span", "strike", "strong", "sub",
@@ -120,11 +120,11 @@ const SEPARATING: &[&str] = &[
     "xmp",
 ];
 
-/// Takes tags, comments, declarations, and what stands in `script` and `style` out, then decodes entities. A tag that
-/// separates words leaves a space.
+/// Removes tags, comments, declarations, and the content of `script` and `style`, then decodes entities. A tag that separates
+/// words is replaced by a space.
 ///
-/// One pass: what the decoding brings to light (`&lt;p&gt;`) is left for the caller's next call. The time is linear in the
-/// text's length, for hostile texts too.
+/// This is a single pass: markup that decoding reveals (`&lt;p&gt;`) is left for the next call. Takes linear time, for hostile
+/// texts too.
 pub(crate) fn strip(text: &str) -> String {
     let mut scanner = Scanner::new(text);
     let mut kept = String::with_capacity(text.len());
@@ -147,22 +147,22 @@ pub(crate) fn strip(text: &str) -> String {
     htmlize::unescape_attribute(kept).into_owned()
 }
 
-/// A piece of markup that goes.
+/// A piece of markup to remove.
 struct Markup {
-    /// Where the text goes on.
+    /// Offset of the first byte after it.
     end: usize,
-    /// Whether a space takes its place.
+    /// Whether it is replaced by a space.
     separates: bool,
 }
 
-/// Looks for the ends of tags. Each search that reached the end of the text in vain is remembered, which is what keeps the
-/// whole linear.
+/// Finds the ends of tags. Remembers which searches reached the end of the text without success, which keeps the total time
+/// linear.
 struct Scanner<'a> {
     text: &'a str,
     last_comment_end: Option<usize>,
     last_bracket: Option<usize>,
     last_quotes: [Option<usize>; 2],
-    /// `script` and `style`: from where on there is no closing tag any more.
+    /// For `script` and `style`: the offset after which there is no closing tag.
     no_closing_tag_after: [usize; 2],
 }
 
@@ -177,7 +177,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// The markup that starts with the `<` at `start`, if it is any.
+    /// The markup that starts with the `<` at `start`; `None` if that is plain text.
     fn markup(&mut self, start: usize) -> Option<Markup> {
         if self.last_bracket? < start {
             return None;
@@ -228,7 +228,7 @@ impl<'a> Scanner<'a> {
         Some(Markup { end, separates: !inline })
     }
 
-    /// One past the `>` that ends a tag. A `<` before it means that this was no tag, but for quoted values.
+    /// Offset after the `>` that ends a tag. A `<` before it, outside of quotes, means that this is no tag.
     fn tag_end(&self, mut at: usize) -> Option<usize> {
         let bytes = self.text.as_bytes();
         let mut after_equals = false;
@@ -252,7 +252,7 @@ impl<'a> Scanner<'a> {
         None
     }
 
-    /// One past the closing tag of a `script` or `style`.
+    /// Offset after the closing tag of a `script` or `style`.
     fn raw_end(&mut self, from: usize, which: usize, name: &str) -> Option<usize> {
         if from >= self.no_closing_tag_after[which] {
             return None;
@@ -281,7 +281,7 @@ fn is_instruction(after: &str) -> bool {
     after.strip_prefix('?').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()))
 }
 
-/// `o:p`, `st1:place`: a short prefix as XML's namespaces have, so that `http://…` is none.
+/// `o:p`, `st1:place`: a short prefix, as of an XML namespace; `http://…` is not one.
 fn has_xml_prefix(name: &str) -> bool {
     name.split_once(':').is_some_and(|(prefix, name)| {
         (1..=3).contains(&prefix.len())
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_markup_stays() {
+    fn text_that_only_looks_like_markup_is_kept() {
         for text in [
             "a < b and c > d",
             "I <3 you",
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn markup_goes() {
+    fn markup_is_removed() {
         for (text, expected) in [
             ("<b>bold</b>ly", "boldly"),
             ("one<br />two<BR>three<p>four</p>", "one two three four "),

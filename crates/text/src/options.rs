@@ -1,4 +1,4 @@
-//! What is done to a text before it is tokenized.
+//! How a text is cleaned before it is tokenized.
 
 use std::path::Path;
 
@@ -7,59 +7,80 @@ use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::html;
+use crate::replace::Replacements;
 
-/// The cleaning of texts: chosen once, applied to every text in training and in serving. Its file is `text.json`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How texts are cleaned, the same way in training and in serving. Stored as `text.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextOptions {
-    /// Take HTML's tags, comments, scripts and styles out and decode its entities. Text that only looks like it (`I <3 you`)
-    /// stays.
+    /// Remove HTML tags, comments, scripts and styles, and decode entities. Text that only looks like HTML (`I <3 you`) is kept.
     pub strip_html: bool,
-    /// The form that Unicode text is brought into.
+    /// Unicode normalization form.
     pub unicode: Unicode,
-    /// Drop control characters but for white space, and invisible ones (byte order mark, zero-width space, soft hyphen,
-    /// direction marks). Joiners stay: emoji and several scripts need them.
+    /// Remove control characters other than white space, and invisible characters (byte order mark, zero-width space, soft
+    /// hyphen, direction marks). Joiners are kept: emoji and several scripts need them.
     pub strip_control: bool,
-    /// Every run of white space becomes one space; none at the ends.
+    /// Collapse every run of white space into one space, and trim both ends.
     pub collapse_whitespace: bool,
-    /// Upper-case letters become lower-case ones.
+    /// Lower-case the text.
     pub lowercase: bool,
-    /// The model was trained on pairs of texts, each cleaned like this, and takes no single ones. Not in the file where false.
+    /// Regular expressions to replace, applied after the other options. Omitted from the file if there are none.
+    #[serde(default, skip_serializing_if = "Replacements::is_empty")]
+    pub replace: Replacements,
+    /// Whether the model was trained on pairs of texts, and so takes no single texts. Omitted from the file if false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub pairs: bool,
 }
 
-/// A normalisation form of Unicode.
+/// A Unicode normalization form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Unicode {
     /// Composed: a letter and its accent become one character.
     Nfc,
-    /// Composed, and characters that are variants of others (`ﬁ`, `①`, full width) become those.
+    /// Composed, with compatibility characters (`ﬁ`, `①`, full-width letters) replaced by their plain forms.
     Nfkc,
-    /// As it is.
+    /// Unchanged.
     None,
 }
 
-/// Rounds until a text must have come to rest. Each takes off one layer of escaping (`&amp;lt;br&amp;gt;` has two); real texts have up
-/// to three.
+/// Passes after which a text must not change any more. Each removes one layer of escaping (`&amp;lt;br&amp;gt;` has two); real texts
+/// have up to three.
 const ROUNDS: usize = 8;
 
 impl TextOptions {
-    /// Nothing at all is done to a text.
+    /// Leaves texts unchanged.
     pub const UNTOUCHED: Self = Self {
         strip_html: false,
         unicode: Unicode::None,
         strip_control: false,
         collapse_whitespace: false,
         lowercase: false,
+        replace: Replacements::NONE,
         pairs: false,
     };
 
-    /// The cleaned text. Cleaning it again changes nothing.
+    /// Cleans a text. Cleaning the result again changes nothing.
     ///
-    /// To that end HTML is taken out layer by layer: `&lt;br&gt;` is an escaped tag, and goes.
+    /// For that, HTML is removed layer by layer: `&lt;br&gt;` is an escaped tag and is removed too. Replacements are likewise
+    /// repeated for as long as they make the text shorter.
     pub fn clean(&self, text: &str) -> String {
+        let mut text = self.normalize(text);
+        if self.replace.is_empty() {
+            return text;
+        }
+        for round in 0..ROUNDS {
+            let next = self.normalize(&self.replace.apply(&text));
+            if next == text || (round > 0 && next.len() >= text.len()) {
+                break;
+            }
+            text = next;
+        }
+        text
+    }
+
+    /// Applies all options other than the replacements.
+    fn normalize(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for _ in 0..ROUNDS {
             let next = self.once(&text);
@@ -68,7 +89,7 @@ impl TextOptions {
             }
             text = next;
         }
-        // Nested this deep it was made to be a nuisance. Without these two characters there is nothing left to decode.
+        // Only a hostile text is nested this deep. Without these two characters there is nothing left to decode.
         if self.strip_html {
             text.retain(|c| !matches!(c, '<' | '&'));
         }
@@ -118,7 +139,7 @@ impl TextOptions {
     }
 }
 
-/// Characters that no reader sees. Control characters that are white space (tab, line feed, …) are none of them.
+/// Whether a character is invisible. Control characters that are white space (tab, line feed, …) are not.
 fn is_noise(c: char) -> bool {
     (c.is_control() && !c.is_whitespace())
         || matches!(c,
@@ -145,6 +166,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::ReplaceRule;
 
     const ALL: TextOptions = TextOptions {
         strip_html: true,
@@ -152,8 +174,46 @@ mod tests {
         strip_control: true,
         collapse_whitespace: true,
         lowercase: false,
+        replace: Replacements::NONE,
         pairs: false,
     };
+
+    fn rules(rules: &[(&str, &str)]) -> Replacements {
+        let rule = |&(pattern, with): &(&str, &str)| ReplaceRule { pattern: pattern.to_owned(), with: with.to_owned() };
+        Replacements::new(rules.iter().map(rule).collect()).unwrap()
+    }
+
+    #[test]
+    fn rules_see_the_text_as_the_other_options_leave_it() {
+        let replace = rules(&[("<url>", "LINK"), ("[😀😃]+", " glad "), ("\\[[^\\[\\]]*\\]", "")]);
+        let options = TextOptions { replace, ..ALL };
+        assert_eq!(options.clean("&lt;url&gt; &amp;lt;b>so😀😃 [edited [twice]]"), "LINK so glad");
+        // Brackets in brackets go one layer a round.
+        assert_eq!(options.clean("a[b[c[d]]]"), "a");
+        let lower = TextOptions { replace: rules(&[("upper", "x")]), lowercase: true, ..TextOptions::UNTOUCHED };
+        assert_eq!(lower.clean("UPPER case"), "x case");
+    }
+
+    /// A rule that writes what it finds would make the text grow with every round.
+    #[test]
+    fn rules_that_feed_themselves_are_applied_once() {
+        let doubling = TextOptions { replace: rules(&[("(a)", "$1$1")]), ..TextOptions::UNTOUCHED };
+        assert_eq!(doubling.clean("banana"), "baanaanaa");
+    }
+
+    #[test]
+    fn rules_travel_in_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("text.json");
+        let options = TextOptions { replace: rules(&[("a+", "b")]), ..ALL };
+        options.write(&path).unwrap();
+        let read = TextOptions::read(&path).unwrap();
+        assert_eq!(read, options);
+        assert_eq!(read.clean("aaa"), "b");
+        std::fs::write(&path, std::fs::read_to_string(&path).unwrap().replace("a+", "(")).unwrap();
+        let error = TextOptions::read(&path).unwrap_err().render();
+        assert!(error.contains("the pattern is not valid"), "{error}");
+    }
 
     #[test]
     fn cleans_what_people_paste() {
@@ -178,12 +238,12 @@ mod tests {
         let none = TextOptions::UNTOUCHED;
         let text = " <b>Ａ\0</b>  ﬁ É e\u{301}";
         assert_eq!(none.clean(text), text);
-        assert_eq!(TextOptions { strip_html: true, ..none }.clean(text), " Ａ\0  ﬁ É e\u{301}");
-        assert_eq!(TextOptions { unicode: Unicode::Nfc, ..none }.clean(text), " <b>Ａ\0</b>  ﬁ É é");
-        assert_eq!(TextOptions { unicode: Unicode::Nfkc, ..none }.clean(text), " <b>A\0</b>  fi É é");
-        assert_eq!(TextOptions { strip_control: true, ..none }.clean(text), " <b>Ａ</b>  ﬁ É e\u{301}");
-        assert_eq!(TextOptions { collapse_whitespace: true, ..none }.clean(text), "<b>Ａ\0</b> ﬁ É e\u{301}");
-        assert_eq!(TextOptions { lowercase: true, ..none }.clean(text), " <b>ａ\0</b>  ﬁ é e\u{301}");
+        assert_eq!(TextOptions { strip_html: true, ..none.clone() }.clean(text), " Ａ\0  ﬁ É e\u{301}");
+        assert_eq!(TextOptions { unicode: Unicode::Nfc, ..none.clone() }.clean(text), " <b>Ａ\0</b>  ﬁ É é");
+        assert_eq!(TextOptions { unicode: Unicode::Nfkc, ..none.clone() }.clean(text), " <b>A\0</b>  fi É é");
+        assert_eq!(TextOptions { strip_control: true, ..none.clone() }.clean(text), " <b>Ａ</b>  ﬁ É e\u{301}");
+        assert_eq!(TextOptions { collapse_whitespace: true, ..none.clone() }.clean(text), "<b>Ａ\0</b> ﬁ É e\u{301}");
+        assert_eq!(TextOptions { lowercase: true, ..none.clone() }.clean(text), " <b>ａ\0</b>  ﬁ é e\u{301}");
     }
 
     #[test]
@@ -287,7 +347,7 @@ mod tests {
                 strip_control,
                 collapse_whitespace,
                 lowercase,
-                pairs: false,
+                ..TextOptions::UNTOUCHED
             },
         )
     }
@@ -297,6 +357,14 @@ mod tests {
 
         #[test]
         fn cleaning_twice_is_cleaning_once(text in awkward(), options in options()) {
+            let once = options.clean(&text);
+            prop_assert_eq!(options.clean(&once), once);
+        }
+
+        #[test]
+        fn cleaning_twice_is_cleaning_once_with_rules_too(text in awkward(), options in options()) {
+            let replace = rules(&[("[0-9]", "0"), ("😀", " glad ")]);
+            let options = TextOptions { replace, ..options };
             let once = options.clean(&text);
             prop_assert_eq!(options.clean(&once), once);
         }

@@ -1,4 +1,4 @@
-//! The special tokens that a tokenizer's files name.
+//! Special tokens in a tokenizer's files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,33 +10,33 @@ use tokenizers::{AddedToken, Tokenizer};
 /// A special token with a role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpecialToken {
-    /// The role, as the files name it: `pad_token`, `cls_token` and so on.
+    /// The role, as in `tokenizer_config.json`: `pad_token`, `cls_token`, …
     pub role: &'static str,
-    /// The token itself.
+    /// The token.
     pub content: String,
     /// Its id.
     pub id: u32,
 }
 
-/// Roles, in the order in which transformers adds their tokens to a vocabulary.
+/// Roles, in the order in which transformers adds their tokens to the vocabulary.
 pub(crate) const ROLES: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
-/// Tokens by role, and others that stand for themselves wherever they are in a text.
+/// Special tokens by role, and further added tokens.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Special {
     named: BTreeMap<&'static str, AddedToken>,
-    /// Roles whose token is a bare string, so that the tokenizer's class decides on its flags.
+    /// Roles whose token is a plain string, whose flags the tokenizer class decides.
     bare: BTreeSet<&'static str>,
     extra: Vec<AddedToken>,
     added: BTreeMap<u32, AddedToken>,
 }
 
 impl Special {
-    /// Reads what `tokenizer_config.json` (already read), `special_tokens_map.json` and `added_tokens.json` say.
+    /// Collects the tokens in `tokenizer_config.json` (already read), `special_tokens_map.json` and `added_tokens.json`.
     ///
-    /// As in transformers, a `tokenizer_config.json` with `added_tokens_decoder` is whole, and the two other files, which are
-    /// older, do not count; otherwise they win.
+    /// As in transformers, a `tokenizer_config.json` with `added_tokens_decoder` is complete and the other two, older files are
+    /// ignored; otherwise they take precedence.
     ///
     /// # Errors
     /// When a file is not valid.
@@ -83,7 +83,7 @@ impl Special {
         }
     }
 
-    /// Fills in the token of a role that the files do not name.
+    /// Sets the token of a role unless the files set it.
     pub(crate) fn or_default(&mut self, role: &'static str, content: &str) {
         if !self.named.contains_key(role) {
             let known = self.added.values().find(|known| known.content == content).cloned();
@@ -95,7 +95,26 @@ impl Special {
         }
     }
 
-    /// Makes the token of a role, if it is a bare string, take the space before it along.
+    /// Sets the tokens without a role unless the files set some.
+    pub(crate) fn or_extra(&mut self, tokens: Vec<AddedToken>) {
+        if self.extra.is_empty() {
+            self.extra = tokens;
+        }
+    }
+
+    /// If `yes`, the tokens of `added_tokens_decoder` are matched before the text is normalized.
+    pub(crate) fn match_before_normalizing(&mut self, yes: bool) {
+        for token in self.added.values_mut().filter(|_| yes) {
+            token.normalized = false;
+        }
+    }
+
+    /// The tokens of `added_tokens_decoder` or `added_tokens.json`, by id.
+    pub(crate) fn added(&self) -> impl Iterator<Item = (u32, &str)> {
+        self.added.iter().map(|(id, token)| (*id, token.content.as_str()))
+    }
+
+    /// Sets `lstrip` (the token includes the space before it) for the token of a role, if that is a plain string.
     pub(crate) fn strip_left(&mut self, role: &'static str) {
         if let Some(token) = self.named.get_mut(role).filter(|_| self.bare.contains(role)) {
             token.lstrip = true;
@@ -107,7 +126,7 @@ impl Special {
         self.named.get(role).map(|token| token.content.as_str())
     }
 
-    /// All tokens, in the order in which transformers adds them: those that are no part of the vocabulary get ids in turn.
+    /// All tokens, in the order in which transformers adds them: those that are not in the vocabulary get the next ids.
     pub(crate) fn in_order(&self) -> Vec<AddedToken> {
         let mut tokens: Vec<AddedToken> = Vec::new();
         let roles = ROLES.iter().filter_map(|role| self.named.get(role));
@@ -115,7 +134,7 @@ impl Special {
             let named = self.contents().any(|content| *content == token.content);
             let token = AddedToken { special: token.special || named, ..token.clone() };
             match tokens.iter_mut().find(|known| known.content == token.content) {
-                // The flags of the last of several roles count.
+                // If a token has several roles, the flags of the last one apply.
                 Some(known) => *known = token,
                 None => tokens.push(token),
             }
@@ -123,7 +142,7 @@ impl Special {
         tokens
     }
 
-    /// The named tokens that the tokenizer has.
+    /// The tokens with a role that are in the vocabulary.
     pub(crate) fn with_ids(&self, tokenizer: &Tokenizer) -> Vec<SpecialToken> {
         let token = |(role, token): (&&'static str, &AddedToken)| {
             let id = tokenizer.token_to_id(&token.content)?;
@@ -137,7 +156,7 @@ impl Special {
     }
 }
 
-/// A token as a string, or as an object with flags.
+/// Parses a token: a string, or an object with flags.
 fn added_token(value: &Value, special: bool) -> Option<AddedToken> {
     if let Some(content) = value.as_str() {
         return Some(AddedToken::from(content, true));
@@ -154,7 +173,7 @@ fn added_token(value: &Value, special: bool) -> Option<AddedToken> {
     )
 }
 
-/// Reads a file of one JSON object; no file is no keys.
+/// Reads a JSON object; a missing file is an empty object.
 pub(crate) fn optional(path: &Path) -> Result<Map<String, Value>> {
     match std::fs::read_to_string(path) {
         Ok(text) => serde_json::from_str(&text).or_data(|| format!("{} is not valid", path.display())),

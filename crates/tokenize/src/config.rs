@@ -7,33 +7,33 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Longest row in tokens, special tokens included; 0: the model's own maximum.
+    /// Maximum length in tokens, special tokens included; 0: the model's own maximum.
     pub max_length: usize,
     /// Worker threads; 0: all cores.
     pub threads: usize,
 }
 
 impl Config {
-    /// Below this, special tokens leave next to nothing of a text.
-    const SHORTEST: usize = 8;
-    /// More is a slip of the finger.
-    const MOST_THREADS: usize = 1024;
+    /// With less, hardly any of a text is left beside the special tokens.
+    const MIN_LENGTH: usize = 8;
+    /// More is surely a typo.
+    const MAX_THREADS: usize = 1024;
 
     pub(crate) fn check(&self) -> Result<()> {
-        if (1..Self::SHORTEST).contains(&self.max_length) {
-            let problem = format!("is {}, but it must be at least {}, or 0", self.max_length, Self::SHORTEST);
+        if (1..Self::MIN_LENGTH).contains(&self.max_length) {
+            let problem = format!("is {}, but it must be at least {}, or 0", self.max_length, Self::MIN_LENGTH);
             return Err(
                 Error::key("max_length", problem).hint("0 takes the model's own maximum; 128 is usual for sentences")
             );
         }
-        if self.threads > Self::MOST_THREADS {
-            let problem = format!("is {}, but it must be at most {}", self.threads, Self::MOST_THREADS);
+        if self.threads > Self::MAX_THREADS {
+            let problem = format!("is {}, but it must be at most {}", self.threads, Self::MAX_THREADS);
             return Err(Error::key("threads", problem).hint("0 takes all cores"));
         }
         Ok(())
     }
 
-    /// How many threads to start.
+    /// Number of threads to start.
     pub(crate) fn workers(&self) -> usize {
         match self.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -49,13 +49,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_defaults_are_valid_and_whole() {
+    fn the_defaults_are_valid() {
         let config: Config = default_section(Slot::Tokenize).unwrap();
         config.check().unwrap();
     }
 
     #[test]
-    fn what_cannot_work_is_refused_by_key() {
+    fn values_that_cannot_work_are_refused_by_key() {
         for (config, key) in [
             (Config { max_length: 7, threads: 0 }, "`max_length` is 7"),
             (Config { max_length: 128, threads: 5000 }, "`threads` is 5000"),

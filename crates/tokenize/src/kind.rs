@@ -1,4 +1,4 @@
-//! Whether rows are single texts or pairs: all of them are one or the other.
+//! Checks that all rows are single texts, or that all are pairs of texts.
 
 use std::path::Path;
 
@@ -6,41 +6,42 @@ use firebrand_dataset::Example;
 use firebrand_pipeline::{Error, Result};
 use firebrand_text::TextOptions;
 
-/// What the rows that were seen so far are, and who says so.
+/// Whether rows are pairs of texts, once that is known.
 #[derive(Debug, Default)]
 pub(crate) struct Kind {
-    seen: Option<(bool, String)>,
+    /// Whether they are, and the file or row that says so.
+    known: Option<(bool, String)>,
 }
 
 impl Kind {
-    /// Begins with what `text.json` says, where the clean stage left one: whoever asks the model later goes by that.
+    /// Takes it from `text.json`, if the clean stage wrote one: predictions go by that file.
     ///
     /// # Errors
-    /// When the file is not valid.
+    /// If the file is not valid.
     pub(crate) fn read(text: Option<&Path>) -> Result<Self> {
         let Some(path) = text else { return Ok(Self::default()) };
-        Ok(Self { seen: Some((TextOptions::read(path)?.pairs, path.display().to_string())) })
+        Ok(Self { known: Some((TextOptions::read(path)?.pairs, path.display().to_string())) })
     }
 
-    /// Refuses rows of the other kind.
+    /// Checks a split's rows.
     ///
     /// # Errors
-    /// A data error that names the first such row.
+    /// A data error that names the first row that differs.
     pub(crate) fn check(&mut self, examples: &[Example], path: &Path) -> Result<()> {
         for example in examples {
             let here = || format!("row {} of {}", example.id, path.display());
             let pair = example.pair.is_some();
-            let (expected, whence) = self.seen.get_or_insert_with(|| (pair, here()));
+            let (expected, source) = self.known.get_or_insert_with(|| (pair, here()));
             if *expected != pair {
                 let words = |pair: bool| if pair { "a pair of texts" } else { "a single text" };
                 return Err(Error::data(format!(
-                    "{} is {}, but by {whence} every row is {}",
+                    "{} is {}, but according to {source} every row is {}",
                     here(),
                     words(pair),
                     words(*expected)
                 ))
-                .hint("rows are all single texts, or all pairs (column `pair`, without nulls)")
-                .hint("a clean stage of your own that writes text.json says `\"pairs\": true` there for pairs"));
+                .hint("use single texts for all rows, or pairs for all (column `pair`, without nulls)")
+                .hint("a custom clean stage that writes text.json has to set `\"pairs\": true` for pairs"));
             }
         }
         Ok(())
@@ -48,6 +49,6 @@ impl Kind {
 
     /// Whether rows are pairs.
     pub(crate) fn pairs(&self) -> bool {
-        self.seen.as_ref().is_some_and(|(pairs, _)| *pairs)
+        self.known.as_ref().is_some_and(|(pairs, _)| *pairs)
     }
 }

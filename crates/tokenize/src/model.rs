@@ -1,4 +1,4 @@
-//! What the pretrained model says of itself, which its tokenizer and the configuration must fit.
+//! Facts in the pretrained model's `config.json` that the tokenizer and the configuration must fit.
 
 use std::path::Path;
 
@@ -8,23 +8,23 @@ use serde_json::{Map, Value};
 
 use crate::Config;
 
-/// What `config.json` says of the model's tables.
+/// The sizes of the model's embeddings, and its special token ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ModelFacts {
-    /// Rows of the token table.
+    /// Number of token embeddings.
     vocabulary: Option<usize>,
-    /// The longest row, in tokens; `None` where positions are only relative.
+    /// Maximum length in tokens; `None` if positions are only relative.
     positions: Option<usize>,
-    /// Rows of the table of segments; 0 and `None` are models that have none.
+    /// Number of token type embeddings; `None` if the model has none.
     segments: Option<usize>,
-    /// Ids of special tokens, by the tokenizer's name for their role.
+    /// Ids of special tokens by role, as in `tokenizer_config.json`.
     special: Vec<(&'static str, u64)>,
 }
 
 impl ModelFacts {
-    /// Families whose table of positions begins after the padding token's id, which is 1.
+    /// Families whose position ids start after the padding token's id, 1 by default.
     const SHIFTED: [&str; 5] = ["roberta", "xlm-roberta", "camembert", "mpnet", "xlm-roberta-xl"];
-    /// Families that have positions in `config.json` but, unless it says `position_biased_input`, no table of them.
+    /// Families with relative positions, which have position embeddings only if `position_biased_input` is set.
     const RELATIVE: [&str; 2] = ["deberta", "deberta-v2"];
     const ROLES: [(&str, &str); 6] = [
         ("pad_token", "pad_token_id"),
@@ -41,10 +41,10 @@ impl ModelFacts {
         let number = |key: &str| config.get(key).and_then(Value::as_u64).and_then(|value| usize::try_from(value).ok());
         let family = config.get("model_type").and_then(Value::as_str).unwrap_or_default();
         let shift = if Self::SHIFTED.contains(&family) { number("pad_token_id").unwrap_or(1) + 1 } else { 0 };
-        // DeBERTa's own default is a table, as version 1 has it; files on the hub say that there is none.
+        // DeBERTa's default is true, as in version 1; files on the hub set it to false.
         let biased = config.get("position_biased_input").and_then(Value::as_bool).unwrap_or(true);
         let relative = family == "xlnet" || (Self::RELATIVE.contains(&family) && !biased);
-        // GPT-2's name for it is `n_positions`.
+        // GPT-2 calls it `n_positions`.
         let positions = number("max_position_embeddings").or_else(|| number("n_positions"));
         let id = |(role, key): (&'static str, &str)| Some((role, config.get(key)?.as_u64()?));
         Ok(Self {
@@ -55,23 +55,37 @@ impl ModelFacts {
         })
     }
 
-    /// The length that rows are cut to; `None` leaves it to what is baked into the tokenizer. `own` is what the tokenizer's
-    /// files say: the model's maximum is the smaller of that and the positions.
+    /// The length to truncate rows to; `None` leaves it to the tokenizer's own settings. `own` is `model_max_length` in the
+    /// tokenizer's files: the model's maximum is the smaller of that and its positions. If the default of `max_length` exceeds
+    /// the model's positions, the model's maximum is used and the second value says so.
     ///
     /// # Errors
-    /// When more is asked for than the model has positions for.
-    pub(crate) fn max_length(&self, config: &Config, own: Option<usize>) -> Result<Option<usize>> {
+    /// If the user asks for more tokens than the model has positions.
+    pub(crate) fn max_length(
+        &self,
+        config: &Config,
+        own: Option<usize>,
+        is_default: bool,
+    ) -> Result<(Option<usize>, Option<String>)> {
+        let most = [own, self.positions].into_iter().flatten().min();
         match (config.max_length, self.positions) {
-            (0, positions) => Ok([own, positions].into_iter().flatten().min()),
+            (0, _) => Ok((most, None)),
+            (asked, Some(positions)) if asked > positions && is_default => {
+                let most = most.unwrap_or(positions);
+                let remark = format!(
+                    "the pretrained model takes {most} tokens at most, so `max_length` is {most} instead of the default {asked}"
+                );
+                Ok((Some(most), Some(remark)))
+            }
             (asked, Some(positions)) if asked > positions => {
                 Err(Error::key("max_length", format!("is {asked}, but the pretrained model takes {positions} tokens"))
                     .hint(format!("set it to {positions} or less, or to 0 for the model's own maximum")))
             }
-            (asked, _) => Ok(Some(asked)),
+            (asked, _) => Ok((Some(asked), None)),
         }
     }
 
-    /// Refuses a tokenizer that is not this model's: one with ids that the model has no rows for, or with other special ids.
+    /// Refuses a tokenizer of another model: one with more tokens than the model has embeddings, or with other special ids.
     pub(crate) fn check(&self, tokenizer: &TextTokenizer) -> Result<()> {
         if let Some(vocabulary) = self.vocabulary.filter(|&vocabulary| tokenizer.vocab_size() > vocabulary) {
             return Err(Error::data(format!(
@@ -82,7 +96,7 @@ impl ModelFacts {
         }
         for (role, expected) in &self.special {
             let named = tokenizer.special_tokens().iter().find(|token| token.role == *role);
-            // What batches are padded with, even if no file of the tokenizer names it.
+            // The padding token, even if the tokenizer's files do not name it.
             let named = named.or_else(|| tokenizer.padding().token.as_ref().filter(|token| token.role == *role));
             if let Some(token) = named.filter(|token| u64::from(token.id) != *expected) {
                 return Err(Error::data(format!(
@@ -100,7 +114,7 @@ impl ModelFacts {
         Ok(())
     }
 
-    /// Refuses a pair's segments where the model has a table that is too short for them.
+    /// Refuses pairs if the model has too few token type embeddings for them.
     pub(crate) fn check_segments(&self, type_ids: &[u32]) -> Result<()> {
         let largest = type_ids.iter().max().copied().unwrap_or_default() as usize;
         match self.segments {
@@ -125,7 +139,7 @@ mod tests {
     }
 
     fn length(facts: &ModelFacts, max_length: usize) -> Result<Option<usize>> {
-        facts.max_length(&Config { max_length, threads: 0 }, None)
+        Ok(facts.max_length(&Config { max_length, threads: 0 }, None, false)?.0)
     }
 
     #[test]
@@ -141,11 +155,25 @@ mod tests {
     fn the_smaller_of_tokenizer_and_positions_is_the_models_own_length() {
         let bert = facts(r#"{"model_type": "bert", "max_position_embeddings": 512}"#);
         let zero = Config { max_length: 0, threads: 0 };
-        assert_eq!(bert.max_length(&zero, Some(128)).unwrap(), Some(128));
-        assert_eq!(bert.max_length(&zero, Some(1024)).unwrap(), Some(512));
-        assert_eq!(facts("{}").max_length(&zero, Some(128)).unwrap(), Some(128));
+        let length = |facts: &ModelFacts, config: &Config, own| facts.max_length(config, own, false).unwrap().0;
+        assert_eq!(length(&bert, &zero, Some(128)), Some(128));
+        assert_eq!(length(&bert, &zero, Some(1024)), Some(512));
+        assert_eq!(length(&facts("{}"), &zero, Some(128)), Some(128));
         // Asked for, more than the tokenizer's own length is fine.
-        assert_eq!(bert.max_length(&Config { max_length: 256, threads: 0 }, Some(128)).unwrap(), Some(256));
+        assert_eq!(length(&bert, &Config { max_length: 256, threads: 0 }, Some(128)), Some(256));
+    }
+
+    #[test]
+    fn the_default_gives_way_to_a_model_that_takes_less() {
+        let short = facts(r#"{"model_type": "bert", "max_position_embeddings": 64}"#);
+        let default = Config { max_length: 128, threads: 0 };
+        let (length, remark) = short.max_length(&default, None, true).unwrap();
+        assert_eq!(length, Some(64));
+        assert!(remark.unwrap().contains("takes 64 tokens at most"));
+        assert_eq!(short.max_length(&default, Some(48), true).unwrap().0, Some(48));
+        assert!(short.max_length(&default, None, false).is_err());
+        let long = facts(r#"{"model_type": "bert", "max_position_embeddings": 512}"#);
+        assert_eq!(long.max_length(&default, Some(64), true).unwrap(), (Some(128), None));
     }
 
     #[test]

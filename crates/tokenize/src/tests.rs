@@ -74,7 +74,14 @@ impl Run {
     }
 
     fn stage(&self, max_length: usize, threads: usize) -> Result<()> {
-        let io = StageIo::new(Request::in_dir(self.directory.path(), Slot::Tokenize));
+        // Somebody wrote the length into the configuration.
+        self.stage_with(max_length, threads, &["max_length"])
+    }
+
+    fn stage_with(&self, max_length: usize, threads: usize, set: &[&str]) -> Result<()> {
+        let mut request = Request::in_dir(self.directory.path(), Slot::Tokenize);
+        request.origins = set.iter().map(|key| ((*key).to_owned(), "my.toml:3".to_owned())).collect();
+        let io = StageIo::new(request);
         Tokenize::run(&Config { max_length, threads }, &io)
     }
 }
@@ -116,6 +123,61 @@ fn zero_is_the_models_own_length_and_more_is_refused() {
     let error = run.stage(25, 1).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(error.message().starts_with("`max_length` is 25"), "{}", error.message());
+}
+
+#[test]
+fn the_default_length_gives_way_to_the_models_own() {
+    let run = Run::new();
+    run.stage_with(128, 1, &[]).unwrap();
+    assert_eq!(TextTokenizer::read(&run.path("tokenize/tokenizer"), None).unwrap().max_length(), 24);
+    let error = run.stage_with(128, 1, &["max_length"]).unwrap_err();
+    assert!(error.message().starts_with("`max_length` is 128"), "{}", error.message());
+}
+
+/// What tells the labels apart is unknown to the vocabulary: google-research/bert #587.
+#[test]
+fn rows_that_only_unknown_characters_tell_apart_are_reported() {
+    let run = Run::new();
+    let example = |id: u64, part: Part| Example {
+        id,
+        text: format!("the dog number {} jumps {}", id / 2 % 5, if id % 2 == 0 { "🥝" } else { "🦖" }),
+        pair: None,
+        labels: vec![id as u32 % 2],
+        group: None,
+        weight: 1.0,
+        part: Some(part),
+    };
+    for (stage, part, ids) in
+        [("augment", Part::Train, 0..10), ("split", Part::Validation, 10..14), ("split", Part::Test, 20..26)]
+    {
+        let rows: Vec<_> = ids.map(|id| example(id, part)).collect();
+        write_examples(&run.path(stage).join(format!("{}.parquet", part.name())), &rows).unwrap();
+    }
+    let names = LabelMap::new(vec!["happy".to_owned(), "angry".to_owned()]).unwrap();
+    names.write(&run.path("clean/labels.json")).unwrap();
+    run.stage(24, 1).unwrap();
+    let report: Value = read_json(&run.path("tokenize/report.json")).unwrap();
+    let found = &report["ambiguity"];
+    assert_eq!((&found["rows"], &found["ambiguous_rows"]), (&20.into(), &20.into()));
+    assert_eq!((&found["test_rows"], &found["test_rows_in_train"]), (&6.into(), &6.into()));
+    assert_eq!(found["example"]["unknown"], serde_json::json!(["🥝", "🦖"]));
+    assert_eq!(found["example"]["labels"], serde_json::json!([["happy"], ["angry"]]));
+    assert!(report["train"]["unknown_share_by_label"]["happy"].as_f64().unwrap() > 0.0);
+    let example: EqualRows = EqualRows {
+        rows: [0, 1],
+        texts: ["a 😀".to_owned(), "a 😡".to_owned()],
+        labels: [vec!["happy".to_owned()], vec!["angry".to_owned()]],
+        tokens: vec!["a".to_owned(), "[UNK]".to_owned()],
+        unknown: vec!["😀".to_owned(), "😡".to_owned()],
+        truncated: false,
+    };
+    let ambiguity = Ambiguity { rows: 20, ambiguous_rows: 20, example: Some(example), ..Ambiguity::default() };
+    assert_eq!(
+        ambiguity.about_labels().unwrap(),
+        "20 of 20 rows have the same tokens as a row with another label, so no model can tell them apart: for example \"a 😀\" \
+         (`happy`) and \"a 😡\" (`angry`); unknown to the vocabulary: 😀 😡; use a model whose vocabulary has them, or replace \
+         them with words (`clean.replace`)"
+    );
 }
 
 #[test]
@@ -177,7 +239,7 @@ fn pairs_and_single_texts_do_not_mix() {
     assert!(error.contains("row 7 of") && error.contains("is a single text"), "{error}");
     run.pair("train", |_| Some("second"));
     let error = run.stage(16, 1).unwrap_err().render();
-    assert!(error.contains("validation.parquet is a single text, but by row 0 of"), "{error}");
+    assert!(error.contains("validation.parquet is a single text, but according to row 0 of"), "{error}");
     // A model with one segment only has no row for the second text's.
     for part in PARTS {
         run.pair(part, |_| Some("second"));

@@ -13,7 +13,7 @@ use support::{Rows, SHAPES, criterion, minilm};
 fn step(criterion: &mut Criterion) {
     keep_freed_memory();
     let classifier = minilm(&device("flex").unwrap().autodiff());
-    // A step hands the learner on; the option holds it between samples.
+    // A step takes the learner by value; the option holds it between samples.
     let mut learner = Some(Learner::new(classifier, AdamW::new(adamw()), 1.0, 1));
     let mut step = 0;
     for (rows, length) in SHAPES {
@@ -31,7 +31,7 @@ fn step(criterion: &mut Criterion) {
     }
 }
 
-/// With only the highest layer and the head moving.
+/// With only the top layer and the head unfrozen.
 fn frozen_step(criterion: &mut Criterion) {
     keep_freed_memory();
     let classifier = minilm(&device("flex").unwrap().autodiff());

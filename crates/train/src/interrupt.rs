@@ -1,4 +1,4 @@
-//! Ctrl-C asks for an end at the next step.
+//! Ctrl-C stops training after the current step.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use crate::dashboard;
 static ASKED: AtomicBool = AtomicBool::new(false);
 static INSTALLED: OnceLock<()> = OnceLock::new();
 
-/// From now on the first Ctrl-C (or SIGTERM) is remembered, and a second one ends the process at once.
+/// Installs a handler: the first Ctrl-C (or SIGTERM) is recorded, and a second one exits at once.
 pub(crate) fn install() {
     INSTALLED.get_or_init(|| {
         let installed = on_interrupt(|| {
@@ -26,7 +26,7 @@ pub(crate) fn install() {
     });
 }
 
-/// Whether an end was asked for.
+/// Whether training was asked to stop.
 pub(crate) fn asked() -> bool {
     ASKED.load(Ordering::SeqCst)
 }

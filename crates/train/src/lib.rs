@@ -1,16 +1,16 @@
 //! Firebrand stage: fine-tunes the model.
 //!
-//! The recipe is that of BERT and of `transformers.Trainer`: AdamW with decoupled weight decay, none on biases and norms,
-//! linear warm-up and decay, clipping by the norm of all gradients together, dropout, early stopping on the validation
-//! loss with the best weights restored.
+//! The recipe is that of BERT and of `transformers.Trainer`: AdamW with decoupled weight decay, except on biases and norms,
+//! linear warm-up and decay, clipping by the global gradient norm, dropout, and early stopping on the validation loss with the
+//! best weights restored.
 //!
-//! Everything that decides a step is a function of configuration, seed and step: the order of rows, dropout's masks, the
-//! learning rate. A run that is stopped goes on from its last checkpoint and ends with the same bytes.
+//! Everything in a step is a function of configuration, seed and step: the order of rows, the dropout masks, the learning rate.
+//! A run that is stopped resumes from its last checkpoint and ends with the same bytes.
 //!
-//! It leaves `model/` (the hub's layout, without tokenizer), `metrics.jsonl`, `summary.json` and, where wanted,
-//! `tensorboard/`, `best/` and `learning_rate.json`, none with times in it.
-//! `checkpoints/` is there while training runs and removed at the end: only an interrupted run needs it, and what it holds
-//! depends on where it was interrupted.
+//! It writes `model/` (in the hub's layout, without tokenizer), `metrics.jsonl`, `summary.json` and, if configured,
+//! `tensorboard/`, `best/` and `learning_rate.json`. None of them contains times.
+//! `checkpoints/` exists while training runs and is removed at the end. Checkpoints of another configuration, other inputs or
+//! another training format are not resumed: they are kept in `checkpoints.superseded`.
 
 mod adapters;
 mod checkpoint;
@@ -31,14 +31,14 @@ mod validation;
 use burn::tensor::Device;
 use firebrand_dataset::{LabelMap, read_tokens};
 use firebrand_kernels::within_pool;
-use firebrand_model::{Classifier, ProblemType, StartFrom, device};
+use firebrand_model::{Classifier, ProblemType, StartFrom, device, keep_freed_memory};
 use firebrand_pipeline::{Error, Result, ResultExt, Slot, Stage, StageIo};
 
 pub use adapters::ema::Ema;
 pub use adapters::freeze::Freeze;
 pub use adapters::lora::Lora;
 pub use adapters::reinit::Reinit;
-pub use checkpoint::state::EpochFigures;
+pub use checkpoint::state::{EpochFigures, ProgramChange};
 pub use config::precision::TrainingPrecision;
 pub use config::{Config, Pooling};
 pub use data::Rows;
@@ -54,12 +54,14 @@ pub use outcome::Outcome;
 pub use parameters::depth::LayerDecay;
 pub use rate_finder::{FindLearningRate, RangeTest};
 pub use report::anomaly::Anomaly;
+pub use report::finding::{Finding, FindingKind};
 pub use report::log::Line;
 pub use report::summary::Summary;
 pub use trainer::Trainer;
+pub use validation::Validation;
 pub use validation::metric::Metric;
 
-/// The stage.
+/// The training stage.
 #[derive(Debug)]
 pub struct Train;
 
@@ -73,11 +75,15 @@ impl Stage for Train {
 
     fn run(config: &Config, io: &StageIo) -> Result<()> {
         interrupt::install();
+        // Set at the start of the process; what was refused costs speed, not results.
+        for setting in keep_freed_memory().iter().filter(|setting| setting.held != Some(setting.wanted)) {
+            io.log(format!("memory: {setting}"));
+        }
         train(config, io, |_| interrupt::asked())
     }
 }
 
-/// The whole stage. After each step `stop`, given the number of steps done, says whether to stop there.
+/// Runs the whole stage. After each step `stop` is called with the number of steps done, and may stop training.
 ///
 /// # Errors
 /// An error of kind `Interrupted`, after a checkpoint, when asked to stop; others when the inputs are not usable, training
@@ -112,14 +118,16 @@ pub fn train(config: &Config, io: &StageIo, stop: impl Fn(u64) -> bool + Send) -
         report.loaded,
         if report.new.is_empty() { "none, the head is kept".to_owned() } else { report.new.join(", ") },
     ));
-    let classifier = begin_anew(config, classifier, !report.new.is_empty())?;
+    if let Some(names) = report.left_out_names() {
+        io.log(format!("left out: {names}"));
+    }
+    let classifier = reinitialise(config, classifier, !report.new.is_empty())?;
     train.check_fits(&classifier)?;
     validation.check_fits(&classifier)?;
 
-    let config = &rate_finder::chosen(config, io, &classifier, &train)?;
     let on_host = optimiser::gradients::on_host(&classifier.device());
     let trainer = Trainer::new(config, io, classifier, &train, &validation)?.stop_when(stop);
-    // On one thread from the first step to the last, so that it finds the memory again that it set free.
+    // On one thread from the first step to the last, so that it reuses the memory that it freed.
     let outcome = if on_host { within_pool(|| trainer.run()) } else { trainer.run() };
     outcome?.write(io)
 }
@@ -130,8 +138,8 @@ pub(crate) fn recording(config: &Config, device: Device) -> Device {
     if config.gradient_checkpointing { device.gradient_checkpointing() } else { device }
 }
 
-/// Gives as many top layers as the configuration says their first weights.
-fn begin_anew(config: &Config, classifier: Classifier, new_head: bool) -> Result<Classifier> {
+/// Re-initialises the configured number of top layers.
+fn reinitialise(config: &Config, classifier: Classifier, new_head: bool) -> Result<Classifier> {
     let (count, layers) = (config.reinit_layers, classifier.network.encoder.layers.len());
     if count == 0 {
         return Ok(classifier);

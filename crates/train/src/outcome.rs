@@ -1,24 +1,24 @@
-//! What training made, and where it is left.
+//! The result of training, and the files that it is written to.
 
 use firebrand_model::Classifier;
-use firebrand_pipeline::{Error, Result, ResultExt, StageIo};
+use firebrand_pipeline::{Result, ResultExt, StageIo};
 
 use crate::Summary;
-use crate::checkpoint::Checkpoints;
+use crate::checkpoint::{Checkpoints, remove_dir};
 
-/// What training made.
+/// The result of training.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The classifier with the best parameters, or the last where the configuration says so.
+    /// The classifier with the best parameters, or with the last ones (`restore_best = false`).
     pub classifier: Classifier,
-    /// How training went.
+    /// The summary.
     pub summary: Summary,
-    /// The steps of the best validations whose models are left too, the best first.
+    /// Steps of the best validations whose models are saved too (`keep_best`), best first.
     pub best: Vec<u64>,
 }
 
 impl Outcome {
-    /// Writes `model/`, `best/step-STEP/` and `summary.json`, and removes the checkpoints, which from then on nothing needs.
+    /// Writes `model/`, `best/step-STEP/` and `summary.json`, and removes the checkpoints, which are not needed any more.
     ///
     /// # Errors
     /// When the system refuses.
@@ -27,12 +27,7 @@ impl Outcome {
         let failed = || "cannot save the model".to_owned();
         self.classifier.save(&io.output("model")).or_other(failed)?;
         let directory = io.output("best");
-        match std::fs::remove_dir_all(&directory) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::io("remove", &directory, &error));
-            }
-            _ => {}
-        }
+        remove_dir(&directory)?;
         for &step in &self.best {
             let network = checkpoints.validated(step, &self.classifier)?;
             let classifier = self.classifier.clone().with_network(network);

@@ -1,4 +1,4 @@
-//! What is wrong with the inputs is said: what was found, where, and the right kind of error.
+//! Errors about the inputs say what was found and where, and have the right kind.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -60,7 +60,7 @@ fn parts_without_rows() {
     for part in ["train", "validation"] {
         let world = World::new();
         world.write(part, &[]);
-        refused(&world, &config(), ErrorKind::Data, &[&format!("the {part} part has no rows")]);
+        refused(&world, &config(), ErrorKind::Data, &[&format!("the {part} split has no rows")]);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Two runs, whatever the number of threads, end with the same bytes.
+//! Two runs with any number of threads end with the same bytes.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -11,7 +11,7 @@ use std::process::Command;
 use firebrand_train::{Config, Sampling, TrainingPrecision};
 use support::{World, config, rows};
 
-/// Runs the stage's program with so many threads.
+/// Runs the stage's program with this many threads.
 fn run(world: &World, name: &str, config: &Config, threads: usize) {
     let file = world.path(&format!("{name}.json"));
     fs::write(&file, serde_json::to_string(&world.request(name, config, false)).unwrap()).unwrap();
@@ -23,7 +23,7 @@ fn run(world: &World, name: &str, config: &Config, threads: usize) {
 #[test]
 fn the_number_of_threads_changes_no_byte() {
     let world = World::new();
-    // Large enough that matrix products and fused operations are shared among threads.
+    // Large enough for matrix products and fused operations to use several threads.
     world.write("train", &rows(256, 1));
     let base = Config { deterministic: true, batch_size: 64, sort_window: 0, epochs: 1, ..config() };
     let mut options = vec![

@@ -1,5 +1,5 @@
-//! Several devices, and tensors made ahead, train as one device does. There is one CPU device, so here it stands in for several:
-//! each has its own copy of the parameters, its own graph and its own thread.
+//! Several devices, and tensors prepared ahead, train as one device does. There is one CPU device, which stands in for several
+//! here: each has its own copy of the parameters, its own graph and its own thread.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -92,7 +92,7 @@ fn several_devices_train_as_one_does() {
         for devices in [2, 3, 5] {
             let several = steps(learner(name, devices, 0.0), &rows, &[]);
             assert_close(&one, &several, &format!("{devices} of {name}"));
-            // Who is done first decides nothing.
+            // Timing changes nothing.
             assert_eq!(several, steps(learner(name, devices, 0.0), &rows, &[]));
         }
     }
@@ -100,12 +100,12 @@ fn several_devices_train_as_one_does() {
         Objective { label_weights: Some(vec![3.0, 1.0, 0.25]), label_smoothing: 0.1, ..Objective::default() };
     let weighted = |devices| steps(learner("flex", devices, 0.0).with_objective(objective.clone()), &rows, &weights);
     assert_close(&weighted(1), &weighted(3), "weighted");
-    // What the comparisons rest on: weights do something.
+    // The comparisons rest on weights that matter.
     assert!((weighted(1).0[0].loss - steps(learner("flex", 1, 0.0), &rows, &[]).0[0].loss).abs() > 1e-3);
 }
 
 #[test]
-fn what_stands_still_and_low_rank_updates_do_so_on_every_device() {
+fn freezing_and_lora_work_on_every_device() {
     let rows = rows(32, 3);
     let freeze = Freeze::new(&["embeddings".to_owned(), "layers.0".to_owned()], 0, 2).unwrap();
     let frozen = |devices| {
@@ -155,7 +155,7 @@ fn a_second_cpu_is_refused_with_a_hint() {
 }
 
 #[test]
-fn tensors_made_ahead_change_no_byte() {
+fn tensors_prepared_ahead_change_no_byte() {
     let world = World::new();
     let labels = LabelMap::new(names()).unwrap();
     let part = |count, seed, name| Rows::new(rows(count, seed), &labels, name).unwrap();
@@ -173,7 +173,7 @@ fn tensors_made_ahead_change_no_byte() {
             trainer.stop_when(move |step| step == stop).feed_ahead(ahead).run().and_then(|outcome| outcome.write(&io))
         };
         run(false, 0, false).unwrap();
-        // Stopped in the middle too, with tensors made that nobody takes.
+        // Stopped in the middle too, with prepared tensors that are never used.
         assert_eq!(run(true, 3, false).unwrap_err().kind(), ErrorKind::Interrupted);
         run(true, 0, true).unwrap();
         world.assert_equal(&format!("{index}-false"), &format!("{index}-true"));

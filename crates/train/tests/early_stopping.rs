@@ -1,4 +1,4 @@
-//! Early stopping hands back the best parameters, not the last.
+//! Early stopping restores the best parameters, not the last.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -12,7 +12,7 @@ use firebrand_model::{Classifier, Tokens, device, softmax};
 use firebrand_train::{Config, Summary, train};
 use support::{World, config, rows};
 
-/// Rows whose labels are wrong: the better the training part is learned, the higher their loss.
+/// Rows with wrong labels: the better the training split is learned, the higher their loss.
 fn misleading() -> Vec<TokenRow> {
     rows(24, 2).into_iter().map(|row| TokenRow { labels: vec![(row.labels[0] + 1) % 3], ..row }).collect()
 }

@@ -1,6 +1,6 @@
 //! Parity with the reference's training on small random models of every family: AdamW, the schedule, clipping.
 //!
-//! The fixtures are those of `model`; its `tests/golden/README.md` says where they come from.
+//! The fixtures are those of `model`; see its `tests/golden/README.md`.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, reason = "says which fixture failed")]
@@ -114,7 +114,7 @@ fn logits(learner: &Learner, fixture: &Fixture) -> Vec<f32> {
     learner.classifier.logits(&rows, rows.len(), &mut |_| ()).unwrap().concat()
 }
 
-/// What is held against the reference of a tensor.
+/// What is compared with the reference for each tensor.
 #[derive(Debug, Default, Clone, Copy)]
 struct Norm {
     norm: f64,
@@ -136,7 +136,7 @@ fn parameter_norms(classifier: &Classifier) -> BTreeMap<String, Norm> {
     norms
 }
 
-/// Equal but for a share of the expected value.
+/// Equal within a share of the expected value.
 #[track_caller]
 fn close(expected: f64, found: f64, share: f64, what: &str) {
     assert!((found - expected).abs() <= share * expected.abs(), "{what}: expected {expected}, found {found}");

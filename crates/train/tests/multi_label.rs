@@ -1,4 +1,4 @@
-//! Rows with any number of labels: the loss of every decision, and what of it is written down.
+//! Multi-label training: the loss of every decision, and the figures that are saved.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -12,7 +12,8 @@ use firebrand_train::{Config, Line, Summary, train};
 use serde_json::Value;
 use support::{World, config, rows};
 
-/// Half of a row's tokens are moved into another third of the vocabulary, or it has no label and only the first tokens.
+/// Rows with two labels have half of their tokens from another third of the vocabulary; rows without any have only the first
+/// tokens.
 fn several(count: u64, seed: u64) -> Vec<TokenRow> {
     let several = |row: TokenRow| {
         let more = (row.labels[0] + 1) % 3;

@@ -43,8 +43,8 @@ fn parameters(learner: &Learner) -> BTreeMap<String, Vec<f32>> {
     all.map(|(path, data)| (path, data.try_to_vec::<f32>().unwrap())).collect()
 }
 
-/// A step of a plain gradient descent would show differences as they are; AdamW's first one shows only signs, so that the moments are
-/// compared through a second step, and the figures directly.
+/// AdamW's first step depends only on the signs of the gradients, so moments are compared through a second step, and figures
+/// directly.
 #[test]
 fn four_batches_of_eight_are_one_of_thirty_two() {
     let rows = rows(60, 3);
@@ -124,13 +124,13 @@ fn frozen_parts_keep_their_bytes_and_get_no_gradient() {
     }
 }
 
-/// Whether a tensor was made outside of any graph: only then may it become a leaf of one.
+/// Whether a tensor is not part of an autodiff graph: only then can it become a leaf of one.
 fn is_outside(tensor: Tensor<3>) -> bool {
     catch_unwind(AssertUnwindSafe(|| tensor.require_grad())).is_ok()
 }
 
 #[test]
-fn nothing_is_computed_backwards_below_the_lowest_layer_that_moves() {
+fn the_backward_pass_ends_at_the_lowest_trained_layer() {
     let rows = rows(4, 3);
     let outside = |words: &[&str]| {
         let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
@@ -148,7 +148,7 @@ fn nothing_is_computed_backwards_below_the_lowest_layer_that_moves() {
 }
 
 #[test]
-fn layers_thaw_one_after_the_other() {
+fn layers_are_unfrozen_one_after_the_other() {
     let rows = rows(8, 3);
     let freeze = Freeze::new(&[], 2, 2).unwrap();
     let mut learner = Learner::new(classifier(0.0), adamw(), 0.0, 1);
@@ -169,7 +169,7 @@ fn layers_thaw_one_after_the_other() {
     assert_eq!(moved, [1, 1, 2, 2, 3, 3, 4, 4]);
 }
 
-/// AdamW's first step moves by the learning rate, whatever the gradient.
+/// AdamW's first step is as large as the learning rate, whatever the gradient.
 #[test]
 fn lower_layers_move_less() {
     let rows = rows(8, 3);
@@ -194,15 +194,15 @@ fn lower_layers_move_less() {
 }
 
 #[test]
-fn top_layers_begin_anew_and_the_rest_stays() {
+fn top_layers_are_reinitialised_and_the_rest_stays() {
     let learner = Learner::new(classifier(0.0), adamw(), 0.0, 1);
     let before = parameters(&learner);
     let reinit = Reinit { count: 1, layers: 2, pooler: true, deviation: 0.02, seed: 9 };
-    let anew = |reinit: Reinit| {
+    let reinitialised = |reinit: Reinit| {
         let changed = learner.classifier.clone().map_network(|network| reinit.apply(network));
         parameters(&Learner::new(changed, adamw(), 0.0, 1))
     };
-    let after = anew(reinit);
+    let after = reinitialised(reinit);
     for (path, values) in &after {
         let new = path.starts_with("encoder.layers.1.") || path.starts_with("head.dense.");
         match path {
@@ -216,8 +216,8 @@ fn top_layers_begin_anew_and_the_rest_stays() {
             }
         }
     }
-    assert_eq!(after, anew(reinit));
-    assert_ne!(after, anew(Reinit { seed: 10, ..reinit }));
+    assert_eq!(after, reinitialised(reinit));
+    assert_ne!(after, reinitialised(Reinit { seed: 10, ..reinit }));
 }
 
 /// The rank of a matrix, by elimination.
@@ -242,7 +242,7 @@ fn rank(mut rows: Vec<Vec<f64>>, tolerance: f64) -> usize {
 }
 
 #[test]
-fn low_rank_updates_leave_all_else_of_the_encoder_untouched() {
+fn lora_leaves_the_rest_of_the_encoder_untouched() {
     let rows = rows(16, 3);
     let targets = ["query".to_owned(), "value".to_owned()];
     let freeze = Freeze::new(&[], 0, 2).unwrap().with_lora(targets.to_vec());

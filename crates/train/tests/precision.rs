@@ -1,4 +1,4 @@
-//! Training in other numbers than single precision.
+//! Training in other precisions than fp32.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -55,7 +55,7 @@ fn parameters(learner: &Learner) -> Vec<f32> {
     all.flat_map(|(_, data)| data.try_to_vec::<f32>().unwrap()).collect()
 }
 
-/// Casts, as a GPU has them: the figures of single precision, within rounding, and other ones.
+/// With casts, as on a GPU, figures are those of fp32 within rounding, but not equal.
 #[test]
 fn steps_with_casts_are_those_of_single_precision_within_rounding() {
     for (half, scale, room) in [(Half::F16, Some(LossScale::default()), 5e-3), (Half::Bf16, None, 4e-2)] {
@@ -67,7 +67,7 @@ fn steps_with_casts_are_those_of_single_precision_within_rounding() {
             (cast, found) = step(cast, number);
             assert!(!found.skipped && found.loss != expected.loss);
             assert!((found.loss - expected.loss).abs() < room * expected.loss, "{half:?}: {expected:?} {found:?}");
-            // The scale is out of the norm again.
+            // The norm does not contain the scale.
             assert!((found.grad_norm / expected.grad_norm - 1.0).abs() < room, "{half:?}: {expected:?} {found:?}");
         }
     }
@@ -118,7 +118,7 @@ fn a_run_in_half_precision_resumes_bit_for_bit() {
 }
 
 #[test]
-fn gradients_that_are_computed_from_recomputed_numbers_are_the_same() {
+fn gradient_checkpointing_changes_no_byte() {
     for precision in [Precision::F32, Precision::Cast(Half::Bf16)] {
         let mut kept = learner(precision, None, &flex());
         let mut computed = learner(precision, None, &flex().gradient_checkpointing());

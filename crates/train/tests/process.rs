@@ -1,4 +1,4 @@
-//! The stage as the process that the runner starts: kills, Ctrl-C, exit codes.
+//! The stage as a process, as the runner starts it: kills, Ctrl-C, exit codes.
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -63,7 +63,7 @@ fn killed_at_random_moments_it_ends_with_the_same_bytes() {
 }
 
 #[test]
-fn ctrl_c_ends_at_a_checkpoint_and_the_same_command_goes_on() {
+fn ctrl_c_stops_at_a_checkpoint_and_the_same_command_resumes() {
     let (world, config) = long();
     let (code, log) = finish(start(&world, "run", "straight", &config, false));
     assert_eq!(code, Some(0), "{log}");
@@ -80,11 +80,11 @@ fn ctrl_c_ends_at_a_checkpoint_and_the_same_command_goes_on() {
     assert!(sent.success());
     let (code, log) = finish(child);
     assert_eq!(code, Some(130), "{log}");
-    assert!(log.contains("stopped after step") && log.contains("hint: the same command goes on"), "{log}");
+    assert!(log.contains("stopped after step") && log.contains("hint: the same command resumes"), "{log}");
 
     let (code, log) = finish(start(&world, "run", "asked", &config, true));
     assert_eq!(code, Some(0), "{log}");
-    assert!(log.contains("going on after step"), "{log}");
+    assert!(log.contains("resuming after step"), "{log}");
     world.assert_equal("straight", "asked");
 }
 
@@ -99,5 +99,5 @@ fn exit_codes_tell_what_is_wrong() {
     world.write("train", &[]);
     let (code, log) = finish(start(&world, "run", "empty", &config(), false));
     assert_eq!(code, Some(4), "{log}");
-    assert!(log.contains("the train part has no rows"), "{log}");
+    assert!(log.contains("the train split has no rows"), "{log}");
 }

@@ -1,4 +1,4 @@
-//! A run that was stopped and goes on ends with the same bytes as one that was not.
+//! A run that was stopped and resumed ends with the same bytes as one that was not.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -19,7 +19,7 @@ fn stop_after(world: &World, run: &str, config: &Config, resume: bool, last: u64
     let error = train(config, &world.io(run, config, resume), |step| step == last).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Interrupted);
     assert!(error.render().contains(&format!("after step {last} of")), "{}", error.render());
-    assert!(error.render().contains("the same command goes on"), "{}", error.render());
+    assert!(error.render().contains("the same command resumes"), "{}", error.render());
     let mut left: Vec<_> =
         fs::read_dir(world.path(run).join("checkpoints")).unwrap().map(|e| e.unwrap().file_name()).collect();
     left.sort();
@@ -54,8 +54,8 @@ fn stopping_anywhere_changes_no_byte() {
     world.assert_equal("straight", "often");
 }
 
-/// Everything that is remembered from step to step, at once: averages, moments of thawing layers, validations within epochs,
-/// the best models, the watch over losses, steps of several batches, drawn rows.
+/// Everything that is carried from step to step, at once: averages, moments of layers that are unfrozen later, validations within
+/// epochs, the best models, the running loss, gradient accumulation, balanced sampling.
 fn everything() -> Config {
     Config {
         batch_size: 4,
@@ -84,7 +84,7 @@ fn everything() -> Config {
 #[test]
 fn stopping_at_random_steps_changes_no_byte_with_every_option_on() {
     let world = World::new();
-    // Low-rank updates stand in the place of thawing.
+    // LoRA takes the place of gradual unfreezing; `combinations.rs` has both together.
     let low_rank = Config { lora_rank: 2, unfreeze_steps: 0, ..everything() };
     for (restore_best, options) in [(false, everything()), (true, everything()), (false, low_rank)] {
         let config = Config { restore_best, ..options };
@@ -148,8 +148,8 @@ fn a_damaged_checkpoint_is_named_with_the_way_out() {
         let error = train(&config, &world.io(&run, &config, true), |_| false).unwrap_err();
         let text = error.render();
         assert_eq!(error.kind(), ErrorKind::Data, "{text}");
-        assert!(text.contains("cannot go on from the checkpoint") && text.contains("step-9"), "{text}");
-        assert!(text.contains("training then starts from the beginning"), "{text}");
+        assert!(text.contains("cannot resume from the checkpoint") && text.contains("step-9"), "{text}");
+        assert!(text.contains("training then starts over"), "{text}");
     }
 }
 

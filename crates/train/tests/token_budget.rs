@@ -1,4 +1,4 @@
-//! Batches under a budget of tokens: steps, schedule and resumption follow.
+//! Batches under a token budget: steps, schedule and resuming follow it.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -16,7 +16,7 @@ fn budgeted() -> Config {
     Config { epochs: 3, restore_best: false, log_steps: 1, ..config }
 }
 
-/// Steps of each epoch, as the sampler alone says.
+/// Steps of each epoch, from the sampler alone.
 fn steps(config: &Config) -> Vec<u64> {
     let sampler = Sampler {
         lengths: rows(60, 1).iter().map(|row| row.ids.len()).collect(),
@@ -34,7 +34,7 @@ fn steps_and_schedule_follow_the_budget() {
     let (world, config) = (World::new(), budgeted());
     let steps = steps(&config);
     let total: u64 = steps.iter().sum();
-    // What the test rests on: 60 rows in batches of 8 would make another number, and epochs differ.
+    // The test rests on another number of steps than 60 rows in batches of 8 make, and on epochs that differ.
     assert!(total != 12 && steps.iter().any(|count| *count != steps[0]), "{steps:?}");
 
     train(&config, &world.io("budget", &config, false), |_| false).unwrap();
@@ -81,7 +81,7 @@ fn a_row_that_is_longer_than_the_budget_is_named() {
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(text.contains("`tokens_per_batch` is 15"), "{text}");
     assert!(
-        text.contains(&format!("row {} of the training part has {} tokens", longer.id, longer.ids.len())),
+        text.contains(&format!("row {} of the training split has {} tokens", longer.id, longer.ids.len())),
         "{text}"
     );
 }

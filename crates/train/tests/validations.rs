@@ -1,4 +1,4 @@
-//! When validation comes, which one is best, what is kept of it, and how training ends before its time.
+//! When validation happens, which one is best, what is kept of it, and how training ends early.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -226,7 +226,7 @@ fn a_learning_rate_is_found_on_a_copy_and_used_where_that_is_wanted() {
     assert!(!world.path("off/learning_rate.json").exists());
     let first_rate = |name: &str| -> f64 {
         let text = fs::read_to_string(world.path(name).join("metrics.jsonl")).unwrap();
-        serde_json::from_str::<Line>(text.lines().next().unwrap()).unwrap().learning_rate.unwrap()
+        text.lines().find_map(|line| serde_json::from_str::<Line>(line).unwrap().learning_rate).unwrap()
     };
     let report = Config { find_learning_rate: FindLearningRate::Report, ..plain.clone() };
     run(&world, "report", &report);

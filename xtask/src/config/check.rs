@@ -1,19 +1,24 @@
-//! Whether every section and key is known, and every value of the right type, as the defaults show them.
+//! Checks sections, keys and types of values against the defaults.
 
 use std::collections::BTreeSet;
 
 use firebrand_pipeline::{Error, Result, Slot, suggest};
 use toml::{Table, Value};
 
+use super::extends::EXTENDS;
 use super::layer::{Layer, join};
 
-/// The slots that something else than the built-in package fills: their keys are their own stage's business.
+/// The slots that are not filled by the built-in package. Only their own stage knows their keys.
 pub(crate) fn custom_slots(layers: &[Layer]) -> Result<BTreeSet<Slot>> {
     let mut custom = BTreeSet::new();
     for layer in layers {
         for slot in Slot::ALL {
             let Some(section) = layer.table.get(slot.name()).and_then(Value::as_table) else { continue };
             let place = |key: &str| layer.place(&format!("{slot}.{key}"));
+            if section.get("watch").is_some_and(|watch| !is_list_of_texts(watch)) {
+                return Err(Error::config(format!("{}: `{slot}.watch` is not a list of paths", place("watch")))
+                    .hint(format!("for example `watch = [\"{slot}.py\", \"lib/**\"]`")));
+            }
             match (section.get("package"), section.get("command")) {
                 (Some(_), Some(_)) => {
                     return Err(Error::config(format!(
@@ -27,7 +32,7 @@ pub(crate) fn custom_slots(layers: &[Layer]) -> Result<BTreeSet<Slot>> {
                         custom.insert(slot);
                     }
                 }
-                (None, Some(Value::Array(words))) if !words.is_empty() && words.iter().all(Value::is_str) => {
+                (None, Some(words)) if is_list_of_texts(words) => {
                     custom.insert(slot);
                 }
                 (None, None) => {}
@@ -51,7 +56,11 @@ pub(crate) fn custom_slots(layers: &[Layer]) -> Result<BTreeSet<Slot>> {
     Ok(custom)
 }
 
-/// Checks a layer, and turns its whole numbers into floats where the default is one.
+fn is_list_of_texts(value: &Value) -> bool {
+    value.as_array().is_some_and(|values| !values.is_empty() && values.iter().all(Value::is_str))
+}
+
+/// Checks a layer, and turns integers into floats if the default is one.
 pub(crate) fn layer(layer: &mut Layer, defaults: &Table, custom: &BTreeSet<Slot>) -> Result<()> {
     let mut table = std::mem::take(&mut layer.table);
     for (name, value) in &mut table {
@@ -66,7 +75,7 @@ pub(crate) fn layer(layer: &mut Layer, defaults: &Table, custom: &BTreeSet<Slot>
         let slot = name.parse::<Slot>().ok();
         let own = slot.is_some_and(|slot| custom.contains(&slot));
         for (key, value) in section {
-            let filler = slot.is_some() && matches!(key.as_str(), "package" | "command");
+            let filler = slot.is_some() && matches!(key.as_str(), "package" | "command" | "watch");
             if !filler && !own {
                 entry(name, key, value, keys, layer, defaults)?;
             }
@@ -89,7 +98,7 @@ fn entry(prefix: &str, key: &str, value: &mut Value, keys: &Table, layer: &Layer
             }
             return Ok(());
         }
-        // As the stages read it; and `3` and `3.0` are the same setting.
+        // As the stages read it, so that `3` and `3.0` are the same setting.
         (Value::Float(_), &mut Value::Integer(whole)) => *value = Value::Float(whole as f64),
         _ => {}
     }
@@ -103,6 +112,9 @@ fn entry(prefix: &str, key: &str, value: &mut Value, keys: &Table, layer: &Layer
 fn unknown_section(name: &str, value: &Value, place: &str, defaults: &Table) -> Error {
     if !value.is_table() {
         let error = Error::config(format!("{place}: `{name}` stands outside of every section"));
+        if suggest(name, [EXTENDS]).is_some() {
+            return error.hint(format!("did you mean `{EXTENDS}`?"));
+        }
         return match sections_with(name, defaults) {
             sections if sections.is_empty() => error.hint(format!("the sections are: {}", list(defaults))),
             sections => error.hint(format!("write it below {sections}")),

@@ -1,4 +1,4 @@
-//! One layer of settings, and where each of them was made.
+//! One layer of settings, and where each of them was set.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +13,14 @@ pub(crate) struct Layer {
     pub(crate) table: Table,
     /// Where each dotted key was set: `train.epochs` → `configs/my.toml:12`. Tables have a place too.
     pub(crate) places: BTreeMap<String, String>,
-    /// What names the layer where a key has no place of its own.
+    /// The place of keys that have none of their own.
     pub(crate) name: String,
-    /// The dotted key that this layer sets as a whole, tables included, rather than merging into what is there.
+    /// The dotted key whose value this layer replaces as a whole instead of merging tables.
     pub(crate) whole: Option<String>,
 }
 
 impl Layer {
-    /// The settings of a TOML document; `name` is how the file is shown.
+    /// The settings of a TOML document; `name` is the file's name in messages.
     pub(crate) fn of_file(text: &str, name: &str) -> Result<Self> {
         let invalid = |error: toml::de::Error| {
             let line = error.span().map(|span| format!(":{}", line_of(text, span.start))).unwrap_or_default();
@@ -46,10 +46,10 @@ impl Layer {
         }
     }
 
-    /// Sets in `under` what this layer sets, and notes where.
+    /// Overrides what `under` sets, and records where.
     pub(crate) fn lay_over(self, under: &mut Table, places: &mut BTreeMap<String, String>) {
         if let Some(whole) = &self.whole {
-            // Of the old value, no key is left that could be blamed.
+            // The places of the old value's keys are no longer valid.
             let inside = format!("{whole}.");
             places.retain(|key, _| key != whole && !key.starts_with(&inside));
         }
@@ -58,17 +58,26 @@ impl Layer {
     }
 }
 
+/// The keys that say where data or a model come from; a source has one of them.
+const SOURCES: [&str; 5] = ["path", "url", "hub", "pypi", "npm"];
+
 fn merge(over: Table, under: &mut Table, prefix: &str, whole: Option<&str>) {
     for (key, value) in over {
         let dotted = join(prefix, &key);
-        // A stage is filled by one or the other, and the later word counts.
+        // `package` and `command` exclude each other, and the later one wins.
         match dotted.split_once('.') {
-            Some((_, "package")) => drop(under.remove("command")),
+            Some((_, "package")) => {
+                under.remove("command");
+                under.remove("watch");
+            }
             Some((_, "command")) => drop(under.remove("package")),
             _ => {}
         }
         match (value, under.get_mut(&key)) {
             (Value::Table(over), Some(Value::Table(under))) if whole != Some(&dotted) => {
+                if names_another_source(&dotted, &over, under) {
+                    under.clear();
+                }
                 merge(over, under, &dotted, whole);
             }
             (value, _) => drop(under.insert(key, value)),
@@ -76,7 +85,14 @@ fn merge(over: Table, under: &mut Table, prefix: &str, whole: Option<&str>) {
     }
 }
 
-/// `prefix.key`, or `key` where there is no prefix.
+/// Whether data or a model come from another kind of source than before, so that the keys of the old one do not apply.
+fn names_another_source(dotted: &str, over: &Table, under: &Table) -> bool {
+    let kinds = |table: &Table| SOURCES.iter().filter(|kind| table.contains_key(**kind)).count();
+    let shared = SOURCES.iter().any(|kind| over.contains_key(*kind) && under.contains_key(*kind));
+    matches!(dotted, "fetch.data" | "fetch.model") && kinds(over) > 0 && kinds(under) > 0 && !shared
+}
+
+/// `prefix.key`, or `key` without a prefix.
 pub(crate) fn join(prefix: &str, key: &str) -> String {
     if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") }
 }

@@ -1,6 +1,8 @@
-//! The configuration of a run: the embedded defaults, the user's file over them, `--set` over both.
+//! The configuration of a run. In order of precedence: `--set`, the user's file, the files that it extends, the embedded
+//! defaults.
 
 mod check;
+mod extends;
 mod layer;
 mod set;
 #[cfg(test)]
@@ -15,10 +17,10 @@ use toml::{Table, Value};
 use crate::workspace::Workspace;
 use layer::Layer;
 
-/// A run as configured.
+/// The configuration of a run.
 #[derive(Debug)]
 pub(crate) struct Config {
-    /// The file, as shown.
+    /// The file's path for messages.
     pub(crate) file: String,
     /// The run's name.
     pub(crate) run: String,
@@ -27,14 +29,16 @@ pub(crate) struct Config {
     sections: BTreeMap<Slot, Section>,
 }
 
-/// What is configured for one slot.
+/// The configuration of one slot.
 #[derive(Debug)]
 pub(crate) struct Section {
     /// What fills the slot.
     pub(crate) filler: Filler,
+    /// Files and globs that a command reads and that its freshness depends on.
+    pub(crate) watch: Vec<String>,
     /// The resolved keys, defaults included.
     pub(crate) values: serde_json::Value,
-    /// Where each key was set that is not at its default: `learning_rate` → `configs/my.toml:12`.
+    /// Where each key was set, except defaults: `learning_rate` → `configs/my.toml:12`.
     pub(crate) origins: BTreeMap<String, String>,
 }
 
@@ -55,14 +59,8 @@ impl Config {
     pub(crate) fn load(file: &Path, sets: &[String], workspace: &Workspace) -> Result<Self> {
         let path = workspace.resolve(file);
         let shown = workspace.show(&path);
-        let text = std::fs::read_to_string(&path).map_err(|error| {
-            Error::config(format!("cannot read the configuration {shown}")).caused_by(&error).hint(format!(
-                "paths start from where you are or from {}; `configs/` has examples",
-                workspace.root().display()
-            ))
-        })?;
         let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        let mut layers = vec![Layer::of_file(&text, &shown)?];
+        let mut layers = extends::layers(&path, workspace)?;
         for argument in sets {
             layers.push(set::parse(argument)?);
         }
@@ -86,7 +84,7 @@ impl Config {
         Ok(Self { file, run, dir: workspace.root().join(dir), sections })
     }
 
-    /// What is configured for a slot.
+    /// The configuration of a slot.
     pub(crate) fn section(&self, slot: Slot) -> &Section {
         &self.sections[&slot]
     }
@@ -107,20 +105,28 @@ impl Section {
         let Some(Value::Table(mut table)) = merged.remove(slot.name()) else {
             return Err(Error::other(format!("the embedded defaults have no section [{slot}]")));
         };
+        let strings = |values: &[Value]| values.iter().filter_map(|value| value.as_str().map(str::to_owned)).collect();
+        let watch: Vec<String> = match table.remove("watch") {
+            Some(Value::Array(paths)) => strings(&paths),
+            _ => Vec::new(),
+        };
         let filler = match (table.remove("package"), table.remove("command")) {
-            (_, Some(Value::Array(words))) => {
-                Filler::Command(words.iter().filter_map(|word| word.as_str().map(str::to_owned)).collect())
-            }
+            (_, Some(Value::Array(words))) => Filler::Command(strings(&words)),
             (Some(Value::String(package)), _) => Filler::Package(package),
             _ => Filler::Package(slot.default_package()),
         };
+        if !watch.is_empty() && matches!(filler, Filler::Package(_)) {
+            let place = places.get(&format!("{slot}.watch")).map_or("", String::as_str);
+            return Err(Error::config(format!("{place}: `{slot}.watch` belongs to a `command`"))
+                .hint("of a package, every source file is watched"));
+        }
         let values = serde_json::to_value(&table).or_other(|| format!("[{slot}] has no JSON form"))?;
         let prefix = format!("{slot}.");
         let origins = places
             .iter()
             .filter_map(|(key, place)| Some((key.strip_prefix(&prefix)?.to_owned(), place.clone())))
             .collect();
-        Ok(Self { filler, values, origins })
+        Ok(Self { filler, watch, values, origins })
     }
 }
 

@@ -8,10 +8,10 @@ use toml::{Table, Value};
 
 use super::layer::{Layer, join};
 
-/// How a key set on the command line is said to have been set.
+/// What messages name as the place of a key set on the command line.
 const PLACE: &str = "--set";
 
-/// The layer of one `key=value`: the value is TOML, and what is not TOML is a text.
+/// The layer of one `key=value`. The value is TOML; anything that is not valid TOML is a text.
 pub(crate) fn parse(argument: &str) -> Result<Layer> {
     let malformed = || {
         Error::usage(format!("--set: expected `section.key=value`, found `{argument}`"))
@@ -58,7 +58,7 @@ fn value_at(path: &[String], text: &str) -> Value {
     let literal = || Value::String(text.to_owned());
     let parsed = format!("v = {text}").parse::<Table>().ok().filter(|table| table.len() == 1);
     let parsed = parsed.and_then(|mut table| table.remove("v")).unwrap_or_else(literal);
-    // Where a text is expected, `--set run.name=2026` means that text.
+    // If the default is a text, `--set run.name=2026` means the text.
     let mut default = DEFAULTS.parse::<Table>().ok().map(Value::Table);
     for key in path {
         default = default.and_then(|value| value.get(key).cloned());

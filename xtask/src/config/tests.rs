@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::cargo;
-use crate::programs::Source;
+use crate::programs::{self, Source};
 use crate::runner::Runner;
 use serde_json::json;
 
@@ -20,6 +20,13 @@ impl Place {
         std::fs::write(dir.path().join("my.toml"), text).unwrap();
         let workspace = Workspace::find(Some(dir.path().to_owned()));
         Self { dir, workspace }
+    }
+
+    fn with(self, name: &str, text: &str) -> Self {
+        let path = self.dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+        self
     }
 
     fn load(&self, sets: &[&str]) -> Result<Config> {
@@ -176,6 +183,66 @@ fn custom_stages_take_any_key() {
 }
 
 #[test]
+fn a_file_lies_over_those_that_it_extends() {
+    let place = Place::new("extends = \"base/b.toml\"\n[train]\nepochs = 5\n")
+        .with("base/b.toml", "extends = \"../a.toml\"\n[run]\nname = \"b\"\ndir = \"there\"\n[train]\nbatch_size = 8\n")
+        .with("a.toml", "[train]\nepochs = 1\nbatch_size = 4\nseed = 7\n");
+    let config = place.load(&["train.seed=9"]).unwrap();
+    let train = config.section(Slot::Train);
+    assert_eq!((&train.values["epochs"], &train.values["batch_size"]), (&json!(5), &json!(8)));
+    let places = ["epochs", "batch_size", "seed"].map(|key| train.origins[key].as_str());
+    assert_eq!(places, ["my.toml:3", "base/b.toml:6", "--set"]);
+    // The run is named by the file that is run; everything else is inherited.
+    assert_eq!((config.run.as_str(), config.dir), ("my", place.dir.path().join("there")));
+
+    let place = place.with("a.toml", "[train]\n\nepoch = 1\n");
+    let error = place.load(&[]).unwrap_err().render();
+    assert_eq!(error, "error: a.toml:3: there is no key `train.epoch`\n\nhint: did you mean `epochs`?");
+}
+
+#[test]
+fn a_source_that_is_named_anew_replaces_the_old_one() {
+    let place =
+        Place::new("extends = \"a.toml\"\n[fetch]\nmodel = { path = \"model\" }\ndata = { files = [\"b.csv\"] }\n")
+            .with(
+                "a.toml",
+                "[fetch.model]\npypi = \"x==1\"\nsha256 = \"0\"\n[fetch.data]\nhub = \"a/b\"\nfiles = [\"a.csv\"]\n",
+            );
+    let fetch = place.load(&[]).unwrap();
+    let fetch = &fetch.section(Slot::Fetch).values;
+    assert_eq!(fetch["model"], json!({ "path": "model" }));
+    assert_eq!(fetch["data"], json!({ "hub": "a/b", "files": ["b.csv"] }));
+}
+
+#[test]
+fn files_that_cannot_be_extended_are_named() {
+    let missing = refused("\nextends = \"none.toml\"\n", &[]);
+    assert!(missing.starts_with("error: my.toml:2: `extends` names none.toml, which cannot be read\n"), "{missing}");
+    assert!(missing.ends_with("hint: the path starts from the directory of the file that it stands in"), "{missing}");
+    let no_path = refused("extends = [\"a.toml\"]\n", &[]);
+    assert!(no_path.starts_with("error: my.toml:1: `extends` is not a path"), "{no_path}");
+    let misspelt = refused("extend = \"a.toml\"\n", &[]);
+    assert!(misspelt.ends_with("hint: did you mean `extends`?"), "{misspelt}");
+    let circle =
+        Place::new("extends = \"a.toml\"\n").with("a.toml", "# back\nextends = \"x/../my.toml\"\n").with("x/y", "");
+    let circle = circle.load(&[]).unwrap_err().render();
+    assert!(circle.starts_with("error: a.toml:2: `extends` leads back to my.toml\n"), "{circle}");
+}
+
+#[test]
+fn commands_may_watch_files() {
+    let text = "[clean]\ncommand = [\"python3\", \"clean.py\"]\nwatch = [\"lib/**\"]\n";
+    let config = load(text, &[]);
+    let clean = config.section(Slot::Clean);
+    assert_eq!((&*clean.watch, clean.values.get("watch")), (&["lib/**".to_owned()][..], None));
+    assert!(load(text, &["clean.package=mine"]).section(Slot::Clean).watch.is_empty());
+    let text = refused("[clean]\ncommand = [\"a\"]\nwatch = \"lib\"\n", &[]);
+    assert!(text.starts_with("error: my.toml:3: `clean.watch` is not a list of paths"), "{text}");
+    let package = refused("[clean]\npackage = \"mine\"\nwatch = [\"lib\"]\n", &[]);
+    assert!(package.starts_with("error: my.toml:3: `clean.watch` belongs to a `command`"), "{package}");
+}
+
+#[test]
 fn custom_stages_are_named_rightly() {
     let both = refused("[clean]\npackage = \"a\"\ncommand = [\"b\"]\n", &[]);
     assert!(both.starts_with("error: my.toml:3: `clean` has both `package` and `command`"), "{both}");
@@ -203,8 +270,10 @@ fn the_projects_own_configurations_pass_every_check() {
     let configs = workspace.root().join("configs");
     Config::load(&configs.join("default.toml"), &[], &workspace).unwrap();
 
-    let built = cargo::build(&BTreeMap::new(), &[], &workspace).unwrap();
-    let programs = Source::Directory(built[cargo::SERVE].executable.parent().unwrap().to_owned());
+    let programs = programs::from_environment().unwrap_or_else(|| {
+        let built = cargo::build(&BTreeMap::new(), &[], &workspace).unwrap();
+        Source::Directory(built[cargo::SERVE].executable.parent().unwrap().to_owned())
+    });
     let list = |directory: &Path| -> Vec<PathBuf> {
         let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
         entries.filter(|path| path.extension().is_some_and(|ending| ending == "toml")).collect()

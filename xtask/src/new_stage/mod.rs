@@ -1,4 +1,4 @@
-//! `cargo xtask new-stage`: writes a crate that fills a slot, ready to be changed.
+//! `cargo xtask new-stage`: creates a crate with a stage of the user's own.
 
 mod template;
 
@@ -9,17 +9,19 @@ use firebrand_pipeline::{Error, Result, Slot};
 use crate::print::print;
 use crate::workspace::Workspace;
 
-/// Writes `crates/NAME` and prints the line that puts it into a run.
+/// Writes `crates/NAME` and prints how to use it in a run.
 ///
 /// # Errors
-/// When the name cannot be a package's, there is such a crate already, or the system refuses.
+/// When the name is no valid package name, the crate exists, or a file cannot be written.
 pub(crate) fn write(slot: &str, name: &str, workspace: &Workspace) -> Result<()> {
     let slot: Slot = slot.parse()?;
     check_name(name)?;
     let dir = workspace.root().join("crates").join(name);
     let shown = workspace.show(&dir);
     if dir.exists() {
-        return Err(Error::usage(format!("{shown} is there already")).hint("choose another name, or remove it first"));
+        return Err(
+            Error::usage(format!("{shown} exists already")).hint("choose another name, or remove the crate first")
+        );
     }
     for (path, text) in template::files(slot, name) {
         let path = dir.join(path);
@@ -29,13 +31,13 @@ pub(crate) fn write(slot: &str, name: &str, workspace: &Workspace) -> Result<()>
             .map_err(|error| Error::io("write", &path, &error))?;
     }
     print(&format!(
-        "wrote {shown}, which does what the built-in `{slot}` does: change {shown}/src/lib.rs\n\n\
-         it fills the slot of a run whose configuration says\n\n    [{slot}]\n    package = \"{name}\"\n\n\
-         or, for a first try: cargo xtask pipeline --set {slot}.package={name}"
+        "created {shown}, a `{slot}` stage that so far calls the built-in one: edit {shown}/src/lib.rs\n\n\
+         use it in a run with these lines in its configuration\n\n    [{slot}]\n    package = \"{name}\"\n\n\
+         or try it first: cargo xtask pipeline --set {slot}.package={name}"
     ))
 }
 
-/// What cargo takes as a package's name, and what gives a Rust identifier.
+/// Names that are valid for a package and a Rust crate.
 fn check_name(name: &str) -> Result<()> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
     let reserved = ["test", "core", "std", "alloc", "proc-macro", "self", "super", "crate"];
@@ -44,7 +46,7 @@ fn check_name(name: &str) -> Result<()> {
             .hint("use lower-case letters, digits and `-`, starting with a letter: `my-clean`"));
     }
     if name.starts_with("firebrand-") {
-        return Err(Error::usage(format!("{name:?} sounds like one of the built-in crates"))
+        return Err(Error::usage(format!("{name:?} looks like a built-in crate"))
             .hint("choose a name of your own, such as `my-clean`"));
     }
     Ok(())
@@ -70,7 +72,7 @@ mod tests {
         let workspace = Workspace::find(Some(root.path().to_owned()));
         write("clean", "my-clean", &workspace).unwrap();
         fs::write(root.path().join("crates/my-clean/src/lib.rs"), "// mine").unwrap();
-        assert!(write("clean", "my-clean", &workspace).unwrap_err().message().contains("is there already"));
+        assert!(write("clean", "my-clean", &workspace).unwrap_err().message().contains("exists already"));
         assert_eq!(fs::read_to_string(root.path().join("crates/my-clean/src/lib.rs")).unwrap(), "// mine");
     }
 }

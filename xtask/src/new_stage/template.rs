@@ -17,7 +17,7 @@ pub(crate) fn files(slot: Slot, name: &str) -> Vec<(&'static str, String)> {
 fn fill(text: &str, slot: Slot, name: &str) -> String {
     let upper = camel(slot.name());
     let stage = camel(name);
-    // The new stage must not hide the built-in one that it calls.
+    // The new stage must not shadow the built-in one that it calls.
     let stage = if stage == upper || stage == "Stage" { format!("{stage}Stage") } else { stage };
     let values = [
         ("{{name}}", name.to_owned()),
@@ -43,18 +43,18 @@ fn camel(name: &str) -> String {
 
 fn reads(slot: Slot) -> String {
     if slot.inputs().is_empty() {
-        return "//! Reads nothing but its configuration.".to_owned();
+        return "//! Reads only its configuration.".to_owned();
     }
     let mut lines = vec!["//! Reads, with `io.input(Slot::…, \"…\")`:".to_owned()];
     for input in slot.inputs() {
         let paths: Vec<_> = input.outputs().iter().map(|output| format!("`{}`", output.path)).collect();
-        lines.push(format!("//! - of `{input}`: {}", paths.join(", ")));
+        lines.push(format!("//! - from `{input}`: {}", paths.join(", ")));
     }
     lines.join("\n")
 }
 
 fn writes(slot: Slot) -> String {
-    let mut lines = vec!["//! Writes, with `io.output(\"…\")`; the runner checks that they are there:".to_owned()];
+    let mut lines = vec!["//! Writes, with `io.output(\"…\")`; the runner checks that they exist:".to_owned()];
     for output in slot.outputs() {
         let kind = match output.kind {
             OutputKind::Parquet => "a Parquet file",
@@ -63,7 +63,7 @@ fn writes(slot: Slot) -> String {
             OutputKind::File => "a file",
             OutputKind::Directory => "a directory",
         };
-        let optional = if output.required { "" } else { ", which may be left out" };
+        let optional = if output.required { "" } else { ", optional" };
         lines.push(format!("//! - `{}`: {kind}{optional}", output.path));
     }
     lines.join("\n")
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_slot_fills_every_blank() {
+    fn every_placeholder_is_filled_for_every_slot() {
         for slot in Slot::ALL {
             for (path, text) in files(slot, "my-own") {
                 assert!(!text.contains("{{"), "{path} of {slot}:\n{text}");
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn the_built_in_stage_is_not_hidden() {
+    fn the_built_in_stage_is_not_shadowed() {
         let lib = fill("{{stage}} {{Slot}}", Slot::Clean, "clean");
         assert_eq!(lib, "CleanStage Clean");
         assert_eq!(fill("{{stage}}", Slot::Clean, "my-clean"), "MyClean");

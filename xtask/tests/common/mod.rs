@@ -9,10 +9,15 @@ mod wordpiece;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use serde_json::{Map, Value};
 use tempfile::TempDir;
 pub(crate) use wordpiece::tokenizer;
+
+/// The packages whose programs the runner starts, without `firebrand-`.
+const PROGRAMS: [&str; 10] =
+    ["fetch", "clean", "split", "augment", "tokenize", "train", "evaluate", "export", "serve", "inspect"];
 
 /// What the runner answered.
 #[derive(Debug)]
@@ -131,9 +136,9 @@ impl Project {
                 other => command.arg(other.replace("[DIR]", &self.directory.path().display().to_string())),
             };
         }
-        command.stdin(Stdio::null());
+        command.stdin(Stdio::null()).env("FIREBRAND_BIN_DIR", programs());
         // Nothing of the machine's own settings shall matter.
-        for name in ["HF_HUB_OFFLINE", "HF_HOME", "HF_HUB_CACHE", "BURN_DEVICE"] {
+        for name in ["HF_HUB_OFFLINE", "HF_HOME", "HF_HUB_CACHE", "BURN_DEVICE", "FIREBRAND_LOG"] {
             command.env_remove(name);
         }
         command
@@ -176,6 +181,25 @@ pub(crate) fn limit_file_size(command: &Command, blocks: u32) -> Command {
         };
     }
     limited
+}
+
+/// The directory of the stages' programs: the one that `FIREBRAND_BIN_DIR` names, or else cargo's, after one build for all
+/// tests of this process.
+fn programs() -> &'static Path {
+    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
+    DIRECTORY.get_or_init(|| {
+        if let Some(dir) = std::env::var_os("FIREBRAND_BIN_DIR").filter(|dir| !dir.is_empty()) {
+            return dir.into();
+        }
+        // All of them, as the runner does it: with fewer packages, dependencies would be compiled with other features.
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--manifest-path"]).arg(workspace().join("Cargo.toml"));
+        for name in PROGRAMS {
+            cargo.arg("--package").arg(format!("firebrand-{name}"));
+        }
+        assert!(cargo.status().unwrap().success());
+        Path::new(env!("CARGO_BIN_EXE_xtask")).parent().unwrap().to_owned()
+    })
 }
 
 /// The workspace's root.

@@ -43,6 +43,18 @@ impl Place {
         }
     }
 
+    /// Makes a package's program another executable that does the same.
+    pub(crate) fn rebuild(&self, package: &str) {
+        let program = self.path("bin").join(format!("{package}{}", std::env::consts::EXE_SUFFIX));
+        let mut bytes = fs::read(&program).unwrap();
+        bytes.push(0);
+        // A new file: the old one is a link that all stages share.
+        fs::remove_file(&program).unwrap();
+        fs::write(&program, bytes).unwrap();
+        #[cfg(unix)]
+        fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+
     pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.root.path().join(path)
     }
@@ -71,7 +83,7 @@ impl Place {
         if verb != "clean-run" {
             command.arg("--bin-dir").arg(self.path("bin"));
         }
-        command.env("FAKE_LOG", self.path("log")).stdin(Stdio::null());
+        command.env("FAKE_LOG", self.path("log")).env_remove("FIREBRAND_LOG").stdin(Stdio::null());
         command
     }
 

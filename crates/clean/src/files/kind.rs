@@ -15,6 +15,8 @@ pub(crate) enum Kind {
     Json,
     /// Apache Parquet.
     Parquet,
+    /// An Apache Arrow file (Feather) or stream, as `datasets` saves them.
+    Arrow,
     /// Anything else: one text, whose folder is its label.
     Document,
 }
@@ -33,10 +35,11 @@ impl Kind {
             Some("jsonl" | "ndjson") => Self::JsonLines,
             Some("json") => Self::Json,
             Some("parquet" | "pq") => Self::Parquet,
+            Some("arrow" | "arrows" | "feather" | "ipc") => Self::Arrow,
             _ => Self::Document,
         };
-        // Parquet compresses its own columns, and nobody sends single documents compressed.
-        (kind, compressed && !matches!(kind, Self::Parquet | Self::Document))
+        // Columnar files compress their own columns, and nobody sends single documents compressed.
+        (kind, compressed && !matches!(kind, Self::Parquet | Self::Arrow | Self::Document))
     }
 
     /// The name in messages, where kinds that are read alike share one.
@@ -45,6 +48,7 @@ impl Kind {
             Self::Csv | Self::Tsv => "CSV or TSV",
             Self::JsonLines | Self::Json => "JSON",
             Self::Parquet => "Parquet",
+            Self::Arrow => "Arrow",
             Self::Document => "text",
         }
     }
@@ -73,6 +77,10 @@ pub(crate) fn is_description(name: &str) -> bool {
     const ENDINGS: [&str; 11] = ["md", "rst", "py", "ipynb", "yaml", "yml", "toml", "cff", "sha256", "md5", "crc"];
     let lower = name.rsplit('/').next().unwrap_or(name).to_lowercase();
     let (stem, ending) = lower.split_once('.').unwrap_or((&lower, ""));
+    // What `save_to_disk` notes about its files; a table may well be about states.
+    if lower == "state.json" {
+        return true;
+    }
     STEMS.contains(&stem) || ENDINGS.contains(&ending)
 }
 
@@ -87,16 +95,17 @@ mod tests {
         assert_eq!(Kind::of("b.ndjson"), (Kind::JsonLines, false));
         assert_eq!(Kind::of("b.json.gz"), (Kind::Json, true));
         assert_eq!(Kind::of("b.parquet"), (Kind::Parquet, false));
+        assert_eq!(Kind::of("train/data-00000-of-00001.arrow"), (Kind::Arrow, false));
         assert_eq!(Kind::of("spam/0001.2f8a"), (Kind::Document, false));
         assert_eq!(Kind::of("csv"), (Kind::Document, false));
     }
 
     #[test]
     fn descriptions_are_no_data() {
-        for name in ["README.md", "LICENSE", "x/NOTICE.txt", "dataset_infos.json", "load.py", "readme"] {
+        for name in ["README.md", "LICENSE", "x/NOTICE.txt", "dataset_infos.json", "load.py", "readme", "train/state.json"] {
             assert!(is_description(name), "{name}");
         }
-        for name in ["reviews.csv", "notes.txt", "spam/0001"] {
+        for name in ["reviews.csv", "notes.txt", "spam/0001", "state.csv"] {
             assert!(!is_description(name), "{name}");
         }
     }

@@ -36,8 +36,8 @@ pub(crate) struct Found {
     pub(crate) files: Vec<SourceFile>,
     /// Files that are not data.
     pub(crate) ignored: Vec<String>,
-    /// What the user should know about the choice.
-    pub(crate) warnings: Vec<String>,
+    /// What the user should know about the choice, each with the file that it is about.
+    pub(crate) warnings: Vec<(String, String)>,
 }
 
 /// Finds the files below `raw`.
@@ -138,14 +138,15 @@ fn check_mixture(data: &[&str], all: &[String]) -> Result<()> {
 }
 
 /// Says so when a file that looks like a test set would be mixed into the other rows.
-fn unnamed_test_file(data: &[&str], settings: &Settings) -> Option<String> {
+fn unnamed_test_file(data: &[&str], settings: &Settings) -> Option<(String, String)> {
     let has =
         |name: &str, word: &str| name.to_lowercase().split(|c: char| !c.is_alphanumeric()).any(|part| part == word);
     let test = data.iter().find(|name| has(name, "test") && Kind::of(name).0 != Kind::Document)?;
     (settings.test_files.is_empty() && data.iter().any(|name| has(name, "train"))).then(|| {
-        format!(
+        let warning = format!(
             "{test} looks like a test set but is read like the other files; test_files = [\"{test}\"] keeps it apart"
-        )
+        );
+        ((*test).to_owned(), warning)
     })
 }
 

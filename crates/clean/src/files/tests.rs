@@ -61,7 +61,7 @@ fn named_files_may_be_of_several_kinds() {
 #[test]
 fn a_file_that_looks_like_a_test_set_is_pointed_out() {
     let mixed = found(&["data/test-0.parquet", "data/train-0.parquet"], [&[], &[], &[]]).unwrap();
-    assert!(mixed.warnings[0].contains("data/test-0.parquet looks like a test set"), "{:?}", mixed.warnings);
+    assert!(mixed.warnings[0].1.contains("data/test-0.parquet looks like a test set"), "{:?}", mixed.warnings);
     let named = found(&["test.csv", "train.csv"], [&[], &[], &["test.csv"]]).unwrap();
     assert!(named.warnings.is_empty());
 }

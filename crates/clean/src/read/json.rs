@@ -7,9 +7,11 @@ use std::collections::HashSet;
 use firebrand_pipeline::{Error, Result};
 use serde_json::{Map, Value};
 
-use super::{Table, number, parted, unit};
+use super::repair::{Fixes, Repaired, repair};
+use super::{BadRow, Table, number, parted, unit};
 use crate::files::Kind;
-use crate::nearest::short;
+use crate::nearest::{counted, short};
+use crate::settings::BadRows;
 
 /// A file of JSON objects.
 #[derive(Debug)]
@@ -19,23 +21,43 @@ pub(crate) struct Json {
     /// Every key that occurs, in the order of its first appearance.
     names: Vec<String>,
     rows: Vec<(u64, Map<String, Value>)>,
+    bad: Vec<BadRow>,
+    notes: Vec<String>,
+}
+
+/// The rows of a file, and what was wrong with it.
+#[derive(Debug, Default)]
+struct Parsed {
+    rows: Vec<(u64, Map<String, Value>)>,
+    bad: Vec<(BadRow, Error)>,
+    fixes: Fixes,
 }
 
 impl Json {
     /// Reads a whole file. `.json` may be either; an array starts with its bracket.
-    pub(crate) fn new(name: &str, text: &str, kind: Kind) -> Result<Self> {
+    pub(crate) fn new(name: &str, text: &str, kind: Kind, bad_rows: BadRows) -> Result<Self> {
         let kind = match (kind, text.trim_start().starts_with('[')) {
             (Kind::Json, true) => Kind::Json,
             _ => Kind::JsonLines,
         };
-        let rows = if kind == Kind::Json { array(name, text)? } else { lines(name, text)? };
+        let Parsed { rows, mut bad, fixes } = if kind == Kind::Json { array(name, text)? } else { lines(name, text) };
+        if bad_rows == BadRows::Error && !bad.is_empty() {
+            let others = bad.len() - 1;
+            let (_, first) = bad.swap_remove(0);
+            let first = first.hint("`bad_rows = \"drop\"` below [clean] leaves such rows out, and counts them");
+            return Err(match others {
+                0 => first,
+                others => first.hint(format!("{} cannot be read either", counted(others, "other row"))),
+            });
+        }
         if rows.is_empty() {
             return Err(Error::data(format!("{name} has no rows in it")));
         }
         let mut seen = HashSet::new();
         let keys = rows.iter().flat_map(|(_, row)| row.keys());
         let names = keys.filter(|key| seen.insert(key.as_str())).cloned().collect();
-        Ok(Self { name: name.to_owned(), kind, names, rows })
+        let bad = bad.into_iter().map(|(row, _)| row).collect();
+        Ok(Self { name: name.to_owned(), kind, names, rows, bad, notes: notes(name, fixes) })
     }
 }
 
@@ -72,6 +94,32 @@ impl Table for Json {
     fn place(&self, row: usize) -> u64 {
         self.rows.get(row).map_or(0, |(place, _)| *place)
     }
+
+    fn bad_rows(&self) -> &[BadRow] {
+        &self.bad
+    }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
+    }
+}
+
+fn notes(name: &str, fixes: Fixes) -> Vec<String> {
+    let mut notes = Vec::new();
+    let count = |number: u64, thing: &str| counted(usize::try_from(number).unwrap_or(usize::MAX), thing);
+    if fixes.numbers > 0 {
+        notes.push(format!(
+            "{name}: NaN or Infinity, which JSON does not know and Python writes, is read as a missing value ({})",
+            count(fixes.numbers, "time")
+        ));
+    }
+    if fixes.surrogates > 0 {
+        notes.push(format!(
+            "{name}: half a surrogate pair, which is no character, is read as U+FFFD ({})",
+            count(fixes.surrogates, "time")
+        ));
+    }
+    notes
 }
 
 impl Json {
@@ -98,31 +146,55 @@ fn plain(value: &Value) -> Result<Option<String>, &'static str> {
     }
 }
 
-fn lines(name: &str, text: &str) -> Result<Vec<(u64, Map<String, Value>)>> {
-    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
-    let parse = |(number, line): (u64, &str)| match serde_json::from_str(line) {
-        Ok(Value::Object(row)) => Ok((number, row)),
-        Ok(other) => Err(no_object(&format!("{name}, line {number}"), &other)),
-        Err(error) => Err(reason(&error)
-            .context(format!("{name}, line {number} is not valid JSON: {}", short(line, 60)))
-            .hint("JSON Lines has one object per line: {\"text\": \"…\", \"label\": \"…\"}")),
-    };
-    lines.map(parse).collect()
+/// Parses a text as it is or, failing that, without what Python alone understands.
+fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<(T, Fixes), serde_json::Error> {
+    match serde_json::from_str(text) {
+        Ok(value) => Ok((value, Fixes::default())),
+        Err(error) => match repair(text) {
+            Some(Repaired { text, fixes }) => Ok((serde_json::from_str(&text)?, fixes)),
+            None => Err(error),
+        },
+    }
 }
 
-fn array(name: &str, text: &str) -> Result<Vec<(u64, Map<String, Value>)>> {
-    let values: Vec<Value> = serde_json::from_str(text).map_err(|error| {
+fn lines(name: &str, text: &str) -> Parsed {
+    let mut parsed = Parsed::default();
+    for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
+        let error = match parse(line) {
+            Ok((Value::Object(row), fixes)) => {
+                parsed.fixes += fixes;
+                parsed.rows.push((number, row));
+                continue;
+            }
+            Ok((other, _)) => no_object(&format!("{name}, line {number}"), &other),
+            Err(error) => reason(&error)
+                .context(format!("{name}, line {number} is not valid JSON: {}", short(line, 60)))
+                .hint("JSON Lines has one object per line: {\"text\": \"…\", \"label\": \"…\"}"),
+        };
+        parsed.bad.push((BadRow { number, why: format!("it is not a JSON object: {}", short(line, 60)) }, error));
+    }
+    parsed
+}
+
+fn array(name: &str, text: &str) -> Result<Parsed> {
+    let (values, fixes): (Vec<Value>, Fixes) = parse(text).map_err(|error| {
         Error::data(format!("{name}, line {} is not valid JSON", error.line())).hint(format!(
             "it breaks at character {}: {}",
             error.column(),
             reason(&error)
         ))
     })?;
-    let row = |(number, value): (u64, Value)| match value {
-        Value::Object(row) => Ok((number, row)),
-        other => Err(no_object(&format!("{name}, row {number}"), &other)),
-    };
-    (1..).zip(values).map(row).collect()
+    let mut parsed = Parsed { fixes, ..Parsed::default() };
+    for (number, value) in (1..).zip(values) {
+        match value {
+            Value::Object(row) => parsed.rows.push((number, row)),
+            other => {
+                let why = format!("it is not a JSON object: {}", short(&other.to_string(), 60));
+                parsed.bad.push((BadRow { number, why }, no_object(&format!("{name}, row {number}"), &other)));
+            }
+        }
+    }
+    Ok(parsed)
 }
 
 fn no_object(place: &str, found: &Value) -> Error {
@@ -142,7 +214,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str, kind: Kind) -> Result<Json, String> {
-        Json::new("a.jsonl", text, kind).map_err(|error| error.message().to_owned())
+        Json::new("a.jsonl", text, kind, BadRows::Error).map_err(|error| error.message().to_owned())
     }
 
     #[test]
@@ -180,6 +252,46 @@ mod tests {
             ("\n", Kind::JsonLines, "a.jsonl has no rows in it"),
         ] {
             assert_eq!(read(text, kind).unwrap_err(), expected);
+        }
+    }
+
+    #[test]
+    fn what_python_writes_is_read() {
+        let json = read("{\"text\": NaN, \"n\": -Infinity}\n{\"text\": \"a\\ud83d\", \"n\": 1}\n", Kind::JsonLines).unwrap();
+        assert_eq!(json.column(0).unwrap(), [None, Some("a\u{fffd}".to_owned())]);
+        assert_eq!(json.notes.len(), 2);
+        assert!(json.notes[0].ends_with("is read as a missing value (2 times)"), "{:?}", json.notes);
+        assert_eq!(read("[{\"text\": \"NaN\", \"n\": NaN}]", Kind::Json).unwrap().notes.len(), 1);
+    }
+
+    #[test]
+    fn bad_lines_may_be_left_out() {
+        let text = "{\"text\": \"a\"}\nnonsense\n[1]\n{\"text\": \"b\"}\n";
+        let json = Json::new("a.jsonl", text, Kind::JsonLines, BadRows::Drop).unwrap();
+        assert_eq!((json.rows.len(), json.place(1)), (2, 4));
+        assert_eq!(json.bad.iter().map(|row| row.number).collect::<Vec<_>>(), [2, 3]);
+        let error = Json::new("a.jsonl", text, Kind::JsonLines, BadRows::Error).unwrap_err();
+        assert!(error.render().ends_with("hint: 1 other row cannot be read either"), "{}", error.render());
+    }
+
+    fn value() -> impl proptest::strategy::Strategy<Value = Option<String>> {
+        proptest::option::of(proptest::arbitrary::any::<String>())
+    }
+
+    proptest::proptest! {
+        /// Whatever texts hold, they come back, from lines and from an array.
+        #[test]
+        fn tables_come_back(table in proptest::collection::vec((value(), value()), 1..12)) {
+            let object = |(text, label): &(Option<String>, Option<String>)| {
+                serde_json::json!({"text": text, "label": label}).to_string()
+            };
+            let objects: Vec<String> = table.iter().map(object).collect();
+            for (file, kind) in [(objects.join("\n"), Kind::JsonLines), (format!("[{}]", objects.join(",")), Kind::Json)] {
+                let json = read(&file, kind).unwrap();
+                let (texts, labels): (Vec<_>, Vec<_>) = table.iter().cloned().unzip();
+                proptest::prop_assert_eq!((json.column(0).unwrap(), json.column(1).unwrap()), (texts, labels));
+                proptest::prop_assert!(json.notes.is_empty());
+            }
         }
     }
 }

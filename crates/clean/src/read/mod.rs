@@ -1,16 +1,25 @@
 //! The files of tables, each as rows of named values.
 
+mod binary;
 mod bytes;
+mod columnar;
 mod csv;
 mod document;
+mod features;
 mod json;
-mod parquet;
+mod literal;
+mod repair;
 
 use firebrand_pipeline::Result;
 
+use self::columnar::Columnar;
+use self::csv::Csv;
+use self::json::Json;
 use crate::files::{Kind, SourceFile};
+use crate::settings::Settings;
 
 pub(crate) use document::read as read_document;
+pub(crate) use literal::list as list_literal;
 
 /// A file of rows with named columns. Columns are turned into texts only when they are asked for, so that odd ones that
 /// nobody needs do no harm.
@@ -34,37 +43,76 @@ pub(crate) trait Table {
 
     /// Where a row stands in its file, from 1: see [`unit`].
     fn place(&self, row: usize) -> u64;
-}
 
-/// What [`Table::place`] counts: text files have lines, Parquet has only rows.
-pub(crate) fn unit(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Csv | Kind::Tsv | Kind::JsonLines => "line",
-        Kind::Json | Kind::Parquet | Kind::Document => "row",
+    /// The rows that could not be read and are left out, in their order.
+    fn bad_rows(&self) -> &[BadRow] {
+        &[]
+    }
+
+    /// What the user should know about how the file was read.
+    fn notes(&self) -> &[String] {
+        &[]
+    }
+
+    /// The columns of texts and labels, if the file does not name its columns and their content shows them.
+    fn by_content(&self) -> Option<(usize, usize)> {
+        None
+    }
+
+    /// The names of the classes whose numbers a column holds, if the file names them.
+    fn class_names(&self, _column: usize) -> Option<Vec<String>> {
+        None
     }
 }
 
-/// Reads a file of rows.
+/// A row that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BadRow {
+    /// Its [`Table::place`].
+    pub(crate) number: u64,
+    pub(crate) why: String,
+}
+
+/// What [`Table::place`] counts: text files have lines, columnar ones only rows.
+pub(crate) fn unit(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Csv | Kind::Tsv | Kind::JsonLines => "line",
+        Kind::Json | Kind::Parquet | Kind::Arrow | Kind::Document => "row",
+    }
+}
+
+/// Reads a file of rows, and what to tell the user if its encoding was guessed.
 ///
 /// # Errors
 /// A data error that names the file and the line or row.
-pub(crate) fn read_table(file: &SourceFile) -> Result<Box<dyn Table>> {
-    let bytes = bytes::read(file)?;
+pub(crate) fn read_table(file: &SourceFile, settings: &Settings) -> Result<(Box<dyn Table>, Option<String>)> {
+    let (bytes, options) = (bytes::read(file)?, &settings.reading);
+    let text = || bytes::text(&file.name, &bytes, options.encoding);
     Ok(match file.kind {
-        Kind::Parquet => Box::new(parquet::Parquet::new(&file.name, bytes)?),
-        Kind::Csv | Kind::Tsv => Box::new(csv::Csv::new(&file.name, bytes::text(&file.name, &bytes)?, file.kind)?),
+        Kind::Parquet => (Box::new(Columnar::parquet(&file.name, bytes)?), None),
+        Kind::Arrow => {
+            // `save_to_disk` describes the data beside its files.
+            let info = std::fs::read_to_string(file.path.with_file_name("dataset_info.json")).ok();
+            (Box::new(Columnar::arrow(&file.name, bytes, info)?), None)
+        }
+        Kind::Csv | Kind::Tsv => {
+            let (text, note) = text()?;
+            (Box::new(Csv::new(&file.name, &text, file.kind, options, &settings.named_columns())?), note)
+        }
         Kind::JsonLines | Kind::Json | Kind::Document => {
-            Box::new(json::Json::new(&file.name, bytes::text(&file.name, &bytes)?, file.kind)?)
+            let (text, note) = text()?;
+            (Box::new(Json::new(&file.name, &text, file.kind, options.bad_rows)?), note)
         }
     })
 }
 
-/// A text as a list; parts without space around them. Without a separator it is a list of one.
+/// A text as a list: a list literal, or else its parts, without space around them. Without a separator it is a list of one.
 fn parted(value: Option<String>, separator: Option<&str>) -> Vec<String> {
-    match (value, separator) {
-        (None, _) => Vec::new(),
-        (Some(text), None) => vec![text],
-        (Some(text), Some(separator)) => text.split(separator).map(|part| part.trim().to_owned()).collect(),
+    let Some(text) = value else { return Vec::new() };
+    match (list_literal(&text), separator) {
+        (Some(items), _) => items,
+        (None, None) => vec![text],
+        (None, Some(separator)) => text.split(separator).map(|part| part.trim().to_owned()).collect(),
     }
 }
 

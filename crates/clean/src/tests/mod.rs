@@ -1,5 +1,7 @@
 //! The stage as a whole, in this process.
 
+mod fields;
+mod foreign;
 mod labels;
 mod multi_label;
 mod outputs;
@@ -71,7 +73,8 @@ impl Bench {
         assert_eq!(number(&report["rows"]["kept"]), self.examples().len() as u64);
         let given: usize = self.examples().iter().map(|row| row.labels.len()).sum();
         assert_eq!(given as u64, report["labels"].as_object().unwrap().values().map(number).sum::<u64>());
-        assert!(self.config.multi_label || self.examples().iter().all(|row| row.labels.len() == 1));
+        let several = self.config.multi_label || !self.config.label_columns.is_empty();
+        assert!(several || self.examples().iter().all(|row| row.labels.len() == 1));
         self
     }
 
@@ -92,6 +95,10 @@ impl Bench {
 
     pub(crate) fn warnings(&self) -> Vec<String> {
         serde_json::from_value(self.report()["warnings"].clone()).unwrap()
+    }
+
+    pub(crate) fn notes(&self) -> Vec<String> {
+        serde_json::from_value(self.report()["notes"].clone()).unwrap()
     }
 
     pub(crate) fn examples(&self) -> Vec<Example> {

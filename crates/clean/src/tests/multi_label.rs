@@ -1,6 +1,8 @@
 //! Rows with any number of labels.
 
-use firebrand_dataset::LabelMap;
+use std::collections::BTreeMap;
+
+use firebrand_dataset::{LabelMap, Values, write_parquet};
 use serde_json::json;
 
 use super::Bench;
@@ -22,23 +24,16 @@ fn several(bench: Bench) -> Bench {
 
 #[test]
 fn every_kind_of_table_gives_the_same_labels() {
-    use polars::prelude::{DataFrame, IntoColumn, ListPrimitiveChunkedBuilder, NamedFrom, ParquetWriter, Series};
-    use polars::prelude::{DataType, Int64Type, IntoSeries, ListBuilderTrait};
-
-    let mut parquet = Vec::new();
-    let texts = Series::new("text".into(), ["a", "b", "c", "d"]).into_column();
-    let mut lists = ListPrimitiveChunkedBuilder::<Int64Type>::new("labels".into(), 4, 8, DataType::Int64);
-    lists.append_slice(&[2, 10]);
-    lists.append_slice(&[]);
-    lists.append_null();
-    lists.append_slice(&[10, 2, 10]);
-    let lists = lists.finish().into_series().into_column();
-    ParquetWriter::new(&mut parquet).finish(&mut DataFrame::new(4, vec![texts, lists]).unwrap()).unwrap();
+    let texts = Values::Texts(["a", "b", "c", "d"].map(|text| Some(text.to_owned())).into());
+    let items = Values::Integers([2, 10, 10, 2, 10].map(Some).into());
+    let lists = Values::Lists { ends: vec![2, 2, 2, 5], present: vec![true, true, false, true], items: Box::new(items) };
+    let parquet = write_parquet(vec![("text", texts), ("labels", lists)], &BTreeMap::new()).unwrap();
 
     let jsonl = b"{\"text\":\"a\",\"labels\":[2,\"10\"]}\n{\"text\":\"b\",\"labels\":[]}\n{\"text\":\"c\"}\n\
         {\"text\":\"d\",\"labels\":[10,2,null,\" \",10]}";
     for (name, content, separator) in [
-        ("a.csv", &b"text,labels\na,\"2,10\"\nb,\nc, \nd,\"10, 2 ,10,\"\n"[..], ","),
+        ("a.csv", &b"text,labels\na,\"[2, 10]\"\nb,[]\nc,\nd,\"['10', '2']\"\n"[..], ""),
+        ("a.csv", b"text,labels\na,\"2,10\"\nb,\nc, \nd,\"10, 2 ,10,\"\n", ","),
         ("a.tsv", b"text\tlabels\na\t2|10\nb\t\nc\t|\nd\t10|2", "|"),
         ("a.jsonl", jsonl, ""),
         ("a.jsonl", b"{\"text\":\"a\",\"labels\":\"2;10\"}\n{\"text\":\"b\"}\n{\"text\":\"c\"}\n{\"text\":\"d\",\"labels\":[2,10]}", ";"),
@@ -117,4 +112,54 @@ fn a_row_for_each_text_and_label_becomes_a_row_for_each_text() {
 fn a_classifier_needs_two_labels_all_the_same() {
     let error = several(Bench::csv("text,label\na,x\nb,\n")).refused();
     assert!(error.contains("there is only one label: \"x\" (1 row)"), "{error}");
+}
+
+#[test]
+fn lists_written_as_text_are_lists() {
+    // What a user would set who looks at the cells: a separator, which the lists make needless.
+    let table = "text,labels\na,[]\nb,\"['war', 'sport']\"\nc,['war']\nd,\"['it\\'s', \"\"music\"\"]\"\n";
+    let bench = several(Bench::csv(table)).with(|config| config.label_separator = ",".to_owned()).done();
+    let expected = rows(&[(0, &[]), (1, &["sport", "war"]), (2, &["war"]), (3, &["it's", "music"])]);
+    assert_eq!(named(&bench), expected);
+}
+
+#[test]
+fn lists_without_the_key_are_refused_or_single_labels() {
+    let error = Bench::csv("text,label\na,\"['war', 'sport']\"\nb,['war']\n").refused();
+    assert!(error.contains("a.csv, line 2: `label` is a list written as text: ['war', 'sport']"), "{error}");
+    assert!(error.contains("multi_label = true"), "{error}");
+    let bench = Bench::csv("text,label\na,['war']\nb,['sport']\nc,\n").done();
+    assert_eq!((bench.labels(), bench.dropped("missing_label")), (vec!["sport".to_owned(), "war".to_owned()], 1));
+    assert!(bench.notes()[0].contains("`label` holds lists of one label each"));
+}
+
+#[test]
+fn columns_of_zeros_and_ones_are_labels() {
+    let table = "text,toxic,insult\na,0,1\nb,1.0,True\nc,0,\nd,,\ne,-1,-1\n";
+    let of = |table: &str| {
+        Bench::csv(table).with(|config| config.label_columns = vec!["toxic".to_owned(), "insult".to_owned()])
+    };
+    let bench = of(table).done();
+    assert_eq!(named(&bench), rows(&[(0, &["insult"]), (1, &["insult", "toxic"]), (2, &[])]));
+    assert_eq!((bench.dropped("missing_label"), bench.dropped("hidden_label")), (1, 1));
+    assert_eq!(bench.report()["columns"][0]["label"], "toxic, insult");
+    let error = of("text,toxic,insult\na,0.7,1\n").refused();
+    assert!(error.contains("a.csv, line 2: `toxic` of `label_columns` is \"0.7\", not 0 or 1"), "{error}");
+    let error = of("text,toxic,insults\na,0,1\n").refused();
+    assert!(error.contains("no column \"insult\" (`label_columns`)"), "{error}");
+}
+
+#[test]
+fn vectors_without_names_are_refused() {
+    let cells = "text,labels\na,\"[0, 1, 0]\"\nb,\"[1, 1, 0]\"\n";
+    let separated = "text,labels\na,0|1\nb,1|0\n";
+    for bench in [
+        several(Bench::csv(cells)),
+        several(Bench::new(&[("a.jsonl", b"{\"text\":\"a\",\"labels\":[0,1]}\n{\"text\":\"b\",\"labels\":[1,0]}")])),
+        several(Bench::csv(separated)).with(|config| config.label_separator = "|".to_owned()),
+    ] {
+        let error = bench.refused();
+        assert!(error.contains("nothing says which label each place stands for"), "{error}");
+        assert!(error.contains("label_columns = ["), "{error}");
+    }
 }

@@ -1,7 +1,9 @@
 //! What comes out of each kind of file, and of the steps up to the cleaned text.
 
-use firebrand_dataset::Part;
-use firebrand_text::{TextOptions, Unicode};
+use std::collections::BTreeMap;
+
+use firebrand_dataset::{Part, Values, write_parquet};
+use firebrand_text::{ReplaceRule, TextOptions, Unicode};
 use serde_json::json;
 
 use super::Bench;
@@ -40,12 +42,9 @@ fn every_kind_of_table_gives_the_same_rows() {
 
 #[test]
 fn parquet() {
-    use polars::prelude::{DataFrame, IntoColumn, NamedFrom, ParquetWriter, Series};
-
-    let mut bytes = Vec::new();
-    let texts = Series::new("sentence".into(), [Some("good"), None, Some("bad")]).into_column();
-    let flags = Series::new("target".into(), [true, true, false]).into_column();
-    ParquetWriter::new(&mut bytes).finish(&mut DataFrame::new(3, vec![texts, flags]).unwrap()).unwrap();
+    let texts = Values::Texts(["good", "", "bad"].map(|text| (!text.is_empty()).then(|| text.to_owned())).into());
+    let flags = Values::Booleans(vec![Some(true), Some(true), Some(false)]);
+    let mut bytes = write_parquet(vec![("sentence", texts), ("target", flags)], &BTreeMap::new()).unwrap();
     let bench = Bench::new(&[("a.parquet", &bytes)]).done();
     assert_eq!(bench.rows(), [row(0, "good", "true"), row(2, "bad", "false")]);
     assert_eq!(bench.report()["dropped_examples"]["missing_text"][0]["place"], "a.parquet, row 2");
@@ -86,14 +85,16 @@ fn steps_are_counted_with_ids_of_source_rows() {
     let groups: Vec<_> = bench.examples().into_iter().map(|row| row.group).collect();
     assert_eq!(groups, [Some("x".to_owned()), None]);
     let report = bench.report();
-    let counts = json!({"filter": 1, "missing_text": 1, "missing_label": 1, "too_short": 2, "duplicate": 0, "conflict": 0, "joined": 0});
+    let counts = json!({"bad_row": 0, "filter": 1, "missing_text": 1, "missing_label": 1, "hidden_label": 0, "too_short": 2, "duplicate": 0, "conflict": 0, "joined": 0});
     assert_eq!(report["rows"], json!({"read": 7, "kept": 2, "dropped": counts}));
     assert_eq!(
         report["dropped_examples"]["filter"],
         json!([{"id": 0, "place": "a.csv, line 2", "why": "source is \"web\""}])
     );
     assert_eq!(report["dropped_examples"]["too_short"][1]["why"], "2 characters after cleaning");
-    assert_eq!(report["columns"], json!([{"text": "text", "pair": null, "label": "label", "group": "author"}]));
+    assert_eq!(report["columns"], json!([
+            {"text": "text", "pair": null, "label": "label", "group": "author", "weight": null}
+        ]));
 }
 
 #[test]
@@ -113,6 +114,21 @@ fn text_options_are_used_and_travel() {
         .done();
     assert_eq!(bench.rows()[0].1, " <b>ＡB</b>\t c\u{0}");
     assert_eq!(TextOptions::read(&bench.path("out/text.json")).unwrap(), TextOptions::UNTOUCHED);
+}
+
+/// Emoji that a vocabulary lacks become words; the same rules travel with the model.
+#[test]
+fn unwanted_characters_are_replaced() {
+    let bench = Bench::csv("text,label\nfine 😀😀,a\nbad 😡 day 12,b\n")
+        .with(|config| {
+            let rule = |pattern: &str, with: &str| ReplaceRule { pattern: pattern.to_owned(), with: with.to_owned() };
+            config.replace = vec![rule("😀+", " glad "), rule("😡", "angry"), rule("[0-9]", "0")];
+        })
+        .done();
+    let texts: Vec<_> = bench.rows().into_iter().map(|row| row.1).collect();
+    assert_eq!(texts, ["fine glad", "bad angry day 00"]);
+    let options = TextOptions::read(&bench.path("out/text.json")).unwrap();
+    assert_eq!(options.clean("so 😀 on day 3"), "so glad on day 0");
 }
 
 #[test]

@@ -9,8 +9,11 @@ fn broken_files_are_named_with_their_lines() {
     for (name, content, expected) in [
         ("a.csv", &b""[..], "a.csv is empty"),
         ("a.csv", b"text,label\n", "a.csv has a header and no rows"),
-        ("a.csv", b"text,label\na,1\ncaf\xe9,0\n", "a.csv, line 3 is not UTF-8"),
-        ("a.jsonl", b"{\"text\":\"a\",\"label\":1}\n{\"text\":\"\xe9\"}\n", "a.jsonl, line 2 is not UTF-8"),
+        ("a.csv", b"text,label\nna\xc3\xafve,1\ncaf\xe9,0\n", "a.csv, line 3 is not UTF-8"),
+        ("a.jsonl", b"{\"text\":\"\xc3\xa9\",\"label\":1}\n{\"text\":\"\xe9\"}\n", "a.jsonl, line 2 is not UTF-8"),
+        ("a.csv", b"PK\x03\x04", "a.csv is not a text but a ZIP archive"),
+        ("spam/a", b"\x80\x04\x95\0\0", "spam/a is not a text but a Python pickle"),
+        ("a.arrow", b"FEA1....", "a.arrow is damaged"),
         ("a.csv", b"text,label\na,1\nb\n", "a.csv, line 3 has 1 field, the header has 2"),
         ("a.csv", b"text,label\na,1\n\"b,0\n", "a.csv, line 3: a quote opens a field and nothing closes it"),
         ("a.csv", b"text,label,text\na,1,b\n", "a.csv names two columns \"text\""),

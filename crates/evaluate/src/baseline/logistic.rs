@@ -14,9 +14,9 @@ use super::sparse::SparseRows;
 
 /// Fitting stops when the gradient of the mean loss is shorter than this. scikit-learn stops at a largest entry of 1e-4.
 const GRADIENT_TOLERANCE: f64 = 1e-4;
-/// More steps than a text data set has needed; what is reached by then is taken.
+/// More steps than any text data set has needed; the point reached by then is taken.
 const MAX_STEPS: u64 = 500;
-/// Pairs of steps and gradients that L-BFGS keeps; scipy's choice.
+/// History size of L-BFGS; scipy's default.
 const MEMORY: usize = 10;
 
 /// A fitted regression.
@@ -27,7 +27,7 @@ pub(crate) struct Logistic {
     parameters: Vec<f64>,
 }
 
-/// What to fit to: a class and a weight per row.
+/// Targets of a fit: a class and a weight per row.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Targets<'a> {
     pub(crate) truth: &'a [u32],
@@ -35,17 +35,17 @@ pub(crate) struct Targets<'a> {
     pub(crate) classes: usize,
 }
 
-/// Sets of weights: two classes need only the difference between theirs.
+/// Weight vectors: two classes need only one, the difference of theirs.
 pub(crate) fn outputs(classes: usize) -> usize {
     if classes == 2 { 1 } else { classes }
 }
 
 impl Logistic {
-    /// Fits. `c` is the inverse strength of the penalty: `loss = Σ wᵢ·lossᵢ + ‖weights‖² / 2c`. `start`, where given, is a
-    /// fit of the same shape to go on from.
+    /// Fits with inverse regularisation strength `c`: `loss = Σ wᵢ·lossᵢ + ‖weights‖² / 2c`. `start` is a fit of the same
+    /// shape, for a warm start.
     ///
     /// # Errors
-    /// When the optimiser gives up without any step, which finite rows do not make it do.
+    /// When the optimiser fails without a single step; finite rows do not cause that.
     pub(crate) fn fit(
         rows: &SparseRows,
         targets: Targets<'_>,
@@ -53,6 +53,32 @@ impl Logistic {
         start: Option<&Self>,
     ) -> Result<Self, argmin::core::Error> {
         Self::fit_to(GRADIENT_TOLERANCE, rows, targets, c, start)
+    }
+
+    /// Fits two classes of which the second may be rare. The gradient of the mean loss shrinks with the class's share, so the
+    /// tolerance does too.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    pub(crate) fn fit_rare(rows: &SparseRows, targets: Targets<'_>, c: f64) -> Result<Self, argmin::core::Error> {
+        let (mut positive, mut total) = (0.0, 0.0);
+        for (&class, &weight) in targets.truth.iter().zip(targets.weights) {
+            positive += f64::from(weight) * f64::from(class);
+            total += f64::from(weight);
+        }
+        let share = if total > 0.0 { positive / total } else { 0.0 };
+        // 1 for a class of one half; never so small that rounding decides.
+        let spread = (4.0 * share * (1.0 - share)).max(1e-4);
+        // With the class's log-odds as the intercept the first steps need not find out how rare it is.
+        let log_odds = (share.clamp(1e-6, 1.0 - 1e-6) / (1.0 - share).clamp(1e-6, 1.0)).ln();
+        let start = Self { classes: 2, parameters: [vec![0.0; rows.columns()], vec![log_odds]].concat() };
+        Self::fit_to(GRADIENT_TOLERANCE * spread, rows, targets, c, Some(&start))
+    }
+
+    /// The weights by column, and the intercept, of a regression of two classes.
+    pub(crate) fn binary(&self) -> (&[f64], f64) {
+        let (intercept, weights) = self.parameters.split_last().map_or((0.0, &[][..]), |(last, rest)| (*last, rest));
+        (weights, intercept)
     }
 
     fn fit_to(
@@ -126,8 +152,8 @@ struct Problem<'a> {
     /// One over the sum of all rows' weights.
     scale: f64,
     penalty: f64,
-    /// The cost's last point, with what its gradient needs: the search asks for the cost first and then, at the point it
-    /// settles on, for the gradient.
+    /// Cache of the last evaluated point: the line search asks for the cost first and then, at the accepted point, for the
+    /// gradient.
     last: RefCell<Option<Evaluation>>,
 }
 
@@ -141,7 +167,7 @@ struct Evaluation {
 impl<'a> Problem<'a> {
     fn new(rows: &'a SparseRows, targets: Targets<'a>, c: f64) -> Self {
         let total: f64 = targets.weights.iter().copied().map(f64::from).sum();
-        // All rows of weight zero: nothing but the penalty is left.
+        // If all rows weigh zero, only the penalty is left.
         let scale = if total > 0.0 { 1.0 / total } else { 1.0 };
         Self { rows, targets, scale, penalty: scale / c, last: RefCell::new(None) }
     }

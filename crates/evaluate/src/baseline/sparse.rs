@@ -34,10 +34,55 @@ impl SparseRows {
         self.starts.len() - 1
     }
 
+    /// How many values are not zero.
+    #[cfg(test)]
+    pub(crate) fn nonzero(&self) -> usize {
+        self.values.len()
+    }
+
     /// The columns and values of a row.
     pub(crate) fn row(&self, row: usize) -> impl Iterator<Item = (usize, f64)> {
         let range = self.starts[row]..self.starts[row + 1];
         let values = &self.values[range.clone()];
         self.indices[range].iter().zip(values).map(|(&column, &value)| (column as usize, f64::from(value)))
+    }
+
+    /// All rows, with only those columns that some row which `select` picks has; and which columns these are, ascending.
+    pub(crate) fn with_terms_of(&self, select: impl Fn(usize) -> bool) -> (Self, Vec<u32>) {
+        let row = |row: usize| self.starts[row]..self.starts[row + 1];
+        let mut places = vec![u32::MAX; self.columns];
+        for column in (0..self.len()).filter(|&row| select(row)).flat_map(|place| &self.indices[row(place)]) {
+            places[*column as usize] = 0;
+        }
+        let columns: Vec<u32> =
+            (0..).zip(&places).filter(|(_, place)| **place == 0).map(|(column, _)| column).collect();
+        for (place, &column) in (0..).zip(&columns) {
+            places[column as usize] = place;
+        }
+        let mut kept = Self::new(columns.len());
+        for place in 0..self.len() {
+            let pairs = self.indices[row(place)].iter().zip(&self.values[row(place)]);
+            let own = pairs.map(|(&column, &value)| (places[column as usize], value));
+            kept.push(own.filter(|(place, _)| *place != u32::MAX));
+        }
+        (kept, columns)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_columns_of_the_chosen_rows_are_kept() {
+        let mut rows = SparseRows::new(6);
+        rows.push([(1, 1.0), (4, 2.0)]);
+        rows.push([(0, 3.0), (4, 4.0), (5, 5.0)]);
+        rows.push([(2, 6.0)]);
+        let (kept, columns) = rows.with_terms_of(|row| row == 0);
+        assert_eq!((columns, kept.columns(), kept.len(), kept.nonzero()), (vec![1, 4], 2, 3, 3));
+        assert_eq!(kept.row(0).collect::<Vec<_>>(), [(0, 1.0), (1, 2.0)]);
+        assert_eq!(kept.row(1).collect::<Vec<_>>(), [(1, 4.0)]);
+        assert_eq!(kept.row(2).count(), 0);
     }
 }

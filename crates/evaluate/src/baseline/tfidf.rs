@@ -5,11 +5,13 @@
 
 use std::collections::HashMap;
 
+use rayon::prelude::*;
+
 use super::sparse::SparseRows;
 use super::words::words;
 
-/// A word, or a pair of words, by the order in which words were first seen. Never looped over as a map's key: all order
-/// comes from sorting these.
+/// A unigram or bigram, as word ids in order of first occurrence. Maps keyed by it are never iterated in map order: output is
+/// sorted, so it is deterministic.
 type Term = u64;
 
 /// The second half of a [`Term`] that is one word.
@@ -19,7 +21,7 @@ fn term(first: u32, second: u32) -> Term {
     u64::from(first) << 32 | u64::from(second)
 }
 
-/// Which words and pairs count, and how much.
+/// The vocabulary of unigrams and bigrams with their inverse document frequencies.
 #[derive(Debug, Clone)]
 pub(crate) struct TfIdf {
     words: HashMap<String, u32>,
@@ -28,7 +30,7 @@ pub(crate) struct TfIdf {
     idf: Vec<f64>,
 }
 
-/// How many rows a term is in, and the last one counted.
+/// Document frequency of a term, and the last row counted.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
     rows: u32,
@@ -46,16 +48,16 @@ impl Seen {
 }
 
 impl TfIdf {
-    /// Terms in fewer rows than this are left out: what was seen once teaches nothing about other rows.
+    /// Minimum document frequency: a term seen once teaches nothing about other rows.
     pub(crate) const MIN_ROWS: u32 = 2;
 
-    /// Learns the terms of these texts, at most `limit` of them: those in the most rows, the earlier one of equals.
-    pub(crate) fn fit<'a>(texts: impl IntoIterator<Item = &'a str>, limit: usize) -> Self {
+    /// Learns the terms of these texts, at most `limit`: those with the highest document frequency, ties by first occurrence.
+    pub(crate) fn fit<T: AsRef<str>>(texts: &[T], limit: usize) -> Self {
         let mut vocabulary: HashMap<String, u32> = HashMap::new();
         let mut seen_words: Vec<Seen> = Vec::new();
         let mut rows: Vec<Vec<u32>> = Vec::new();
         for (row, text) in (0..).zip(texts) {
-            let text = text.to_lowercase();
+            let text = text.as_ref().to_lowercase();
             let ids = words(&text).map(|word| {
                 let id = vocabulary.get(word).copied().unwrap_or_else(|| {
                     let id = seen_words.len() as u32;
@@ -96,25 +98,27 @@ impl TfIdf {
     }
 
     /// Weights of the texts' terms: `(1 + ln count) · idf`, each row scaled to length one. Unknown terms are left out.
-    pub(crate) fn transform<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> SparseRows {
+    pub(crate) fn transform<T: AsRef<str> + Sync>(&self, texts: &[T]) -> SparseRows {
+        let rows: Vec<Vec<(u32, f32)>> = texts.par_iter().map(|text| self.row(text.as_ref())).collect();
         let mut matrix = SparseRows::new(self.features());
-        for text in texts {
-            let text = text.to_lowercase();
-            // An unknown word still parts its neighbours.
-            let ids: Vec<Option<u32>> = words(&text).map(|word| self.words.get(word).copied()).collect();
-            let single = ids.iter().flatten().map(|&word| term(word, NO_SECOND));
-            let double = ids.windows(2).filter_map(|pair| Some(term(pair[0]?, pair[1]?)));
-            let mut found: Vec<u32> =
-                single.chain(double).filter_map(|term| self.features.get(&term).copied()).collect();
-            found.sort_unstable();
-            let weights: Vec<(u32, f64)> = found
-                .chunk_by(|a, b| a == b)
-                .map(|same| (same[0], (1.0 + (same.len() as f64).ln()) * self.idf[same[0] as usize]))
-                .collect();
-            let length = weights.iter().map(|(_, weight)| weight * weight).sum::<f64>().sqrt();
-            matrix.push(weights.into_iter().map(|(feature, weight)| (feature, (weight / length) as f32)));
-        }
+        rows.into_iter().for_each(|row| matrix.push(row));
         matrix
+    }
+
+    fn row(&self, text: &str) -> Vec<(u32, f32)> {
+        let text = text.to_lowercase();
+        // An unknown word still separates its neighbours.
+        let ids: Vec<Option<u32>> = words(&text).map(|word| self.words.get(word).copied()).collect();
+        let single = ids.iter().flatten().map(|&word| term(word, NO_SECOND));
+        let double = ids.windows(2).filter_map(|pair| Some(term(pair[0]?, pair[1]?)));
+        let mut found: Vec<u32> = single.chain(double).filter_map(|term| self.features.get(&term).copied()).collect();
+        found.sort_unstable();
+        let weights: Vec<(u32, f64)> = found
+            .chunk_by(|a, b| a == b)
+            .map(|same| (same[0], (1.0 + (same.len() as f64).ln()) * self.idf[same[0] as usize]))
+            .collect();
+        let length = weights.iter().map(|(_, weight)| weight * weight).sum::<f64>().sqrt();
+        weights.into_iter().map(|(feature, weight)| (feature, (weight / length) as f32)).collect()
     }
 }
 
@@ -126,8 +130,8 @@ mod tests {
         ["A fine film, a fine film!", "not a fine film", "not fine", "dull dull dull film; not fine film"];
 
     fn rows(limit: usize, texts: &[&str]) -> Vec<Vec<f64>> {
-        let tfidf = TfIdf::fit(TEXTS, limit);
-        let matrix = tfidf.transform(texts.iter().copied());
+        let tfidf = TfIdf::fit(&TEXTS, limit);
+        let matrix = tfidf.transform(texts);
         (0..matrix.len()).map(|row| matrix.row(row).map(|(_, value)| value).collect()).collect()
     }
 
@@ -152,7 +156,7 @@ mod tests {
 
     #[test]
     fn the_limit_keeps_the_terms_of_most_rows() {
-        let tfidf = TfIdf::fit(TEXTS, 1);
+        let tfidf = TfIdf::fit(&TEXTS, 1);
         assert_eq!(tfidf.features(), 1);
         assert_eq!(rows(1, &["fine", "film"]), [vec![1.0], vec![]]);
     }
@@ -160,12 +164,12 @@ mod tests {
     #[test]
     fn unknown_and_empty_texts_are_empty_rows() {
         assert_eq!(rows(100, &["", "zebra a ?"]), [Vec::<f64>::new(), Vec::new()]);
-        assert_eq!(TfIdf::fit([], 100).features(), 0);
+        assert_eq!(TfIdf::fit::<&str>(&[], 100).features(), 0);
     }
 
     #[test]
     fn equal_texts_give_equal_matrices_however_often() {
-        let fit = || TfIdf::fit(TEXTS, 100).transform(TEXTS);
+        let fit = || TfIdf::fit(&TEXTS, 100).transform(&TEXTS);
         assert_eq!(fit(), fit());
     }
 }

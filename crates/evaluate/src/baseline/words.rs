@@ -1,4 +1,4 @@
-//! Texts into words, as scikit-learn's vectorizers do by default.
+//! Word tokenization, as scikit-learn's vectorizers do by default.
 
 /// The words of a text: runs of two or more letters, digits or underscores. Lower-case the text first.
 ///

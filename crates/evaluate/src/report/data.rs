@@ -1,55 +1,56 @@
 //! What the model learned from and was measured on.
 
+use maud::{Markup, html};
+
 use super::Report;
 use super::table::Table;
-use crate::html::{count, percent};
+use crate::display::{count, percent};
 use crate::rows::Rows;
 
 /// More labels than this are shown on a click.
 const OPEN_LABELS: usize = 20;
 
-/// Rows of every part and label, and how long they are.
-pub(super) fn section(report: &Report<'_>) -> String {
-    let mut rows = rows(report);
-    if report.labels.len() > OPEN_LABELS {
-        rows = format!("<details><summary>Rows of all {} labels</summary>{rows}</details>", report.labels.len());
-    }
-    let content = format!("<div class=\"pair\">{rows}{}</div>", lengths(report));
-    let note = "Shares are of the part. The training part is the one that the model saw, with augmented rows if there are any.";
-    super::section("Data", note, &content)
+/// Rows per split and label, and their lengths.
+pub(super) fn section(report: &Report<'_>) -> Markup {
+    let all = report.labels.len();
+    let content = html! {
+        div class="pair" {
+            @if all > OPEN_LABELS {
+                details { summary { "Rows of all " (count(all as u64)) " labels" } (rows(report)) }
+            } @else {
+                (rows(report))
+            }
+            (lengths(report))
+        }
+    };
+    let note = "Shares of each split. Training rows are those that the model saw, augmented ones included.";
+    super::section("Data", note, content)
 }
 
-fn rows(report: &Report<'_>) -> String {
-    let classes = report.labels.len();
-    let parts = [report.train, report.validation, report.test];
-    let counts = parts.map(|part| part.per_label(classes));
+fn rows(report: &Report<'_>) -> Markup {
+    let splits = [report.train, report.validation, report.test];
+    let counts = splits.map(|split| split.per_label(report.labels.len()));
+    let share = |rows: u64, split: &Rows| format!("{} ({})", count(rows), percent(rows as f64 / split.len() as f64));
     let mut table = Table::new(&["Label", "Training", "Validation", "Test"]);
     for (label, name) in report.labels.names().iter().enumerate() {
-        let cell = |part: usize| {
-            let share = counts[part][label] as f64 / parts[part].len() as f64;
-            format!("{} ({})", count(counts[part][label]), percent(share))
-        };
-        table.row(name, &[0, 1, 2].map(cell));
+        table.row(name, &[0, 1, 2].map(|split| share(counts[split][label], splits[split])));
     }
     if report.labels.is_multi_label() {
-        let cell = |part: &Rows| {
-            format!("{} ({})", count(part.unlabelled()), percent(part.unlabelled() as f64 / part.len() as f64))
-        };
-        table.row("(no label)", &parts.map(cell));
+        table.row("(no label)", &splits.map(|split| share(split.unlabelled(), split)));
     }
-    table.sum("all rows", &parts.map(|part| count(part.len() as u64)));
+    table.sum("all rows", &splits.map(|split| count(split.len() as u64)));
     table.html()
 }
 
-fn lengths(report: &Report<'_>) -> String {
+fn lengths(report: &Report<'_>) -> Markup {
     let mut table = Table::new(&["Tokens per row", "Training", "Validation", "Test"]);
     let lengths = report.lengths;
-    table.row("median", &lengths.map(|part| count(part.median)));
-    table.row("longest, after cutting", &lengths.map(|part| count(part.longest)));
+    table.row("median", &lengths.map(|split| count(split.median)));
+    table.row("longest, after truncation", &lengths.map(|split| count(split.longest)));
     table.row(
-        "rows that were cut",
-        &lengths.map(|part| format!("{} ({})", count(part.cut_rows), percent(part.cut_share()))),
+        "truncated rows",
+        &lengths.map(|split| format!("{} ({})", count(split.truncated_rows), percent(split.truncated_share()))),
     );
-    table.row("tokens cut off", &lengths.map(|part| count(part.cut_tokens)));
+    table.row("tokens lost to truncation", &lengths.map(|split| count(split.lost_tokens)));
     table.html()
 }

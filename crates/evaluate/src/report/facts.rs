@@ -1,10 +1,12 @@
 //! What was run.
 
+use maud::{Markup, html};
+
 use super::{Report, millions};
-use crate::html::{count, escape};
+use crate::display::count;
 
 /// The model, its training, the baseline, and what this stage was asked to do.
-pub(super) fn section(report: &Report<'_>) -> String {
+pub(super) fn section(report: &Report<'_>) -> Markup {
     let (model, training) = (report.model, report.training);
     let mut facts = vec![
         ("Model family", model.family.clone()),
@@ -40,9 +42,8 @@ pub(super) fn section(report: &Report<'_>) -> String {
         facts.push((most, if labels.is_empty() { "none".to_owned() } else { labels.join(", ") }));
     }
     facts.push(("Label map", format!("{}…", report.labels.hash().chars().take(16).collect::<String>())));
-    let list: String = facts
-        .into_iter()
-        .map(|(name, value)| format!("<div><dt>{name}</dt><dd dir=\"auto\">{}</dd></div>\n", escape(&value)))
-        .collect();
-    super::section("Run", "", &format!("<dl>\n{list}</dl>"))
+    let list = html! {
+        dl { @for (name, value) in &facts { div { dt { (name) } dd dir="auto" { (value) } } "\n" } }
+    };
+    super::section("Run", "", list)
 }

@@ -1,107 +1,135 @@
-//! What one wants to know first: how good it is, and whether that is more than a simple method gives.
+//! What one wants to know first: how good it is, whether that is more than a simple method gives, and what to look at.
+
+use firebrand_metrics::{Figures, Interval, Verdict};
+use maud::{Markup, html};
 
 use super::Report;
-use crate::html::{escape, percent};
+use crate::display::{optional, percent};
+use crate::findings::Kind;
 use crate::svg::{Bar, bars};
 
-/// The figures in large, the verdict, and the model beside the baselines.
-pub(super) fn section(report: &Report<'_>) -> String {
-    let figures = &report.test_outcome.figures;
-    let interval = figures.accuracy_interval_95;
-    let several = report.labels.is_multi_label();
-    let mut cards = vec![
-        card(
-            if several { "All labels right" } else { "Test accuracy" },
-            &percent(figures.accuracy),
-            &format!("95 % interval {} to {}", percent(interval.low), percent(interval.high)),
-        ),
-        card("Macro F1", &format!("{:.3}", figures.macro_f1), "every label weighs the same"),
-    ];
-    if several {
-        let micro = format!("{:.3}", figures.averages.micro.f1);
-        cards.insert(0, card("Micro F1", &micro, "every decision about a label weighs the same"));
-    }
-    if let Some(hamming) = figures.hamming_loss {
-        cards.push(card("Hamming loss", &format!("{hamming:.3}"), "share of wrong decisions; lower is better"));
-    }
-    if let Some(log_loss) = figures.log_loss {
-        cards.push(card("Log loss", &format!("{log_loss:.3}"), "nats; lower is better"));
-    }
-    if let Some(calibration) = &figures.calibration {
-        let error = percent(calibration.expected_error);
-        cards.push(card("Calibration error", &error, "confidence against accuracy; lower is better"));
-    }
-    let content = format!("<div class=\"cards\">{}</div>\n{}{}", cards.concat(), verdict(report), comparison(report));
-    super::section("Result", "", &content)
+/// The findings, the figures in large, the verdict, and the model beside the baselines.
+pub(super) fn section(report: &Report<'_>) -> Markup {
+    let content = html! {
+        (findings(report))
+        div class="cards" { (cards(report)) }
+        (verdict(report))
+        (comparison(report))
+    };
+    super::section("Result", "", content)
 }
 
-fn card(name: &str, value: &str, note: &str) -> String {
-    format!(
-        "<div class=\"card\"><p class=\"name\">{}</p><p class=\"value\">{}</p><p class=\"sub\">{}</p></div>",
-        escape(name),
-        escape(value),
-        escape(note)
-    )
+/// What a glance at the figures would miss: this stage's findings, and those of training. That TF-IDF is no worse stands
+/// below the figures.
+fn findings(report: &Report<'_>) -> Markup {
+    let found = report.findings.iter().filter(|finding| finding.kind != Kind::NoBetterThanTfidf);
+    let of_training = report.training.findings.iter().map(String::as_str);
+    let messages: Vec<&str> = of_training.chain(found.map(|finding| finding.message.as_str())).collect();
+    html! {
+        @if !messages.is_empty() {
+            ul class="findings" { @for message in &messages { li { (sentence(message)) } } }
+        }
+    }
+}
+
+/// A message as a sentence of a page.
+fn sentence(message: &str) -> String {
+    let mut characters = message.chars();
+    let first = characters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(characters).chain(['.']).collect()
+}
+
+fn cards(report: &Report<'_>) -> Markup {
+    let figures = &report.test_outcome.answers.figures;
+    let macro_f1 = card(
+        "Macro F1",
+        &format!("{:.3}", figures.macro_f1),
+        interval(figures.macro_f1_interval_95),
+        "labels weigh the same",
+    );
+    let log_loss = card(
+        "Log loss",
+        &optional(figures.log_loss, 3),
+        interval(figures.log_loss_interval_95),
+        "nats; lower is better",
+    );
+    let accuracy = |name| {
+        let Interval { low, high } = figures.accuracy_interval_95;
+        card(name, &percent(figures.accuracy), Some(format!("{} to {}", percent(low), percent(high))), "")
+    };
+    let micro_f1 = optional(figures.averages.micro.f1, 3);
+    html! {
+        @if report.labels.is_multi_label() {
+            (card("Micro F1", &micro_f1, interval(figures.micro_f1_interval_95), "assigned labels weigh the same"))
+            (macro_f1)
+            (accuracy("All labels right"))
+            (card("Hamming loss", &optional(figures.hamming_loss, 3), interval(figures.hamming_loss_interval_95),
+                "share of wrong decisions"))
+        } @else {
+            (accuracy("Test accuracy"))
+            (macro_f1)
+        }
+        (log_loss)
+    }
+}
+
+fn interval(interval: Option<Interval>) -> Option<String> {
+    interval.map(|Interval { low, high }| format!("{low:.3} to {high:.3}"))
+}
+
+fn card(name: &str, value: &str, interval: Option<String>, note: &str) -> Markup {
+    html! {
+        div class="card" {
+            p class="name" { (name) }
+            p class="value" { (value) }
+            @if let Some(interval) = interval { p class="sub" { "95 % interval " (interval) } }
+            @if !note.is_empty() { p class="sub" { (note) } }
+        }
+    }
 }
 
 /// Whether the model is worth its cost, in a sentence.
-fn verdict(report: &Report<'_>) -> String {
-    let Some(baselines) = report.baselines else { return String::new() };
-    let model = &report.test_outcome.figures;
-    let classic = &baselines.classic.test;
-    // One label needs no words: there is only one accuracy.
-    let of = if report.labels.is_multi_label() { "Rows with all labels right: " } else { "" };
-    let points = (model.accuracy - classic.accuracy) * 100.0;
-    let (tone, text) = if classic.accuracy < model.accuracy_interval_95.low {
-        (
-            "good",
-            format!(
-                "The model is {points:.1} points above TF-IDF with logistic regression, which lies below its 95 % interval."
-            ),
-        )
-    } else if classic.accuracy > model.accuracy_interval_95.high {
-        (
-            "bad",
-            format!(
-                "The model is {:.1} points <strong>below</strong> TF-IDF with logistic regression, which is far cheaper to run.",
-                -points
-            ),
-        )
-    } else {
-        (
-            "even",
-            format!(
-                "The model and TF-IDF with logistic regression differ by {:.1} points, which lies within the model’s \
-                 95 % interval: on this test part neither is surely better.",
-                points.abs()
-            ),
-        )
-    };
-    format!("<p class=\"verdict {tone}\">{of}{text}</p>\n")
-}
-
-fn comparison(report: &Report<'_>) -> String {
-    let model = &report.test_outcome.figures;
-    let mut shown =
-        vec![Bar { name: "This model", share: model.accuracy, interval: model.accuracy_interval_95, main: true }];
-    let several = report.labels.is_multi_label();
-    let majority = if several { "Most frequent labels" } else { "Most frequent label" };
-    if let Some(baselines) = report.baselines {
-        for (name, figures) in
-            [("TF-IDF + logistic regression", &baselines.classic.test), (majority, &baselines.majority.test)]
-        {
-            shown.push(Bar { name, share: figures.accuracy, interval: figures.accuracy_interval_95, main: false });
+fn verdict(report: &Report<'_>) -> Markup {
+    html! {
+        @if let Some(judgement) = report.judgement {
+            @let tone = match judgement.verdict {
+                Verdict::Better => "good",
+                Verdict::Undecided => "even",
+                Verdict::Worse => "bad",
+            };
+            @let found = report.findings.iter().find(|finding| finding.kind == Kind::NoBetterThanTfidf);
+            @let message = found.map_or(&judgement.message, |finding| &finding.message);
+            p class=(format_args!("verdict {tone}")) { (sentence(message)) }
         }
     }
-    let measure =
-        if several { "Share of the test rows that have all labels right" } else { "Accuracy on the test part" };
-    let caption = if report.baselines.is_some() {
-        format!("{measure}; the baselines learned from the same training rows. Lines: 95 % intervals.")
-    } else {
-        format!("{measure}; the line is the 95 % interval. Baselines were left out (evaluate.baselines = false).")
+}
+
+fn comparison(report: &Report<'_>) -> Markup {
+    let multi_label = report.labels.is_multi_label();
+    let bar = |name, figures: &Figures, main| {
+        let micro_f1 = figures.averages.micro.f1.zip(figures.micro_f1_interval_95).filter(|_| multi_label);
+        let (share, interval) = micro_f1.unwrap_or((figures.accuracy, figures.accuracy_interval_95));
+        Bar { name, share, interval, main }
     };
-    format!(
-        "<figure>{}<figcaption>{caption}</figcaption></figure>",
-        bars(&shown, "Test accuracy of the model and the baselines")
-    )
+    let mut shown = vec![bar("This model", &report.test_outcome.answers.figures, true)];
+    let majority = if multi_label { "Most frequent labels" } else { "Most frequent label" };
+    if let Some(baselines) = report.baselines {
+        shown.push(bar("TF-IDF + logistic regression", &baselines.classic.test.figures, false));
+        shown.push(bar(majority, &baselines.majority.test.figures, false));
+    }
+    let measure = if multi_label { "Micro F1 on the test split" } else { "Accuracy on the test split" };
+    html! {
+        figure {
+            (bars(&shown, &format!("{measure} of the model and the baselines")))
+            figcaption {
+                (measure)
+                @if report.baselines.is_some() {
+                    "; the baselines learned from the same training rows. Lines: 95 % intervals of each by itself; the verdict \
+                     compares row by row and is sharper."
+                } @else {
+                    "; the line is the 95 % interval. Baselines were left out (evaluate.baselines = false)."
+                }
+            }
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! `report.html`: one file that opens without a network, made of sections.
 //!
-//! Everything is text in, text out: equal runs write equal bytes, and what came from the data is escaped.
+//! Everything is maud's markup, which escapes what comes from the data; equal runs write equal bytes.
 
 mod data;
 mod facts;
@@ -11,13 +11,16 @@ mod quality;
 mod table;
 
 use firebrand_dataset::LabelMap;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::Config;
 use crate::baseline::Baselines;
-use crate::html::escape;
+use crate::compare::Judgement;
+use crate::display::{count, document, rows};
+use crate::findings::Finding;
 use crate::lengths::Lengths;
 use crate::model::ModelFacts;
-use crate::outcome::Outcome;
+use crate::outcome::{Answers, Outcome};
 use crate::rows::Rows;
 use crate::training::Training;
 
@@ -33,52 +36,67 @@ pub(crate) struct Report<'a> {
     pub(crate) train: &'a Rows,
     pub(crate) validation: &'a Rows,
     pub(crate) test: &'a Rows,
-    /// Of the training, the validation and the test part.
+    /// Of the training, the validation and the test split.
     pub(crate) lengths: [Lengths; 3],
-    pub(crate) validation_outcome: &'a Outcome,
+    pub(crate) validation_answers: &'a Answers,
     pub(crate) test_outcome: &'a Outcome,
     pub(crate) baselines: Option<&'a Baselines>,
+    pub(crate) judgement: Option<&'a Judgement>,
+    pub(crate) findings: &'a [Finding],
     pub(crate) training: &'a Training,
 }
 
 impl Report<'_> {
     /// The whole page.
     pub(crate) fn html(&self) -> String {
-        let sections = [
-            headline::section(self),
-            quality::per_label(self),
-            quality::training(self),
-            quality::calibration(self),
-            mistakes::section(self),
-            data::section(self),
-            figures::section(self),
-            facts::section(self),
-        ];
-        let run = escape(self.run);
-        format!(
-            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta name=\"color-scheme\" content=\"light dark\">\n<title>{run} · evaluation</title>\n\
-             <style>\n{STYLE}</style>\n</head>\n<body>\n{}<main>\n{}</main>\n\
-             <footer>Written by Firebrand’s evaluate stage. <span>Every figure is also in metrics.json, every answer in \
-             predictions.parquet.</span></footer>\n</body>\n</html>\n",
-            self.header(),
-            sections.concat()
-        )
+        let page = html! {
+            (DOCTYPE) "\n"
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    title { (self.run) " · evaluation" }
+                    style { (PreEscaped(STYLE)) }
+                }
+                body {
+                    (self.header())
+                    main {
+                        (headline::section(self))
+                        (quality::per_label(self))
+                        (quality::training(self))
+                        (quality::calibration(self))
+                        (mistakes::section(self))
+                        (data::section(self))
+                        (figures::section(self))
+                        (facts::section(self))
+                    }
+                    footer {
+                        "Written by Firebrand’s evaluate stage. "
+                        span { "Every figure is also in metrics.json, every answer in predictions.parquet." }
+                    }
+                }
+            }
+            "\n"
+        };
+        document(page)
     }
 
-    fn header(&self) -> String {
+    fn header(&self) -> Markup {
         let facts = [
             format!("{} classifier", self.model.family),
             format!("{} parameters", millions(self.model.parameters)),
-            format!("{} labels", self.labels.len()),
-            crate::html::rows(self.test.len() as u64) + " in the test part",
+            format!("{} labels", count(self.labels.len() as u64)),
+            format!("{} in the test split", rows(self.test.len() as u64)),
         ];
-        format!(
-            "<header><p class=\"brand\">Firebrand <span>evaluation report</span></p>\n<h1>{}</h1>\n<p class=\"facts\">{}</p></header>\n",
-            escape(self.run),
-            facts.map(|fact| format!("<span>{}</span>", escape(&fact))).join("")
-        )
+        html! {
+            header {
+                p class="brand" { "Firebrand " span { "evaluation report" } }
+                h1 { (self.run) }
+                p class="facts" { @for fact in &facts { span { (fact) } } }
+            }
+            "\n"
+        }
     }
 
     fn label(&self, index: u32) -> &str {
@@ -87,16 +105,18 @@ impl Report<'_> {
 }
 
 /// A section with a heading. `note`, which may be empty, says how to read it.
-fn section(title: &str, note: &str, content: &str) -> String {
-    let note = if note.is_empty() { String::new() } else { format!("<p class=\"note\">{note}</p>\n") };
-    format!("<section>\n<h2>{title}</h2>\n{note}{content}\n</section>\n")
+fn section(title: &str, note: &str, content: Markup) -> Markup {
+    html! {
+        section {
+            h2 { (title) }
+            @if !note.is_empty() { p class="note" { (note) } }
+            (content)
+        }
+        "\n"
+    }
 }
 
 /// `22.7 M`, and small models whole.
 fn millions(parameters: usize) -> String {
-    if parameters < 1_000_000 {
-        crate::html::count(parameters as u64)
-    } else {
-        format!("{:.1}\u{a0}M", parameters as f64 / 1e6)
-    }
+    if parameters < 1_000_000 { count(parameters as u64) } else { format!("{:.1}\u{a0}M", parameters as f64 / 1e6) }
 }

@@ -1,81 +1,144 @@
 //! The model's quality in detail: by label, over training, by confidence.
 
-use firebrand_metrics::{Average, Bin, ClassFigures, ConfusionMatrix};
+use firebrand_metrics::{Average, Bin, Calibration, ClassFigures, ConfusionMatrix};
+use maud::{Markup, html};
 
 use super::table::Table;
 use super::{Report, section};
-use crate::html::{count, escape, percent};
-use crate::svg::{Chart, Curve, Tone, confusion_inside, decisions_inside, reliability};
-use crate::terminal::worst_pairs;
+use crate::display::{count, optional, percent};
+use crate::svg::{Chart, Confusion, Curve, Decisions, Tone, reliability};
 
 /// Pairs of labels listed below the confusion matrix.
 const PAIRS: usize = 5;
+/// Of more labels than this, those with the lowest F1 are shown, and all on a click.
+const OPEN_LABELS: usize = 40;
+/// How many of the worst.
+const WORST_LABELS: usize = 15;
 
 /// Precision, recall and F1 of every label, and the confusion matrix.
-pub(super) fn per_label(report: &Report<'_>) -> String {
-    let figures = &report.test_outcome.figures;
-    let mut table = Table::new(&["Label", "Precision", "Recall", "F1", "Rows"]);
-    for (name, class) in report.labels.names().iter().zip(&figures.classes) {
-        table.row(name, &class_cells(class));
+pub(super) fn per_label(report: &Report<'_>) -> Markup {
+    let figures = &report.test_outcome.answers.figures;
+    let (names, classes) = (report.labels.names(), &figures.classes);
+    let content = html! {
+        div class=(if classes.len() > 12 { "pair stacked" } else { "pair" }) {
+            @match &figures.confusion {
+                Some(confusion) => (confusion_figure(report, confusion)),
+                None => (decisions_figure(Decisions::new(classes, names))),
+            }
+            @if classes.len() <= OPEN_LABELS {
+                (table(report, 0..classes.len(), true))
+            } @else {
+                div {
+                    p class="note spaced" {
+                        "The " (WORST_LABELS) " labels with test rows that have the lowest F1, and averages over all "
+                        (count(classes.len() as u64)) "."
+                    }
+                    (table(report, worst(classes), true))
+                    details {
+                        summary { "All " (count(classes.len() as u64)) " labels" }
+                        (table(report, 0..classes.len(), false))
+                    }
+                }
+            }
+        }
+    };
+    section("By label", "", content)
+}
+
+fn confusion_figure(report: &Report<'_>, matrix: &ConfusionMatrix) -> Markup {
+    let confusion = Confusion::new(matrix, report.labels.names());
+    html! {
+        figure {
+            (confusion.inside())
+            figcaption {
+                @if let Some(note) = confusion.note() { (note) ". " }
+                "Shade: share of the true label’s rows; " (key("right")) "right, " (key("wrong")) "wrong."
+                (pairs(report, matrix))
+            }
+        }
     }
-    for (name, average) in [
+}
+
+fn decisions_figure(decisions: Decisions<'_>) -> Markup {
+    html! {
+        figure {
+            (decisions.inside())
+            figcaption {
+                @if let Some(note) = decisions.note() { (note) ". " }
+                "Test rows. A label is given where its probability is one half or more; the frame holds the rows that have it."
+            }
+        }
+    }
+}
+
+/// A coloured square, as in the picture.
+fn key(tone: &str) -> Markup {
+    html! { span class=(format_args!("key {tone}")) {} }
+}
+
+/// The labels with test rows that have the lowest F1.
+fn worst(classes: &[ClassFigures]) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..classes.len()).filter(|&place| classes[place].support > 0).collect();
+    let f1 = |place: usize| classes[place].f1.unwrap_or_default();
+    places.sort_by(|&a, &b| f1(a).total_cmp(&f1(b)).then(classes[b].support.cmp(&classes[a].support)));
+    places.truncate(WORST_LABELS);
+    places
+}
+
+fn table(report: &Report<'_>, shown: impl IntoIterator<Item = usize>, averages: bool) -> Markup {
+    let figures = &report.test_outcome.answers.figures;
+    let calibration = figures.calibration.as_ref().and_then(|calibration| calibration.classes.as_ref());
+    let mut head = vec!["Label", "Precision", "Recall", "F1", "Rows"];
+    if calibration.is_some() {
+        head.push("Calibration error");
+    }
+    let mut table = Table::new(&head);
+    for place in shown {
+        let class = &figures.classes[place];
+        let mut cells =
+            vec![optional(class.precision, 3), optional(class.recall, 3), optional(class.f1, 3), count(class.support)];
+        cells.extend(calibration.and_then(|classes| classes.get(place)).map(|class| percent(class.expected_error)));
+        table.row(&report.labels.names()[place], &cells);
+    }
+    let all = [
         ("macro average", figures.averages.macro_),
         ("micro average", figures.averages.micro),
         ("weighted average", figures.averages.weighted),
-    ] {
-        table.sum(name, &average_cells(average, figures.rows));
-    }
-    let names = report.labels.names();
-    let (picture, caption) = match &figures.confusion {
-        Some(confusion) => (
-            confusion_inside(confusion, names),
-            format!(
-                "Shade: share of the true label’s rows; <span class=\"key right\"></span>right, \
-                 <span class=\"key wrong\"></span>wrong.{}",
-                pairs(report, confusion)
+    ];
+    for (name, Average { precision, recall, f1 }) in all.into_iter().filter(|_| averages) {
+        let [precision, recall, f1] = [precision, recall, f1].map(|value| optional(value, 3));
+        let mut cells = vec![precision, recall, f1, count(figures.rows)];
+        let error = figures.calibration.as_ref().map(|calibration| percent(calibration.expected_error));
+        cells.extend(
+            error.filter(|_| calibration.is_some()).map(
+                |error| {
+                    if name == "macro average" { error } else { String::new() }
+                },
             ),
-        ),
-        None => (
-            decisions_inside(&figures.classes, names),
-            "Test rows. A label is given where its probability is one half or more; the frame holds the rows that have it."
-                .to_owned(),
-        ),
-    };
-    let content = format!(
-        "<div class=\"pair{}\">\n<figure>{picture}<figcaption>{caption}</figcaption></figure>\n{}</div>",
-        if report.labels.len() > 12 { " stacked" } else { "" },
-        table.html()
-    );
-    section("By label", "", &content)
-}
-
-fn class_cells(class: &ClassFigures) -> [String; 4] {
-    use firebrand_metrics::Measure::{F1, Precision, Recall};
-    let cell = |measure, value: f64| {
-        if class.undefined.contains(&measure) { "–".to_owned() } else { format!("{value:.3}") }
-    };
-    [cell(Precision, class.precision), cell(Recall, class.recall), cell(F1, class.f1), count(class.support)]
-}
-
-fn average_cells(average: Average, rows: u64) -> [String; 4] {
-    let [precision, recall, f1] = [average.precision, average.recall, average.f1].map(|value| format!("{value:.3}"));
-    [precision, recall, f1, count(rows)]
-}
-
-fn pairs(report: &Report<'_>, confusion: &ConfusionMatrix) -> String {
-    if confusion.classes() <= 3 {
-        return String::new();
+        );
+        table.sum(name, &cells);
     }
-    let item = |(truth, predicted): (usize, usize)| {
-        let [from, to] = [truth, predicted].map(|label| escape(report.label(label as u32)));
-        format!("<bdi>{from}</bdi> for <bdi>{to}</bdi> ({})", count(confusion.count(truth, predicted)))
-    };
-    let pairs: Vec<String> = worst_pairs(confusion).into_iter().take(PAIRS).map(item).collect();
-    if pairs.is_empty() { String::new() } else { format!(" Most often mistaken: {}.", pairs.join(", ")) }
+    table.html()
+}
+
+fn pairs(report: &Report<'_>, matrix: &ConfusionMatrix) -> Markup {
+    if matrix.classes() <= 3 {
+        return html! {};
+    }
+    let pairs = matrix.confused_pairs();
+    html! {
+        @if !pairs.is_empty() { " Most often mistaken: " }
+        @for (place, pair) in pairs.iter().take(PAIRS).enumerate() {
+            @if place > 0 { ", " }
+            bdi { (report.label(pair.truth as u32)) } " for " bdi { (report.label(pair.predicted as u32)) }
+            " (" (count(pair.rows)) ")"
+        }
+        @if !pairs.is_empty() { "." }
+    }
 }
 
 /// Loss and accuracy over the epochs, if the train stage left them.
-pub(super) fn training(report: &Report<'_>) -> String {
+pub(super) fn training(report: &Report<'_>) -> Markup {
     let training = report.training;
     let loss = [
         Curve { name: "training", points: &training.loss, tone: Tone::Pale },
@@ -88,58 +151,80 @@ pub(super) fn training(report: &Report<'_>) -> String {
     };
     let accuracy = [Curve { name: "validation", points, tone: Tone::Strong }];
     let mark = training.best_epoch.filter(|_| training.restored_best == Some(true));
-    let charts: Vec<String> = [("Loss (nats)", &loss[..], f64::INFINITY), (title, &accuracy[..], 1.0)]
+    let charts: Vec<Markup> = [("Loss (nats)", &loss[..], f64::INFINITY), (title, &accuracy[..], 1.0)]
         .into_iter()
         .filter_map(|(title, curves, most)| Chart { title, x_title: "epoch", curves, most, mark }.draw())
-        .map(|chart| format!("<figure>{chart}</figure>"))
         .collect();
     if charts.is_empty() {
-        return String::new();
+        return html! {};
     }
     let kept = mark.map(|epoch| {
-        format!("The model is that of epoch {epoch}, which did best on the validation part (dashed line).")
+        format!("The model is that of epoch {epoch}, which did best on the validation split (dashed line).")
     });
-    section("Training", &kept.unwrap_or_default(), &format!("<div class=\"pair\">{}</div>", charts.concat()))
+    let content = html! { div class="pair" { @for chart in &charts { figure { (chart) } } } };
+    section("Training", &kept.unwrap_or_default(), content)
 }
 
 /// Whether a stated confidence can be believed.
-pub(super) fn calibration(report: &Report<'_>) -> String {
-    let figures = &report.test_outcome.figures;
-    let Some(calibration) = &figures.calibration else { return String::new() };
-    let decisions: u64 = calibration.bins.iter().map(|bin| bin.rows).sum();
-    let mean = |value: fn(&Bin) -> f64| {
-        calibration.bins.iter().map(|bin| bin.rows as f64 * value(bin)).sum::<f64>() / decisions as f64
+pub(super) fn calibration(report: &Report<'_>) -> Markup {
+    let Some(calibration) = &report.test_outcome.answers.figures.calibration else { return html! {} };
+    let answers: u64 = calibration.bins.iter().map(|bin| bin.rows).sum();
+    let mean = |value: fn(&Bin) -> Option<f64>| {
+        let sum: f64 = calibration.bins.iter().map(|bin| bin.rows as f64 * value(bin).unwrap_or_default()).sum();
+        sum / answers as f64
     };
     let (confidence, right) = (mean(|bin| bin.confidence), mean(|bin| bin.accuracy));
+    let text = if calibration.classes.is_some() {
+        label_probabilities(calibration, confidence, right)
+    } else {
+        confidences(calibration, confidence, right)
+    };
+    let content = html! {
+        div class="pair" {
+            figure { (reliability(calibration)) }
+            div class="text" { (text) }
+        }
+    };
+    section("Calibration", "", content)
+}
+
+fn confidences(calibration: &Calibration, confidence: f64, right: f64) -> Markup {
     let gap = confidence - right;
-    let note = if report.labels.is_multi_label() {
-        "Every decision about a label of a row counts as an answer; its confidence is the probability of what was decided."
-    } else {
-        ""
-    };
-    let tendency = if gap.abs() < 0.01 {
-        "On average its confidence matches its accuracy."
-    } else if gap > 0.0 {
-        "On average it is <strong>more sure than right</strong>."
-    } else {
-        "On average it is <strong>less sure than right</strong>."
-    };
-    let text = format!(
-        "<div class=\"text\"><p>The mean confidence is {}, the accuracy {}. {tendency}</p>\n\
-         <p>The expected calibration error, the mean distance between confidence and accuracy over {} bins, is <strong>{}</strong>; \
-         the largest of a bin is {}.</p>\n<p class=\"note\">A bar is the share of right answers among the rows of that confidence; \
-         where it ends on the dashed diagonal, the confidence is what it says. The pale part is the distance to the mean \
-         confidence of the bin: <span class=\"key gap\"></span>too sure, <span class=\"key spare\"></span>not sure \
-         enough.</p></div>",
-        percent(confidence),
-        percent(right),
-        calibration.bins.len(),
-        percent(calibration.expected_error),
-        percent(calibration.largest_error)
-    );
-    section(
-        "Calibration",
-        note,
-        &format!("<div class=\"pair\"><figure>{}</figure>{text}</div>", reliability(calibration)),
-    )
+    html! {
+        p {
+            "The mean confidence is " (percent(confidence)) ", the accuracy " (percent(right)) ". "
+            @if gap.abs() < 0.01 { "On average its confidence matches its accuracy." }
+            @else if gap > 0.0 { "On average it is " strong { "overconfident" } "." }
+            @else { "On average it is " strong { "underconfident" } "." }
+        }
+        p {
+            "The expected calibration error, the mean distance between confidence and accuracy over "
+            (calibration.bins.len()) " bins, is " strong { (percent(calibration.expected_error)) }
+            "; the largest of a bin is " (percent(calibration.largest_error)) "."
+        }
+        p class="note" {
+            "A bar is the share of right answers among the rows of that confidence; where it ends on the dashed diagonal, the \
+             confidence is what it says. The pale part is the distance to the mean confidence of the bin: "
+            (key("gap")) "overconfident, " (key("spare")) "underconfident."
+        }
+    }
+}
+
+fn label_probabilities(calibration: &Calibration, probability: f64, share: f64) -> Markup {
+    html! {
+        p {
+            "The mean probability of a label is " (percent(probability)) "; " (percent(share))
+            " of the rows have it, on average over labels."
+        }
+        p {
+            "The expected calibration error of a label, the mean distance between its probability and the share of rows that \
+             have it over " (calibration.bins.len()) " bins, is " strong { (percent(calibration.expected_error)) }
+            " on average over labels; the table by label has each."
+        }
+        p class="note" {
+            "A bar is the share of rows that have a label, among those to which the model gives that probability of it; all \
+             labels together. Where it ends on the dashed diagonal, the probability is what it says. The pale part is the \
+             distance to the mean probability of the bin: " (key("gap")) "too high, " (key("spare")) "too low."
+        }
+    }
 }

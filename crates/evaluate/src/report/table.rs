@@ -1,39 +1,53 @@
 //! Tables.
 
-use crate::html::escape;
+use maud::{Markup, html};
 
 /// A table that scrolls sideways where the page is too narrow. The first column holds names, the others numbers.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    head: String,
-    body: String,
-    foot: String,
+    head: Vec<String>,
+    body: Vec<Row>,
+    foot: Vec<Row>,
+}
+
+#[derive(Debug)]
+struct Row {
+    name: String,
+    cells: Vec<String>,
 }
 
 impl Table {
     pub(super) fn new(head: &[&str]) -> Self {
-        let cells: String = head.iter().map(|name| format!("<th scope=\"col\">{}</th>", escape(name))).collect();
-        Self { head: format!("<tr>{cells}</tr>"), ..Self::default() }
+        Self { head: head.iter().map(|&name| name.to_owned()).collect(), ..Self::default() }
     }
 
-    /// Adds a row; the texts are escaped here.
+    /// Adds a row.
     pub(super) fn row(&mut self, name: &str, cells: &[String]) {
-        self.body += &row(name, cells);
+        self.body.push(Row { name: name.to_owned(), cells: cells.to_vec() });
     }
 
     /// Adds a row below the line.
     pub(super) fn sum(&mut self, name: &str, cells: &[String]) {
-        self.foot += &row(name, cells);
+        self.foot.push(Row { name: name.to_owned(), cells: cells.to_vec() });
     }
 
-    pub(super) fn html(&self) -> String {
-        let Self { head, body, foot } = self;
-        let foot = if foot.is_empty() { String::new() } else { format!("<tfoot>{foot}</tfoot>\n") };
-        format!("<div class=\"scroll\"><table>\n<thead>{head}</thead>\n<tbody>\n{body}</tbody>\n{foot}</table></div>")
+    pub(super) fn html(&self) -> Markup {
+        html! {
+            div class="scroll" {
+                table {
+                    thead { tr { @for name in &self.head { th scope="col" { (name) } } } }
+                    tbody { @for row in &self.body { (row.html()) "\n" } }
+                    @if !self.foot.is_empty() {
+                        tfoot { @for row in &self.foot { (row.html()) "\n" } }
+                    }
+                }
+            }
+        }
     }
 }
 
-fn row(name: &str, cells: &[String]) -> String {
-    let cells: String = cells.iter().map(|cell| format!("<td>{}</td>", escape(cell))).collect();
-    format!("<tr><th scope=\"row\" dir=\"auto\">{}</th>{cells}</tr>\n", escape(name))
+impl Row {
+    fn html(&self) -> Markup {
+        html! { tr { th scope="row" dir="auto" { (self.name) } @for cell in &self.cells { td { (cell) } } } }
+    }
 }

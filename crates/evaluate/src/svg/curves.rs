@@ -1,8 +1,9 @@
 //! Lines over an axis.
 
+use maud::{Markup, html};
+
 use super::axis::{label, ticks};
-use super::{number, picture, text, text_width};
-use crate::html::escape;
+use super::{Drawing, number, path, text, text_width};
 
 const WIDTH: f64 = 520.0;
 const HEIGHT: f64 = 270.0;
@@ -12,6 +13,8 @@ const TOP: f64 = 38.0;
 const BOTTOM: f64 = 46.0;
 /// More points than this say nothing more on a screen.
 const MOST_POINTS: usize = 240;
+/// More points than this get no dots of their own.
+const MOST_DOTS: usize = 24;
 
 /// Which colour a curve has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,64 +47,84 @@ pub(crate) struct Chart<'a> {
 
 impl Chart<'_> {
     /// Draws the chart, if any curve has points.
-    pub(crate) fn draw(&self) -> Option<String> {
-        let all = || self.curves.iter().flat_map(|curve| curve.points.iter().copied());
-        all().next()?;
-        let bounds = |values: &mut dyn Iterator<Item = f64>| {
-            values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)))
+    pub(crate) fn draw(&self) -> Option<Markup> {
+        let scales = Scales::new(self)?;
+        let content = html! {
+            (text(0.0, 15.0, 13.0, "start", "strong", self.title))
+            @for &tick in &scales.y_ticks {
+                @let y = scales.y(tick);
+                (path("grid", &format!("M{} {}H{}", number(LEFT), number(y), number(WIDTH - RIGHT))))
+                (text(LEFT - 8.0, y + 4.0, 11.0, "end", "muted", &label(tick, step(&scales.y_ticks))))
+            }
+            @for &tick in scales.x_ticks.iter().filter(|tick| **tick <= scales.last + 1e-9) {
+                (text(scales.x(tick), HEIGHT - BOTTOM + 17.0, 11.0, "middle", "muted", &label(tick, step(&scales.x_ticks))))
+            }
+            (text((LEFT + WIDTH - RIGHT) / 2.0, HEIGHT - 10.0, 11.5, "middle", "muted", self.x_title))
+            @if let Some(mark) = self.mark.filter(|mark| (0.0..=scales.last).contains(mark)) {
+                path class="mark" d=(format_args!("M{} {}V{}", number(scales.x(mark)), number(TOP), number(HEIGHT - BOTTOM))) {
+                    title { "the epoch that was kept" }
+                }
+            }
+            @for curve in self.curves.iter().filter(|curve| !curve.points.is_empty()) { (line(curve, &scales)) }
+            (self.legend())
         };
-        let (_, last) = bounds(&mut all().map(|(x, _)| x));
-        let (low, high) = bounds(&mut all().map(|(_, y)| y));
-        // A single value stands in the middle of a little room.
-        let room = if low < high { 0.0 } else { low.abs().max(0.1) / 20.0 };
-        let y_ticks = ticks(low - room, (high + room).min(self.most.max(high)), 4);
-        let x_ticks = ticks(0.0, last, 5);
-        let (bottom, top) = (first(&y_ticks), end(&y_ticks));
-        let x = |value: f64| LEFT + value / last.max(f64::MIN_POSITIVE) * (WIDTH - LEFT - RIGHT);
-        let y = |value: f64| HEIGHT - BOTTOM - (value - bottom) / (top - bottom) * (HEIGHT - TOP - BOTTOM);
-
-        let mut content = text(0.0, 15.0, 13.0, "start", "strong", self.title);
-        for &tick in &y_ticks {
-            content +=
-                &format!(r#"<path class="grid" d="M{} {}H{}"/>"#, number(LEFT), number(y(tick)), number(WIDTH - RIGHT));
-            content += &text(LEFT - 8.0, y(tick) + 4.0, 11.0, "end", "muted", &label(tick, step(&y_ticks)));
-        }
-        for &tick in x_ticks.iter().filter(|tick| **tick <= last + 1e-9) {
-            content += &text(x(tick), HEIGHT - BOTTOM + 17.0, 11.0, "middle", "muted", &label(tick, step(&x_ticks)));
-        }
-        content += &text((LEFT + WIDTH - RIGHT) / 2.0, HEIGHT - 10.0, 11.5, "middle", "muted", self.x_title);
-        if let Some(mark) = self.mark.filter(|mark| (0.0..=last).contains(mark)) {
-            let [x, top, base] = [x(mark), TOP, HEIGHT - BOTTOM].map(number);
-            content +=
-                &format!(r#"<path class="mark" d="M{x} {top}V{base}"><title>the epoch that was kept</title></path>"#);
-        }
-        for curve in self.curves {
-            content += &line(curve, &x, &y);
-        }
-        content += &self.legend();
-        Some(picture(WIDTH, HEIGHT, self.title, &content))
+        Some(Drawing { width: WIDTH, height: HEIGHT, content }.inside(self.title))
     }
 
     /// Names of the curves, from the right.
-    fn legend(&self) -> String {
+    fn legend(&self) -> Markup {
         let mut right = WIDTH - RIGHT;
-        let mut drawn = String::new();
-        for curve in self.curves.iter().filter(|curve| !curve.points.is_empty()).rev() {
+        let shown = self.curves.iter().filter(|curve| !curve.points.is_empty()).rev();
+        let entries = shown.map(|curve| {
             // The text starts at its line: widths are estimates, and a gap is better at the end.
-            right -= text_width(curve.name, 11.5);
-            drawn += &text(right, 15.0, 11.5, "start", "muted", curve.name);
-            let (from, to) = (number(right - 22.0), number(right - 6.0));
-            drawn += &format!(r#"<path class="curve {}" d="M{from} 11H{to}"/>"#, tone(curve.tone));
-            right -= 36.0;
-        }
-        drawn
+            let start = right - text_width(curve.name, 11.5);
+            right = start - 36.0;
+            html! {
+                (text(start, 15.0, 11.5, "start", "muted", curve.name))
+                (path(curve.tone.class(), &format!("M{} 11H{}", number(start - 22.0), number(start - 6.0))))
+            }
+        });
+        html! { @for entry in entries { (entry) } }
     }
 }
 
-fn tone(tone: Tone) -> &'static str {
-    match tone {
-        Tone::Pale => "pale",
-        Tone::Strong => "bold",
+impl Tone {
+    fn class(self) -> &'static str {
+        match self {
+            Self::Pale => "curve pale",
+            Self::Strong => "curve bold",
+        }
+    }
+}
+
+/// Where values lie on the page.
+struct Scales {
+    /// The largest x.
+    last: f64,
+    x_ticks: Vec<f64>,
+    y_ticks: Vec<f64>,
+}
+
+impl Scales {
+    fn new(chart: &Chart<'_>) -> Option<Self> {
+        let all = || chart.curves.iter().flat_map(|curve| curve.points.iter().copied());
+        all().next()?;
+        let last = all().map(|(x, _)| x).fold(f64::NEG_INFINITY, f64::max);
+        let low = all().map(|(_, y)| y).fold(f64::INFINITY, f64::min);
+        let high = all().map(|(_, y)| y).fold(f64::NEG_INFINITY, f64::max);
+        // A single value stands in the middle of a little room.
+        let room = if low < high { 0.0 } else { low.abs().max(0.1) / 20.0 };
+        let y_ticks = ticks(low - room, (high + room).min(chart.most.max(high)), 4);
+        Some(Self { last, x_ticks: ticks(0.0, last, 5), y_ticks })
+    }
+
+    fn x(&self, value: f64) -> f64 {
+        LEFT + value / self.last.max(f64::MIN_POSITIVE) * (WIDTH - LEFT - RIGHT)
+    }
+
+    fn y(&self, value: f64) -> f64 {
+        let (bottom, top) = (first(&self.y_ticks), end(&self.y_ticks));
+        HEIGHT - BOTTOM - (value - bottom) / (top - bottom) * (HEIGHT - TOP - BOTTOM)
     }
 }
 
@@ -117,25 +140,21 @@ fn step(ticks: &[f64]) -> f64 {
     (end(ticks) - first(ticks)) / ticks.len().saturating_sub(1).max(1) as f64
 }
 
-fn line(curve: &Curve<'_>, x: &dyn Fn(f64) -> f64, y: &dyn Fn(f64) -> f64) -> String {
+fn line(curve: &Curve<'_>, scales: &Scales) -> Markup {
     let points = thin(curve.points);
-    let path: Vec<String> = points.iter().map(|&(a, b)| format!("{} {}", number(x(a)), number(y(b)))).collect();
-    let mut drawn = format!(r#"<path class="curve {}" d="M{}"/>"#, tone(curve.tone), path.join("L"));
-    if points.is_empty() {
-        return String::new();
-    }
-    if points.len() <= 24 {
-        for &(a, b) in &points {
-            let title = escape(&format!("{}: {b:.4} at {a:.2}", curve.name));
-            drawn += &format!(
-                r#"<circle class="{}" cx="{}" cy="{}" r="3.5"><title>{title}</title></circle>"#,
-                tone(curve.tone),
-                number(x(a)),
-                number(y(b))
-            );
+    let place = |&(x, y): &(f64, f64)| (number(scales.x(x)), number(scales.y(y)));
+    let places: Vec<String> = points.iter().map(place).map(|(x, y)| format!("{x} {y}")).collect();
+    html! {
+        (path(curve.tone.class(), &format!("M{}", places.join("L"))))
+        @if points.len() <= MOST_DOTS {
+            @for point in &points {
+                @let (x, y) = place(point);
+                circle class=(if curve.tone == Tone::Pale { "pale" } else { "bold" }) cx=(x) cy=(y) r="3.5" {
+                    title { (curve.name) ": " (format_args!("{:.4} at {:.2}", point.1, point.0)) }
+                }
+            }
         }
     }
-    drawn
 }
 
 /// Neighbours averaged until the points are few enough.
@@ -151,14 +170,16 @@ fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::well_formed::assert_balanced;
+    use crate::well_formed::parse_svg;
 
     fn draw(points: &[(f64, f64)]) -> Option<String> {
         let curves = [
             Curve { name: "loss", points, tone: Tone::Pale },
             Curve { name: "empty", points: &[], tone: Tone::Strong },
         ];
-        Chart { title: "Loss", x_title: "epoch", curves: &curves, most: 1.0, mark: Some(1.0) }.draw()
+        Chart { title: "Loss", x_title: "epoch", curves: &curves, most: 1.0, mark: Some(1.0) }
+            .draw()
+            .map(Markup::into_string)
     }
 
     #[test]
@@ -166,7 +187,7 @@ mod tests {
         assert_eq!(draw(&[]), None);
         for points in [vec![(1.0, 0.5)], vec![(0.0, 0.5)], (0..5000).map(|i| (f64::from(i) / 1000.0, 0.3)).collect()] {
             let drawn = draw(&points).unwrap();
-            assert_balanced(&drawn);
+            parse_svg(&drawn);
             assert!(!drawn.contains("NaN") && !drawn.contains("inf"), "{drawn}");
             assert!(!drawn.contains(">empty<"));
         }

@@ -2,73 +2,104 @@
 //! no label is taken for another one and a confusion matrix would have nothing to say.
 
 use firebrand_metrics::ClassFigures;
+use maud::{Markup, html};
 
-use super::{STYLE, number, picture, text, text_width};
-use crate::html::{count, escape, shorten};
-use crate::terminal::Decisions;
+use super::{Drawing, rect, text, text_width, widest};
+use crate::display::{count, shorten};
 
+/// Of more labels than this, only those with the most wrong decisions are drawn.
+const MOST_LABELS: usize = 40;
 const WIDTH: f64 = 560.0;
 const ROW: f64 = 26.0;
 const THICK: f64 = 16.0;
 const SIZE: f64 = 12.0;
 const TOP: f64 = 26.0;
 
-/// The picture as part of a page.
-pub(crate) fn decisions_inside(classes: &[ClassFigures], labels: &[String]) -> String {
-    let (height, content) = draw(classes, labels);
-    picture(WIDTH, height, "Labels found, missed and wrongly given in the test part", &content)
+const TITLE: &str = "Labels found, missed and wrongly given in the test split";
+
+/// Labels to be drawn: all, or those with the most wrong decisions.
+#[derive(Debug)]
+pub(crate) struct Decisions<'a> {
+    shown: Vec<(&'a ClassFigures, &'a str)>,
+    all: usize,
 }
 
-/// The picture as a file of its own.
-pub(crate) fn decisions_alone(classes: &[ClassFigures], labels: &[String]) -> String {
-    let (height, content) = draw(classes, labels);
-    let (w, h) = (number(WIDTH), number(height));
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{w}\" height=\"{h}\" viewBox=\"0 0 {w} {h}\" role=\"img\">\n\
-         <title>Labels found, missed and wrongly given in the test part</title><style>{STYLE}</style>\n\
-         <rect class=\"page\" width=\"{w}\" height=\"{h}\"/>{content}</svg>\n"
-    )
-}
-
-/// A bar per label: to the right what was found, then what was missed; then what was given to others.
-fn draw(classes: &[ClassFigures], labels: &[String]) -> (f64, String) {
-    let names: Vec<String> = labels.iter().map(|name| shorten(name, 26)).collect();
-    let left = names.iter().map(|name| text_width(name, SIZE)).fold(40.0, f64::max) + 14.0;
-    let most = classes.iter().map(|class| class.support + Decisions::of(class).wrong).max().unwrap_or(1).max(1) as f64;
-    let scale = (WIDTH - left - 110.0) / most;
-    let mut content = String::new();
-    let mut at = left;
-    for (class, name) in [("right", "found"), ("empty", "missed"), ("wrong", "wrongly given")] {
-        content += &bar(class, at, 8.0, 10.0, 10.0);
-        content += &text(at + 15.0, 17.0, 11.0, "start", "muted", name);
-        at += 32.0 + text_width(name, 11.0);
-    }
-    for (row, ((class, name), whole)) in classes.iter().zip(&names).zip(labels).enumerate() {
-        let Decisions { found, missed, wrong } = Decisions::of(class);
-        let top = TOP + row as f64 * ROW + (ROW - THICK) / 2.0;
-        let title =
-            format!("{whole}: {} found, {} missed, {} wrongly given", count(found), count(missed), count(wrong));
-        content += &format!("<g><title>{}</title>", escape(&title));
-        content += &text(left - 10.0, top + 12.5, SIZE, "end", "", name);
-        let mut x = left;
-        for (tone, rows) in [("right", found), ("empty", missed), ("wrong", wrong)] {
-            let width = rows as f64 * scale;
-            content += &bar(tone, x, top, width, THICK);
-            x += width;
+impl<'a> Decisions<'a> {
+    pub(crate) fn new(classes: &'a [ClassFigures], labels: &'a [String]) -> Self {
+        let mut shown: Vec<_> = classes.iter().zip(labels.iter().map(String::as_str)).collect();
+        if shown.len() > MOST_LABELS {
+            shown.sort_by_key(|(class, _)| std::cmp::Reverse(class.missed() + class.false_positives()));
+            shown.truncate(MOST_LABELS);
         }
-        let border = number(class.support as f64 * scale);
-        let (x0, y0, thick) = (number(left), number(top), number(THICK));
-        content += &format!(r#"<rect class="grid" x="{x0}" y="{y0}" width="{border}" height="{thick}"/>"#);
-        let figures = format!("{} · {} · {}", count(found), count(missed), count(wrong));
-        content += &text(x + 8.0, top + 12.5, 11.0, "start", "muted", &figures);
-        content += "</g>";
+        Self { shown, all: classes.len() }
     }
-    (TOP + classes.len() as f64 * ROW + 10.0, content)
+
+    /// What is left out, if anything is.
+    pub(crate) fn note(&self) -> Option<String> {
+        (self.shown.len() < self.all).then(|| {
+            format!("The {} of {} labels with the most wrong decisions", self.shown.len(), count(self.all as u64))
+        })
+    }
+
+    /// The picture as part of a page.
+    pub(crate) fn inside(&self) -> Markup {
+        self.draw().inside(TITLE)
+    }
+
+    /// The picture as a file of its own.
+    pub(crate) fn alone(&self) -> String {
+        let Drawing { width, height, content } = self.draw();
+        let note = self.note();
+        let below = if note.is_some() { 20.0 } else { 0.0 };
+        let content = html! {
+            (content)
+            @if let Some(note) = note { (text(14.0, height + 8.0, 11.0, "start", "muted", &note)) }
+        };
+        Drawing { width, height: height + below, content }.alone(TITLE)
+    }
+
+    /// A bar per label: to the right what was found, then what was missed; then what was given to others.
+    fn draw(&self) -> Drawing {
+        let names: Vec<String> = self.shown.iter().map(|(_, name)| shorten(name, 26)).collect();
+        let left = widest(&names, SIZE).max(40.0) + 14.0;
+        let longest = |(class, _): &(&ClassFigures, &str)| class.support + class.false_positives();
+        let most = self.shown.iter().map(longest).max().unwrap_or(1).max(1) as f64;
+        let scale = (WIDTH - left - 110.0) / most;
+        let mut at = left;
+        let legend = [("right", "found"), ("empty", "missed"), ("wrong", "wrongly given")].map(|(class, name)| {
+            let place = at;
+            at += 32.0 + text_width(name, 11.0);
+            html! { (rect(class, place, 8.0, 10.0, 10.0)) (text(place + 15.0, 17.0, 11.0, "start", "muted", name)) }
+        });
+        let content = html! {
+            @for entry in &legend { (entry) }
+            @for (row, ((class, whole), name)) in self.shown.iter().zip(&names).enumerate() {
+                (bar(class, whole, name, row, left, scale))
+            }
+        };
+        Drawing { width: WIDTH, height: TOP + self.shown.len() as f64 * ROW + 10.0, content }
+    }
 }
 
-fn bar(class: &str, x: f64, y: f64, width: f64, height: f64) -> String {
-    let [x, y, width, height] = [x, y, width, height].map(number);
-    format!(r#"<rect class="{class}" x="{x}" y="{y}" width="{width}" height="{height}"/>"#)
+fn bar(class: &ClassFigures, whole: &str, name: &str, row: usize, left: f64, scale: f64) -> Markup {
+    let counts = [class.hits, class.missed(), class.false_positives()];
+    let [found, missed, wrong] = counts.map(count);
+    let top = TOP + row as f64 * ROW + (ROW - THICK) / 2.0;
+    let mut x = left;
+    let parts = [("right", counts[0]), ("empty", counts[1]), ("wrong", counts[2])].map(|(tone, rows)| {
+        let (start, width) = (x, rows as f64 * scale);
+        x += width;
+        rect(tone, start, top, width, THICK)
+    });
+    html! {
+        g {
+            title { (whole) ": " (found) " found, " (missed) " missed, " (wrong) " wrongly given" }
+            (text(left - 10.0, top + 12.5, SIZE, "end", "", name))
+            @for part in &parts { (part) }
+            (rect("grid", left, top, class.support as f64 * scale, THICK))
+            (text(x + 8.0, top + 12.5, 11.0, "start", "muted", &format!("{found} · {missed} · {wrong}")))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -76,23 +107,33 @@ mod tests {
     use firebrand_metrics::Figures;
 
     use super::*;
-    use crate::well_formed::assert_balanced;
+    use crate::well_formed::{parse_svg, widths};
 
     #[test]
     fn bars_are_as_long_as_their_rows() {
         let (truth, predicted) = ([vec![0], vec![0, 1], vec![0]], [vec![0], vec![0], vec![1]]);
         let figures = Figures::of_label_sets::<_, _, [f32; 2]>(&truth, &predicted, None, 2).unwrap();
         let labels = ["<b>".to_owned(), "other".to_owned()];
-        let drawn = decisions_alone(&figures.classes, &labels);
-        assert_balanced(&drawn);
-        assert!(drawn.contains("&lt;b&gt;: 2 found, 1 missed, 0 wrongly given"), "{drawn}");
-        assert!(drawn.contains("other: 0 found, 1 missed, 1 wrongly given"), "{drawn}");
-        let widths: Vec<f64> = drawn
-            .split(r#"<rect class="right""#)
-            .skip(2)
-            .map(|rect| rect.split(r#" width=""#).nth(1).unwrap().split('"').next().unwrap().parse().unwrap())
-            .collect();
-        assert!(widths[0] > 0.0 && widths[1] == 0.0, "{widths:?}");
-        assert_balanced(&decisions_inside(&figures.classes, &labels));
+        let decisions = Decisions::new(&figures.classes, &labels);
+        let drawn = decisions.alone();
+        let texts = parse_svg(&drawn);
+        assert!(texts.contains("<b>: 2 found, 1 missed, 0 wrongly given"), "{texts}");
+        assert!(texts.contains("other: 0 found, 1 missed, 1 wrongly given"), "{texts}");
+        // The first is the legend's.
+        let widths = widths(&drawn, "right");
+        assert!(widths[1] > 0.0 && widths[2] == 0.0, "{widths:?}");
+        parse_svg(&decisions.inside().into_string());
+    }
+
+    #[test]
+    fn of_many_labels_the_worst_are_drawn() {
+        let truth: Vec<Vec<u32>> = (0..1000).map(|row| vec![row]).collect();
+        let predicted: Vec<Vec<u32>> =
+            truth.iter().map(|set| if set[0] == 700 { vec![] } else { set.clone() }).collect();
+        let figures = Figures::of_label_sets::<_, _, [f32; 2]>(&truth, &predicted, None, 1000).unwrap();
+        let labels: Vec<String> = (0..1000).map(|label| format!("l{label}")).collect();
+        let decisions = Decisions::new(&figures.classes, &labels);
+        assert_eq!(decisions.shown[0].1, "l700");
+        assert!(parse_svg(&decisions.alone()).contains("The 40 of 1,000 labels with the most wrong decisions"));
     }
 }

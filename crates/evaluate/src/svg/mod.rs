@@ -1,7 +1,7 @@
-//! Pictures as SVG text, small enough to be written by hand.
+//! Pictures as SVG, small enough to be written by hand.
 //!
 //! Colours are classes, which the report's style sheet sets for light and dark; a picture that stands alone carries
-//! [`STYLE`].
+//! [`STYLE`]. Everything is maud's markup, so that no name can be anything but text. Elements have end tags, as XML needs.
 
 mod axis;
 mod bars;
@@ -10,16 +10,54 @@ mod curves;
 mod decisions;
 mod reliability;
 
+use maud::{Markup, PreEscaped, html};
+
 pub(crate) use bars::{Bar, bars};
-pub(crate) use confusion::{confusion_alone, confusion_inside};
+pub(crate) use confusion::Confusion;
 pub(crate) use curves::{Chart, Curve, Tone};
-pub(crate) use decisions::{decisions_alone, decisions_inside};
+pub(crate) use decisions::Decisions;
 pub(crate) use reliability::reliability;
+
+use crate::display::document;
 
 /// The style of a picture that stands alone: the report's light colours.
 const STYLE: &str = "text{font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif;fill:#1f2328}\
 .page{fill:#ffffff}.grid{stroke:#d9dee3;fill:none}.empty{fill:#f5f7f9}.right{fill:#0b7285}.wrong{fill:#d9480f}\
 .muted{fill:#5c6670}.on{fill:#ffffff}.strong{font-weight:600}";
+
+/// What is drawn, and its size.
+#[derive(Debug)]
+struct Drawing {
+    width: f64,
+    height: f64,
+    content: Markup,
+}
+
+impl Drawing {
+    /// The drawing as part of a page: it scales with its column, up to its natural width.
+    fn inside(&self, description: &str) -> Markup {
+        let (width, height) = (number(self.width), number(self.height));
+        html! {
+            svg viewBox=(format_args!("0 0 {width} {height}")) style=(format_args!("max-width:{width}px")) role="img"
+                aria-label=(description) { (self.content) }
+        }
+    }
+
+    /// The drawing as a file of its own.
+    fn alone(&self, title: &str) -> String {
+        let (width, height) = (number(self.width), number(self.height));
+        let svg = html! {
+            svg xmlns="http://www.w3.org/2000/svg" width=(width) height=(height)
+                viewBox=(format_args!("0 0 {width} {height}")) role="img" {
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+                rect class="page" width=(width) height=(height) {}
+                (self.content)
+            }
+        };
+        document(svg) + "\n"
+    }
+}
 
 /// A number in an attribute: two digits are finer than any screen, and keep the file small.
 fn number(value: f64) -> String {
@@ -33,21 +71,27 @@ fn text_width(text: &str, size: f64) -> f64 {
     text.chars().map(|character| if (character as u32) < 0x1100 { 0.58 } else { 1.05 }).sum::<f64>() * size
 }
 
-/// A text at a place. `anchor` is `start`, `middle` or `end`.
-fn text(x: f64, y: f64, size: f64, anchor: &str, class: &str, content: &str) -> String {
-    let content = crate::html::escape(content);
-    format!(
-        r#"<text class="{class}" x="{}" y="{}" font-size="{}" text-anchor="{anchor}">{content}</text>"#,
-        number(x),
-        number(y),
-        number(size)
-    )
+/// The widest of these names.
+fn widest(names: &[String], size: f64) -> f64 {
+    names.iter().map(|name| text_width(name, size)).fold(0.0, f64::max)
 }
 
-/// A picture inside a page: it scales with its column, up to its natural width.
-fn picture(width: f64, height: f64, description: &str, content: &str) -> String {
-    let (width, height, description) = (number(width), number(height), crate::html::escape(description));
-    format!(
-        r#"<svg viewBox="0 0 {width} {height}" style="max-width:{width}px" role="img" aria-label="{description}">{content}</svg>"#
-    )
+/// A text at a place. `anchor` is `start`, `middle` or `end`.
+fn text(x: f64, y: f64, size: f64, anchor: &str, class: &str, content: &str) -> Markup {
+    html! {
+        text class=(class) x=(number(x)) y=(number(y)) font-size=(number(size)) text-anchor=(anchor) { (content) }
+    }
+}
+
+/// A text that is turned about its place, in degrees clockwise.
+fn turned(x: f64, y: f64, degrees: i32, text: Markup) -> Markup {
+    html! { g transform=(format_args!("translate({} {}) rotate({degrees})", number(x), number(y))) { (text) } }
+}
+
+fn rect(class: &str, x: f64, y: f64, width: f64, height: f64) -> Markup {
+    html! { rect class=(class) x=(number(x)) y=(number(y)) width=(number(width)) height=(number(height)) {} }
+}
+
+fn path(class: &str, d: &str) -> Markup {
+    html! { path class=(class) d=(d) {} }
 }

@@ -65,7 +65,7 @@ fn figures_predictions_and_pictures_agree() {
     let baselines = &metrics["baselines"];
     close(&baselines["tfidf_logistic_regression"]["averages"]["micro"]["f1"], 1.0);
     assert!(baselines["majority"]["labels"].is_array() && baselines["majority"].get("label").is_none());
-    assert_balanced(&run.text("confusion.svg"));
+    parse_svg(&run.text("confusion.svg"));
 }
 
 #[test]
@@ -73,9 +73,16 @@ fn the_report_speaks_of_labels_found_and_missed() {
     let run = run();
     run.run().unwrap();
     let html = run.text("report.html");
-    assert_balanced(&html);
-    for text in ["Micro F1", "Hamming loss", "All labels right", "wrongly given", "(no label)", "Most frequent labels"]
-    {
+    parse_html(&html);
+    for text in [
+        "Micro F1",
+        "Hamming loss",
+        "All labels right",
+        "wrongly given",
+        "(no label)",
+        "Most frequent labels",
+        "probability of a label",
+    ] {
         assert!(html.contains(text), "{text}");
     }
     for text in ["Matthews", "Shade: share", "taken for", "<alpha>"] {

@@ -1,10 +1,12 @@
 //! `README.md`: the model card. Everything in it was measured or read in this run.
 
 mod body;
-mod front_matter;
+pub(crate) mod front_matter;
+mod usage;
 
 use firebrand_metrics::Figures;
 use firebrand_model::Classifier;
+use firebrand_pipeline::{Result, ResultExt};
 use firebrand_text::TextOptions;
 
 use crate::baselines::Baseline;
@@ -17,12 +19,12 @@ pub(crate) struct Card<'a> {
     /// The run's name.
     pub(crate) name: &'a str,
     pub(crate) classifier: &'a Classifier,
-    /// The longest text, in tokens, special tokens included.
+    /// The most tokens per row, special tokens included.
     pub(crate) max_length: usize,
     pub(crate) sources: &'a Sources,
-    /// `None`: not known how the texts were cleaned.
+    /// `None` if it is not on record how the texts were cleaned.
     pub(crate) cleaning: Option<&'a TextOptions>,
-    /// The float32 model's figures on the test part.
+    /// The float32 model's figures on the test split.
     pub(crate) figures: &'a Figures,
     pub(crate) baselines: &'a [Baseline],
     pub(crate) parity: &'a Parity,
@@ -32,8 +34,13 @@ pub(crate) struct Card<'a> {
 
 impl Card<'_> {
     /// The whole text: front matter, then body.
-    pub(crate) fn render(&self) -> String {
-        format!("{}\n{}", self.front_matter(), self.body())
+    ///
+    /// # Errors
+    /// When the front matter cannot be written as YAML.
+    pub(crate) fn render(&self) -> Result<String> {
+        let front_matter =
+            self.front_matter().or_other(|| "cannot write the model card's front matter as YAML".to_owned())?;
+        Ok(format!("{front_matter}\n{}", self.body()))
     }
 }
 

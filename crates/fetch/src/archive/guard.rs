@@ -1,4 +1,4 @@
-//! The one gate through which every byte of an archive passes on its way to the disk.
+//! The single place where bytes of an archive are written to the disk.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -8,17 +8,17 @@ use firebrand_pipeline::{Error, Result};
 
 use super::Unpacked;
 
-/// How much an archive may unpack to.
+/// Limits on what an archive may unpack to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// All files together, in bytes as written (what an archive declares is not believed).
+    /// Total bytes written (sizes that the archive declares are not trusted).
     pub(crate) bytes: u64,
-    /// Files and directories together.
+    /// Number of files and directories.
     pub(crate) entries: u64,
 }
 
 impl Limits {
-    /// Far above any data set that is sensible as one archive, far below what exhausts a file system.
+    /// Far more than any sensible archive has, far fewer than exhaust a file system.
     const ENTRIES: u64 = 2_000_000;
 
     /// The limits for a `max_unpacked_mib`.
@@ -48,25 +48,25 @@ impl<'a> Target<'a> {
         self.archive
     }
 
-    /// The most bytes that the archive may still write.
+    /// How many bytes may still be written.
     pub(super) fn room(&self) -> u64 {
         self.limits.bytes - self.bytes
     }
 
-    /// A hostile or broken entry.
+    /// An error about a hostile or damaged entry.
     pub(super) fn refuse(&self, entry: &str, why: &str) -> Error {
         Error::data(format!("{} has an entry {entry:?} that {why}; nothing of it was used", self.archive))
             .hint("no honest archive of data or weights holds such an entry: check where it comes from")
     }
 
-    /// Makes a directory.
+    /// Creates a directory.
     pub(super) fn directory(&mut self, name: &str) -> Result<()> {
         self.count_entry()?;
         let path = self.resolve(name)?;
         self.create_dir(&path, name)
     }
 
-    /// Writes a file; the reader ends where the entry ends.
+    /// Writes a file with the contents of the reader.
     pub(super) fn file(&mut self, name: &str, reader: &mut impl Read) -> Result<()> {
         self.count_entry()?;
         let path = self.resolve(name)?;
@@ -76,13 +76,13 @@ impl<'a> Target<'a> {
         if let Some(parent) = path.parent() {
             self.create_dir(parent, name)?;
         }
-        // A new file only: a second entry of the same name must not change what the first one wrote.
+        // A second entry of the same name must not overwrite the first one.
         let mut file = File::create_new(&path).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists | io::ErrorKind::IsADirectory => self.refuse(name, "is there twice"),
             _ => Error::io("write", &path, &error),
         })?;
         let room = self.room();
-        // One byte more than there is room for tells a full archive from one that is too large.
+        // One byte beyond the limit tells an archive that just fits from one that is too large.
         let written = copy(&mut reader.take(room.saturating_add(1)), &mut file).map_err(|failure| match failure {
             Failure::Reading(error) => {
                 Error::data(format!("{} is damaged: its entry {name:?} cannot be read", self.archive)).caused_by(&error)
@@ -122,9 +122,9 @@ impl<'a> Target<'a> {
         Ok(())
     }
 
-    /// The path of an entry below the root, or why it has none.
+    /// The path of an entry below the root, or an error if it would lie elsewhere.
     fn resolve(&self, name: &str) -> Result<PathBuf> {
-        // Backslashes and drive letters mean nothing here but would on Windows: one rule for every machine.
+        // Backslashes and drive letters only matter on Windows, but the same rule holds everywhere.
         if name.starts_with('/') || name.contains('\\') || name.get(1..2) == Some(":") {
             return Err(self.refuse(name, "names an absolute path or a drive"));
         }
@@ -157,7 +157,7 @@ fn relative(path: &Path, root: &Path) -> String {
     below.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
 }
 
-/// On which side copying failed: the archive's, or the disk's.
+/// Whether reading the archive or writing to the disk failed.
 enum Failure {
     Reading(io::Error),
     Writing(io::Error),

@@ -1,4 +1,4 @@
-//! Unpacking archives that may be hostile: nothing leaves the target, and nothing fills the disk.
+//! Unpacks untrusted archives: nothing is written outside the target, and nothing fills the disk.
 
 mod guard;
 mod parts;
@@ -15,7 +15,7 @@ pub(crate) use parts::{Parts, by_name};
 
 use guard::Target;
 
-/// The archive formats that are unpacked.
+/// The supported archive formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     Zip,
@@ -23,7 +23,7 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// The format that a file's name promises.
+    /// The format according to a file's name.
     pub(crate) fn of_name(name: &str) -> Option<Self> {
         let name = name.to_ascii_lowercase();
         let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
@@ -36,7 +36,7 @@ impl Format {
         }
     }
 
-    /// The format that the first bytes tell.
+    /// The format according to the first bytes.
     fn of_content(reader: &mut impl Read) -> std::io::Result<Option<Self>> {
         let mut start = [0; 4];
         let mut filled = 0;

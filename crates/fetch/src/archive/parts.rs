@@ -1,23 +1,23 @@
-//! The parts of a split archive, read as one file without joining them on disk.
+//! Reads the parts of a split archive as one file, without joining them on disk.
 
 use std::cmp::Ordering;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
-/// Several files in a row as one.
+/// Several files, concatenated.
 #[derive(Debug)]
 pub(crate) struct Parts {
-    /// Each part and where it starts.
+    /// Each part and its offset.
     parts: Vec<(File, u64)>,
     length: u64,
     position: u64,
-    /// The part that holds the position, if its file stands there already.
+    /// The part that holds the position, if its file is already positioned there.
     current: Option<usize>,
 }
 
 impl Parts {
-    /// Opens the files; their order is the caller's.
+    /// Opens the files, in the given order.
     pub(crate) fn open(paths: &[PathBuf]) -> io::Result<Self> {
         let mut parts = Vec::with_capacity(paths.len());
         let mut length = 0;
@@ -30,7 +30,7 @@ impl Parts {
         Ok(Self { parts, length, position: 0, current: None })
     }
 
-    /// The size of all parts together, in bytes.
+    /// Total size in bytes.
     pub(crate) fn length(&self) -> u64 {
         self.length
     }
@@ -45,7 +45,7 @@ impl Read for Parts {
             let index = match self.current {
                 Some(index) => index,
                 None => {
-                    // The last part that starts at or before the position; empty parts before it are passed over.
+                    // The last part that starts at or before the position; this skips empty parts.
                     let index = self.parts.partition_point(|(_, start)| *start <= self.position) - 1;
                     let (file, start) = &mut self.parts[index];
                     file.seek(SeekFrom::Start(self.position - *start))?;
@@ -60,7 +60,7 @@ impl Read for Parts {
             }
             let next = self.parts.get(index + 1).map_or(self.length, |(_, start)| *start);
             if self.position < next {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a part became shorter while it was read"));
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a part was truncated while it was read"));
             }
             self.current = None;
         }
@@ -82,7 +82,7 @@ impl Seek for Parts {
     }
 }
 
-/// Compares names so that `part-2` comes before `part-10`: runs of digits by value, everything else by character.
+/// Natural order, in which `part-2` comes before `part-10`: digits compare by value, everything else by character.
 pub(crate) fn by_name(a: &str, b: &str) -> Ordering {
     let (mut left, mut right) = (a, b);
     loop {
@@ -102,7 +102,7 @@ pub(crate) fn by_name(a: &str, b: &str) -> Ordering {
         let (mut chars_left, mut chars_right) = (left.chars(), right.chars());
         match (chars_left.next(), chars_right.next()) {
             (Some(x), Some(y)) if x == y => (left, right) = (chars_left.as_str(), chars_right.as_str()),
-            // Equal but for leading zeros: the plain order makes the result total.
+            // Equal up to leading zeros: the plain order breaks the tie.
             (None, None) => return a.cmp(b),
             (x, y) => return x.cmp(&y),
         }
@@ -122,7 +122,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the cuts, reading and seeking over the parts equals reading and seeking over the whole.
+        /// Reading and seeking over the parts equals reading and seeking over the whole, however it was split.
         #[test]
         fn parts_equal_the_whole(
             pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..50), 1..6),

@@ -8,8 +8,8 @@ use tar::{Archive, Entry, EntryType, PaxExtensions};
 
 use super::guard::Target;
 
-/// Extension records (long names, attributes) larger than this are no honest ones. They are held in memory, which is why
-/// the library does not read them here: it would take whatever size the archive says.
+/// The largest accepted extension record (long names, attributes). They are held in memory, so the library does not read them
+/// here: it would believe whatever size the archive declares.
 const MAX_EXTENSION: u64 = 1 << 20;
 
 pub(super) fn unpack(reader: impl Read, target: &mut Target<'_>) -> Result<()> {
@@ -19,7 +19,7 @@ pub(super) fn unpack(reader: impl Read, target: &mut Target<'_>) -> Result<()> {
             .caused_by(&error)
             .hint("it may be cut short: remove the file and fetch it again")
     };
-    // What is skipped (attributes, padding) is unpacked too, if to nowhere: bound it, or a bomb runs for hours.
+    // Skipped data (attributes, padding) is decompressed too: without a bound, a bomb would run for hours.
     let most = target.room().saturating_mul(2).saturating_add(1 << 30);
     let plain = BufReader::new(MultiGzDecoder::new(BufReader::new(reader)).take(most));
     let mut tar = Archive::new(plain);
@@ -39,7 +39,7 @@ pub(super) fn unpack(reader: impl Read, target: &mut Target<'_>) -> Result<()> {
                     long_name = Some(name);
                 }
             }
-            // Only names the target of a link, which is refused when it comes.
+            // Names the target of a link, and links are rejected when they come.
             EntryType::GNULongLink => {}
             _ => {
                 let name = match long_name.take() {
@@ -64,7 +64,7 @@ pub(super) fn unpack(reader: impl Read, target: &mut Target<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The name in a record of POSIX attributes.
+/// The name in a record of PAX attributes.
 fn pax_name(bytes: &[u8], target: &Target<'_>) -> Result<Option<String>> {
     let mut name = None;
     for attribute in PaxExtensions::new(bytes) {
@@ -72,7 +72,7 @@ fn pax_name(bytes: &[u8], target: &Target<'_>) -> Result<Option<String>> {
             .map_err(|error| Error::data(format!("{} has broken attributes", target.archive())).caused_by(&error))?;
         match attribute.key_bytes() {
             b"path" => name = Some(text(attribute.value_bytes(), target)?),
-            // Either would make the sizes in the headers wrong, and with them where the next entry starts.
+            // Either would override the sizes in the headers, and with them the start of the next entry.
             b"size" => return Err(target.refuse("attributes", "gives a size beyond the header's")),
             key if key.starts_with(b"GNU.sparse") => return Err(target.refuse("attributes", "describes a sparse file")),
             _ => {}
@@ -98,7 +98,7 @@ fn text(bytes: &[u8], target: &Target<'_>) -> Result<String> {
     })
 }
 
-/// Reports an entry that ends before its declared size, which a plain reader would take for its end.
+/// Fails if an entry ends before its declared size, which a plain reader would take for its end.
 struct Exact<R> {
     inner: R,
     left: u64,

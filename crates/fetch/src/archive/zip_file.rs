@@ -1,4 +1,4 @@
-//! Zip files, and with them wheels.
+//! Zip files, including wheels.
 
 use std::io::{Read, Seek};
 
@@ -31,11 +31,11 @@ pub(super) fn unpack(reader: impl Read + Seek, target: &mut Target<'_>) -> Resul
     Ok(())
 }
 
-/// The name as it is, not as a library would mend it: a mended name hides what the archive tried.
+/// The raw name. A sanitised name would hide what the archive tried.
 fn name<R: Read>(entry: &ZipFile<'_, R>, target: &Target<'_>) -> Result<String> {
     match std::str::from_utf8(entry.name_raw()) {
         Ok(name) => Ok(name.to_owned()),
-        // Archives from before UTF-8 names: the library knows their code page, and the guard sees the result.
+        // Archives without UTF-8 names: the library decodes their code page, and the guard checks the result.
         Err(_) if !entry.name().contains(char::REPLACEMENT_CHARACTER) => Ok(entry.name().to_owned()),
         Err(error) => Err(error).or_data(|| format!("{} has an entry whose name is not text", target.archive())),
     }

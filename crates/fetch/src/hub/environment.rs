@@ -1,11 +1,11 @@
-//! The environment variables of the hub's own clients, with the same meaning.
+//! The environment variables of `huggingface_hub`, with the same meaning.
 
 use std::path::{Path, PathBuf};
 
-/// Where the hub is, who asks, and where its cache lies.
+/// The hub's endpoint, token and cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Environment {
-    /// `HF_ENDPOINT`, without a slash at its end.
+    /// `HF_ENDPOINT`, without a trailing slash.
     pub(crate) endpoint: String,
     /// `HF_TOKEN`, or the content of the token file.
     pub(crate) token: Option<String>,
@@ -35,7 +35,7 @@ impl Environment {
             .or_else(|| set("HUGGING_FACE_HUB_TOKEN"))
             .or_else(|| std::fs::read_to_string(token_file).ok())
             .map(|token| token.trim().to_owned())
-            // A header can hold nothing else; a token with a line break in it is a file of something different.
+            // A header can hold nothing else, and a token with a line break is no token.
             .filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()));
         let endpoint = set("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".to_owned());
         let offline = set("HF_HUB_OFFLINE").or_else(|| set("TRANSFORMERS_OFFLINE"));

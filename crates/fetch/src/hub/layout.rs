@@ -1,10 +1,10 @@
-//! The hub's cache on disk, shared with Python's `huggingface_hub`, which finds what is put here and the other way round.
+//! The hub's cache on disk, shared with Python's `huggingface_hub`.
 //!
 //! ```text
-//! models--ORG--NAME/refs/main                    the commit that the name `main` stood for
-//!                   blobs/ETAG                   contents, each once
+//! models--ORG--NAME/refs/main                    the commit that `main` pointed to
+//!                   blobs/ETAG                   contents, each stored once
 //!                   snapshots/COMMIT/a/b.json    a relative link into blobs/
-//! .locks/models--ORG--NAME/ETAG.lock             held while the blob ETAG is made
+//! .locks/models--ORG--NAME/ETAG.lock             held while the blob ETAG is created
 //! ```
 
 use std::fs;
@@ -16,7 +16,7 @@ use firebrand_pipeline::{Error, Result};
 use crate::cache::{create_dir, write_whole};
 use crate::tree::Tree;
 
-/// The two kinds of repositories that are fetched from.
+/// The kinds of repositories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repositories {
     Models,
@@ -31,7 +31,7 @@ pub(crate) struct Folder {
 }
 
 impl Repositories {
-    /// The word for it in the addresses of the API and in the cache.
+    /// Its name in the API's URLs and in the cache.
     pub(crate) const fn plural(self) -> &'static str {
         match self {
             Self::Models => "models",
@@ -58,12 +58,12 @@ impl Folder {
         Ok(self.locks.join(format!("{etag}.lock")))
     }
 
-    /// Where a blob is, or would be.
+    /// The path of a blob, whether it exists or not.
     pub(crate) fn blob(&self, etag: &str) -> PathBuf {
         self.path.join("blobs").join(etag)
     }
 
-    /// Where a blob grows while it is downloaded.
+    /// The path of a blob while it is downloaded.
     pub(crate) fn incomplete(&self, etag: &str) -> Result<PathBuf> {
         let blobs = self.path.join("blobs");
         create_dir(&blobs)?;
@@ -77,17 +77,17 @@ impl Folder {
 
     /// Whether the commit's file is there.
     pub(crate) fn has(&self, commit: &str, file: &str) -> bool {
-        // Follows the link: one whose blob was removed does not count.
+        // Follows the link: without its blob it does not count.
         self.snapshot(commit).join(file).is_file()
     }
 
-    /// The files of a commit that are there.
+    /// The files of a commit that are in the cache.
     pub(crate) fn files(&self, commit: &str) -> Result<Option<Tree>> {
         let dir = self.snapshot(commit);
         if dir.is_dir() { Tree::walk(&dir).map(Some) } else { Ok(None) }
     }
 
-    /// The commit that a branch or tag stood for when it was last fetched; a commit stands for itself.
+    /// The commit that a branch or tag pointed to when it was last fetched; a commit is itself.
     pub(crate) fn commit_of(&self, revision: &str) -> Option<String> {
         if is_commit(revision) {
             return Some(revision.to_owned());
@@ -96,7 +96,7 @@ impl Folder {
         Some(commit.trim().to_owned()).filter(|commit| is_commit(commit))
     }
 
-    /// Notes which commit a branch or tag stands for.
+    /// Records the commit that a branch or tag points to.
     pub(crate) fn set_commit(&self, revision: &str, commit: &str) -> Result<()> {
         if is_commit(revision) || self.commit_of(revision).as_deref() == Some(commit) {
             return Ok(());
@@ -108,7 +108,7 @@ impl Folder {
         write_whole(&path, commit.as_bytes())
     }
 
-    /// Makes a finished blob the commit's file.
+    /// Links a complete blob as the commit's file.
     pub(crate) fn link(&self, commit: &str, file: &str, etag: &str) -> Result<()> {
         let path = self.snapshot(commit).join(file);
         if let Some(parent) = path.parent() {
@@ -129,7 +129,7 @@ impl Folder {
 
 #[cfg(unix)]
 fn link_or_copy(target: &str, blob: &Path, link: &Path) -> io::Result<()> {
-    // Some network file systems know no links; a copy serves there, for the hub's other clients too.
+    // Some network file systems have no links; a copy works too, also for other clients of the hub.
     std::os::unix::fs::symlink(target, link).or_else(|_| fs::copy(blob, link).map(|_| ()))
 }
 
@@ -138,7 +138,7 @@ fn link_or_copy(_target: &str, blob: &Path, link: &Path) -> io::Result<()> {
     fs::copy(blob, link).map(|_| ())
 }
 
-/// Whether a revision is the full hash of a commit, and so names one content for ever.
+/// Whether a revision is the full hash of a commit, whose content never changes.
 pub(crate) fn is_commit(revision: &str) -> bool {
     revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

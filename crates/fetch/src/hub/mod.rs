@@ -1,12 +1,13 @@
 //! A small client of the Hugging Face hub.
 //!
-//! Written over plain HTTP rather than on a client crate, because what matters here is what those leave out: the cache
-//! variables and offline switch of Python's clients, their locks, resuming with a check of size and hash, and messages
-//! that say what to do.
+//! It uses plain HTTP rather than a client crate, because those lack what matters here: the environment variables, offline
+//! mode and locks of Python's clients, resuming with a check of size and hash, and messages that say what to do.
 
 mod environment;
 mod layout;
 pub(crate) mod patterns;
+
+use std::path::PathBuf;
 
 use firebrand_pipeline::{Error, Glob, Result, StageIo, closest_first};
 use serde::{Deserialize, Serialize};
@@ -18,20 +19,18 @@ use crate::cache::{Cache, lock_file};
 use crate::digest;
 use crate::download::Download;
 use crate::http::{Ask, Failure, Http, encode, header};
-use crate::tree::Tree;
+use crate::tree::{Picked, Tree};
 use layout::Folder;
 
-/// Which files of which repository.
+/// A repository at a revision.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted<'a> {
     pub(crate) kind: Repositories,
     pub(crate) repository: &'a str,
     pub(crate) revision: &'a str,
-    /// Globs; empty: what [`patterns`] says for the kind.
-    pub(crate) files: &'a [Glob],
 }
 
-/// The hub as this run sees it.
+/// A client of the hub.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Hub<'a> {
     pub(crate) environment: &'a Environment,
@@ -40,16 +39,27 @@ pub(crate) struct Hub<'a> {
     pub(crate) io: &'a StageIo,
 }
 
-/// A revision: the commit it stands for, and the files of that commit.
+/// A revision of which the files are known, and brought when they are asked for.
+#[derive(Debug)]
+pub(crate) struct Snapshot<'a> {
+    hub: Hub<'a>,
+    wanted: Wanted<'a>,
+    folder: Folder,
+    listing: Listing,
+    /// Whether missing files may be downloaded.
+    online: bool,
+}
+
+/// The commit of a revision, and its files.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Listing {
     commit: String,
     files: Vec<String>,
 }
 
-/// What the API answers, as far as it is needed.
+/// The API's response, as far as it is needed.
 #[derive(Deserialize)]
-struct Answer {
+struct Response {
     sha: String,
     #[serde(default)]
     siblings: Vec<Sibling>,
@@ -60,31 +70,63 @@ struct Sibling {
     rfilename: String,
 }
 
-impl Hub<'_> {
-    /// Brings the files into the hub's cache; returns the commit and where they are.
-    pub(crate) fn fetch(&self, wanted: Wanted<'_>) -> Result<(String, Tree)> {
-        let folder = Folder::new(&self.environment.cache, wanted.kind, wanted.repository);
-        let (listing, online) = self.listing(wanted, &folder)?;
-        let files = choose(wanted, &listing)?;
-        let missing: Vec<_> = files.iter().filter(|file| !folder.has(&listing.commit, file)).collect();
-        if !missing.is_empty() && !online {
-            return Err(self.not_cached(wanted, &folder).hint(format!("missing: {}", missing[0])));
-        }
-        for file in &missing {
-            self.bring(wanted, &folder, &listing.commit, file)?;
-        }
-        match folder.set_commit(wanted.revision, &listing.commit) {
-            // A cache that has everything may be one that nobody may write to.
-            Err(_) if missing.is_empty() => {}
-            noted => noted?,
-        }
-        let tree = Tree::below(&folder.snapshot(&listing.commit), files);
-        Ok((listing.commit, tree))
+impl Snapshot<'_> {
+    /// The commit of the revision.
+    pub(crate) fn commit(&self) -> &str {
+        &self.listing.commit
     }
 
-    /// What the revision holds, and whether what is missing may be asked for.
+    /// The commit's directory in the hub's cache.
+    pub(crate) fn directory(&self) -> PathBuf {
+        self.folder.snapshot(&self.listing.commit)
+    }
+
+    /// Every file of the revision, whether it is here yet or not.
+    pub(crate) fn tree(&self) -> Tree {
+        Tree::below(&self.directory(), self.listing.files.iter().cloned())
+    }
+
+    /// The files that match one of the globs, or without any the tables of a data set, as they were brought into the cache.
+    pub(crate) fn matching(&self, globs: &[Glob]) -> Result<Tree> {
+        let tree = Tree::below(&self.directory(), choose(self.wanted, globs, &self.listing)?);
+        self.bring(&tree.files)?;
+        Ok(tree)
+    }
+
+    /// Brings files of [`tree`](Self::tree) into the cache, unless they are there.
+    pub(crate) fn bring(&self, files: &[Picked]) -> Result<()> {
+        let directory = self.directory();
+        let name = |file: &Picked| {
+            let below = file.from.strip_prefix(&directory).unwrap_or(&file.from);
+            below.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
+        };
+        let missing: Vec<_> =
+            files.iter().map(name).filter(|file| !self.folder.has(&self.listing.commit, file)).collect();
+        if !missing.is_empty() && !self.online {
+            return Err(self.hub.not_cached(self.wanted, &self.folder).hint(format!("missing: {}", missing[0])));
+        }
+        for file in &missing {
+            self.hub.bring(self.wanted, &self.folder, &self.listing.commit, file)?;
+        }
+        match self.folder.set_commit(self.wanted.revision, &self.listing.commit) {
+            // A cache that has everything may be read-only.
+            Err(_) if missing.is_empty() => Ok(()),
+            noted => noted,
+        }
+    }
+}
+
+impl<'a> Hub<'a> {
+    /// Finds out what the revision holds.
+    pub(crate) fn snapshot(self, wanted: Wanted<'a>) -> Result<Snapshot<'a>> {
+        let folder = Folder::new(&self.environment.cache, wanted.kind, wanted.repository);
+        let (listing, online) = self.listing(wanted, &folder)?;
+        Ok(Snapshot { hub: self, wanted, folder, listing, online })
+    }
+
+    /// The files of the revision, and whether missing ones may be downloaded.
     fn listing(&self, wanted: Wanted<'_>, folder: &Folder) -> Result<(Listing, bool)> {
-        // A commit never changes: what an earlier run noted of it holds.
+        // A commit never changes: what an earlier run remembered is still true.
         let key = format!("hub:{}:{}@{}", wanted.kind.plural(), wanted.repository, wanted.revision);
         let known = is_commit(wanted.revision).then(|| self.cache.recall::<Listing>(&key)).flatten();
         if let Some(listing) = known {
@@ -96,9 +138,9 @@ impl Hub<'_> {
                 None => Err(self.not_cached(wanted, folder)),
             };
         }
-        match self.http.patiently(self.io, || self.ask(wanted)) {
-            Ok(answer) => {
-                let listing = checked(wanted, answer)?;
+        match self.http.with_retries(self.io, || self.ask(wanted)) {
+            Ok(response) => {
+                let listing = validated(wanted, &response)?;
                 if is_commit(wanted.revision) {
                     self.cache.remember(&key, &listing)?;
                 }
@@ -118,7 +160,7 @@ impl Hub<'_> {
         }
     }
 
-    /// Asks the API for the revision.
+    /// Requests the revision from the API.
     fn ask(&self, wanted: Wanted<'_>) -> std::result::Result<Vec<u8>, Failure> {
         let mut body = self.http.get(&self.api_url(wanted), Ask { token: self.token(), from: None })?.into_body();
         // Large repositories list many files; nothing honest lists this many bytes.
@@ -129,14 +171,14 @@ impl Hub<'_> {
     fn bring(&self, wanted: Wanted<'_>, folder: &Folder, commit: &str, file: &str) -> Result<()> {
         let url = self.file_url(wanted, commit, file);
         let what = format!("{}/{file}", wanted.repository);
-        let headers = self.http.patiently(self.io, || self.http.head(&url, self.token())).map_err(|failure| {
+        let headers = self.http.with_retries(self.io, || self.http.head(&url, self.token())).map_err(|failure| {
             if matches!(failure.status(), Some(401 | 403)) {
                 self.refused(wanted, failure)
             } else {
                 failure.into_error(&what, &url)
             }
         })?;
-        // Large files are stored apart: their own tag and size are not those of the answer that redirects to them.
+        // Large files are stored elsewhere: their ETag and size are not those of the redirect.
         let etag = header(&headers, "x-linked-etag").or_else(|| header(&headers, "etag"));
         let etag = etag.map(|tag| tag.trim_start_matches("W/").trim_matches('"'));
         let length = header(&headers, "content-length").filter(|_| header(&headers, "location").is_none());
@@ -157,7 +199,7 @@ impl Hub<'_> {
             let download =
                 Download { url: &url, what: &what, token: self.token(), size, part: &part, same_content: true };
             download.run(self.http, self.io)?;
-            // The tag of a large file is the SHA-256 of its content.
+            // The ETag of a large file is the SHA-256 of its content.
             if etag.len() == 64 {
                 let found = digest::of_file(&part)?;
                 if found != etag {
@@ -223,44 +265,43 @@ impl Hub<'_> {
     }
 }
 
-/// What the cache has of the revision.
+/// The files of the revision that are in the cache.
 fn cached(wanted: Wanted<'_>, folder: &Folder) -> Result<Option<Listing>> {
     let Some(commit) = folder.commit_of(wanted.revision) else { return Ok(None) };
     let tree = folder.files(&commit)?;
     Ok(tree.map(|tree| Listing { commit, files: tree.files.into_iter().map(|file| file.to).collect() }))
 }
 
-/// Believes the API's answer only as far as it can do no harm: the names become paths.
-fn checked(wanted: Wanted<'_>, answer: Vec<u8>) -> Result<Listing> {
-    let answer: Answer = serde_json::from_slice(&answer).map_err(|error| {
-        Error::other(format!("the hub's answer about `{}` is not what a hub answers", wanted.repository))
+/// Checks the API's response, whose names become paths.
+fn validated(wanted: Wanted<'_>, response: &[u8]) -> Result<Listing> {
+    let response: Response = serde_json::from_slice(response).map_err(|error| {
+        Error::other(format!("the response about `{}` is not a hub's", wanted.repository))
             .caused_by(&error)
             .hint("is HF_ENDPOINT set to something else than a hub, or is there a login page in between?")
     })?;
     let plain = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains(['\\', ':', '\0']);
-    let files: Vec<_> = answer.siblings.into_iter().map(|sibling| sibling.rfilename).collect();
+    let files: Vec<_> = response.siblings.into_iter().map(|sibling| sibling.rfilename).collect();
     let bad = files.iter().find(|file| !file.split('/').all(plain));
     match bad {
         Some(bad) => Err(Error::data(format!("`{}` on the hub has a file with the name {bad:?}", wanted.repository))),
-        None if !is_commit(&answer.sha) => {
-            Err(Error::other(format!("the hub names {:?} as a commit of `{}`", answer.sha, wanted.repository)))
+        None if !is_commit(&response.sha) => {
+            Err(Error::other(format!("the hub names {:?} as a commit of `{}`", response.sha, wanted.repository)))
         }
-        None => Ok(Listing { commit: answer.sha, files }),
+        None => Ok(Listing { commit: response.sha, files }),
     }
 }
 
-/// The files of the revision that are wanted, sorted.
-fn choose(wanted: Wanted<'_>, listing: &Listing) -> Result<Vec<String>> {
+/// The files of the revision that match one of the globs, or without any the tables of a data set, sorted.
+fn choose(wanted: Wanted<'_>, globs: &[Glob], listing: &Listing) -> Result<Vec<String>> {
     let all = || listing.files.iter().map(String::as_str);
-    let mut chosen: Vec<&str> = match (wanted.files, wanted.kind) {
-        ([], Repositories::Models) => patterns::model(all()),
-        ([], Repositories::Datasets) => patterns::data(all()),
-        (globs, _) => all().filter(|file| globs.iter().any(|glob| glob.matches(file))).collect(),
+    let mut chosen: Vec<&str> = match globs {
+        [] => patterns::data(all()),
+        globs => all().filter(|file| globs.iter().any(|glob| glob.matches(file))).collect(),
     };
     chosen.sort_unstable();
     chosen.dedup();
     if chosen.is_empty() {
-        let wanted_names: Vec<_> = wanted.files.iter().map(Glob::as_str).collect();
+        let wanted_names: Vec<_> = globs.iter().map(Glob::as_str).collect();
         let what = if wanted_names.is_empty() {
             "no table (csv, tsv, jsonl, json, parquet)".to_owned()
         } else {

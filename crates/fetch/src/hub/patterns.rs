@@ -1,7 +1,7 @@
 //! Which files of a repository or folder matter when the configuration does not say.
 
-/// Files of a model that are no weights.
-const MODEL_FILES: [&str; 20] = [
+/// Files of a model that hold no weights.
+const MODEL_FILES: [&str; 14] = [
     "config.json",
     "tokenizer.json",
     "tokenizer_config.json",
@@ -16,26 +16,22 @@ const MODEL_FILES: [&str; 20] = [
     "sentencepiece.model",
     "sentencepiece.bpe.model",
     "bpe.codes",
-    // The licence that the weights come under goes with them, and the card says whose work they are.
-    "README.md",
-    "LICENSE",
-    "LICENSE.txt",
-    "LICENSE.md",
-    "NOTICE",
-    "NOTICE.txt",
 ];
 
-/// Endings of the formats that the `clean` stage reads, the texts among them also compressed with gzip.
+/// The licence that the weights come under goes with them, and the card says whose work they are.
+const ABOUT_FILES: [&str; 6] = ["README.md", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE", "NOTICE.txt"];
+
+/// Extensions of the formats that the `clean` stage reads; text formats may also be compressed with gzip.
 const DATA_ENDINGS: [&str; 8] = [".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".parquet", ".pq"];
 
-/// Files that describe a data set and are none of its rows.
+/// Files that describe a data set but hold no rows.
 const DATA_EXCEPT: [&str; 5] =
     ["dataset_infos.json", "dataset_info.json", "state.json", "package.json", "metadata.json"];
 
 /// The files of a model: configuration, tokenizer, and its weights in one form.
 ///
-/// Safetensors go before pickles, and one file before shards. Only the top folder counts: below it lie exports to other
-/// formats, and the parts of other libraries.
+/// Safetensors are preferred to pickles, and one file to shards. Only the top folder counts: folders below it hold exports to
+/// other formats, and modules of other libraries.
 pub(crate) fn model<'a>(files: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let top: Vec<_> = files.filter(|path| !path.contains('/')).collect();
     let has = |name: &str| top.contains(&name);
@@ -56,7 +52,12 @@ pub(crate) fn model<'a>(files: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
         let shard = shards("pytorch_model", ".bin");
         Box::new(move |name| name == "pytorch_model.bin.index.json" || shard(name))
     };
-    top.iter().copied().filter(|name| MODEL_FILES.contains(name) || weights(name)).collect()
+    top.iter().copied().filter(|name| MODEL_FILES.contains(name) || is_about(name) || weights(name)).collect()
+}
+
+/// Whether a file says whose work a model is, and under which licence it comes.
+pub(crate) fn is_about(name: &str) -> bool {
+    ABOUT_FILES.contains(&name)
 }
 
 /// The tables of a data set.
@@ -76,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_model_brings_one_form_of_its_weights() {
+    fn a_model_has_its_weights_once() {
         let all = [
             "config.json",
             "model.safetensors",

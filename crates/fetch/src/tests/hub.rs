@@ -58,7 +58,7 @@ fn paths(server: &Server) -> Vec<String> {
 }
 
 #[test]
-fn a_model_comes_into_the_cache_that_all_clients_share() {
+fn a_model_is_fetched_into_the_shared_cache() {
     let (bench, _, weights) = hub();
     bench.model(json!({ "hub": "org/bert" })).unwrap();
     assert_eq!(bench.list("out/pretrained"), ["config.json", "model.safetensors"]);
@@ -107,7 +107,7 @@ fn only_what_is_missing_is_asked_for() {
 }
 
 #[test]
-fn a_model_alone_is_brought_to_where_all_clients_find_it() {
+fn other_programs_fetch_a_model_into_the_shared_cache() {
     let (mut bench, server, weights) = hub();
     let bring = |bench: &Bench, name: &str| {
         let http = Http::with_pause(Duration::from_millis(1));
@@ -126,6 +126,84 @@ fn a_model_alone_is_brought_to_where_all_clients_find_it() {
     says(missing, &["HF_HUB_OFFLINE is set", "does not have all of `org/other` at `main`", "(1)"]);
     assert_eq!(paths(&server), Vec::<String>::new());
     says(bring(&bench, "a/b/c").map(|_| ()), &["`a/b/c` at `main` is not the name of a model on the hub", "(2)"]);
+}
+
+/// A repository of these files, each with its contents.
+fn repository(server: &Server, name: &str, files: &[(&str, &[u8])]) {
+    list(server, &format!("models/{name}"), "main", &files.iter().map(|(path, _)| *path).collect::<Vec<_>>());
+    for (path, content) in files {
+        let page = Page::new(*content).header("etag", &format!("\"{}\"", digest::of_bytes(content)));
+        server.page(&file(name, path), page);
+    }
+}
+
+#[test]
+fn a_repository_without_a_checkpoint_is_refused_before_its_weights_are_downloaded() {
+    let (bench, server, _) = hub();
+    let adapter = br#"{"peft_type": "LORA", "base_model_name_or_path": "org/bert"}"#;
+    repository(&server, "org/lora", &[("adapter_config.json", adapter), ("adapter_model.safetensors", b"w")]);
+    says(
+        bench.model(json!({ "hub": "org/lora" })),
+        &["`model` is a PEFT adapter (LORA) for org/bert, not a whole model", "hub = \"org/bert\"", "(4)"],
+    );
+    let quantised = br#"{"quantization_config": {"quant_method": "gptq", "bits": 4}}"#;
+    repository(&server, "org/gptq", &[("config.json", quantised), ("model.safetensors", b"w")]);
+    says(bench.model(json!({ "hub": "org/gptq" })), &["quantised weights (gptq, 4 bits", "(4)"]);
+    repository(&server, "org/tf", &[("config.json", b"{}"), ("tf_model.h5", b"w"), ("onnx/model.onnx", b"w")]);
+    says(bench.model(json!({ "hub": "org/tf" })), &["has only TensorFlow weights and an ONNX export", "from_tf=True"]);
+    let brought = paths(&server);
+    assert!(!brought.iter().any(|path| path.ends_with("safetensors") || path.ends_with("h5")), "{brought:?}");
+    says(
+        crate::model::bring("org/tf", "main", &bench.path("cache"), &Http::new(), &bench.environment())
+            .map(|_| ())
+            .map_err(|error| error.render()),
+        &["org/tf has only TensorFlow weights"],
+    );
+}
+
+#[test]
+fn a_sentence_model_of_the_hub_is_followed_to_its_transformer() {
+    let (bench, server, _) = hub();
+    let modules = br#"[{"type": "sentence_transformers.models.Transformer", "path": "0_Transformer"},
+                       {"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"}]"#;
+    let files: [(&str, &[u8]); 6] = [
+        ("modules.json", modules),
+        ("README.md", b"# A card"),
+        ("config.json", b"{}"),
+        ("0_Transformer/config.json", CONFIG),
+        ("0_Transformer/pytorch_model.bin", b"weights"),
+        ("1_Pooling/config.json", br#"{"pooling_mode_mean_tokens": true}"#),
+    ];
+    repository(&server, "org/sentences", &files);
+    bench.model(json!({ "hub": "org/sentences" })).unwrap();
+    assert_eq!(bench.list("out/pretrained"), ["README.md", "config.json", "pytorch_model.bin"]);
+    assert_eq!(bench.read("out/pretrained/config.json").as_bytes(), CONFIG);
+    bench.model(json!({ "hub": "org/sentences", "inside": "0_Transformer" })).unwrap();
+    assert_eq!(bench.list("out/pretrained"), ["config.json", "pytorch_model.bin"]);
+
+    let found = crate::model::bring("org/sentences", "main", &bench.path("cache"), &Http::new(), &bench.environment());
+    let found = crate::local_model(&found.unwrap().directory).unwrap();
+    assert!(found.directory.ends_with("0_Transformer"));
+    assert!(found.sentence_model.unwrap().contains("pools by mean"));
+}
+
+#[test]
+fn one_of_several_models_of_a_repository_is_fetched_by_folder() {
+    let (bench, server, _) = hub();
+    let files: [(&str, &[u8]); 4] = [
+        ("large/config.json", CONFIG),
+        ("large/model.safetensors", b"large"),
+        ("small/config.json", CONFIG),
+        ("small/model.safetensors", b"small"),
+    ];
+    repository(&server, "org/several", &files);
+    says(
+        bench.model(json!({ "hub": "org/several" })),
+        &["`model` holds several models, in large, small", "set model.inside = \"large\"", "(4)"],
+    );
+    bench.model(json!({ "hub": "org/several", "inside": "small" })).unwrap();
+    assert_eq!(bench.read("out/pretrained/model.safetensors"), "small");
+    assert!(!paths(&server).iter().any(|path| path.contains("large")));
 }
 
 #[test]
@@ -159,7 +237,7 @@ fn a_hub_that_is_not_reached_leaves_the_cache() {
 }
 
 #[test]
-fn a_truncated_body_is_gone_on_with() {
+fn a_truncated_body_is_resumed() {
     let (bench, server, weights) = hub();
     let mut page = Page::new(weights.clone());
     page.cuts = vec![20_000, 10_000];
@@ -172,7 +250,7 @@ fn a_truncated_body_is_gone_on_with() {
 }
 
 #[test]
-fn what_python_left_incomplete_is_gone_on_with() {
+fn what_python_left_incomplete_is_resumed() {
     let (bench, server, weights) = hub();
     let blob = format!("hub/models--org--bert/blobs/{}", digest::of_bytes(&weights));
     bench.write(&format!("{blob}.incomplete"), &weights[..40_000]);
@@ -214,7 +292,7 @@ fn refusals_say_what_to_do() {
     server.page("/api/models/org/gated/revision/main", Page::status(403));
     says(bench.model(json!({ "hub": "org/gated" })), &["403", "accept its terms at", "/org/gated"]);
     server.page("/api/models/org/html/revision/main", Page::new(b"<html>".as_slice()));
-    says(bench.model(json!({ "hub": "org/html" })), &["not what a hub answers", "login page"]);
+    says(bench.model(json!({ "hub": "org/html" })), &["is not a hub's", "login page"]);
 }
 
 #[test]

@@ -128,6 +128,35 @@ fn a_model_must_be_one() {
 }
 
 #[test]
+fn an_adapter_is_refused_and_a_sentence_model_is_followed() {
+    let bench = Bench::new();
+    let adapter =
+        json!({ "peft_type": "LORA", "base_model_name_or_path": "google-bert/bert-base-uncased" }).to_string();
+    bench.write("adapter/adapter_config.json", adapter.as_bytes());
+    bench.write("adapter/adapter_model.safetensors", b"w");
+    bench.write("adapter/tokenizer.json", b"{}");
+    says(
+        bench.model(json!({ "path": "adapter" })),
+        &[
+            "`model` is a PEFT adapter (LORA) for google-bert/bert-base-uncased, not a whole model",
+            "hint: merge it",
+            "(4)",
+        ],
+    );
+    // Nor are they when files of it are picked by hand.
+    says(bench.model(json!({ "path": "adapter", "files": "*" })), &["is a PEFT adapter", "(4)"]);
+
+    let modules = json!([{ "type": "sentence_transformers.models.BERT", "path": "0_BERT" }]).to_string();
+    bench.write("sentences/modules.json", modules.as_bytes());
+    bench.write("sentences/config.json", b"{\"__version__\": \"0.3.0\"}");
+    bench.write("sentences/0_BERT/config.json", b"{\"model_type\": \"bert\"}");
+    bench.write("sentences/0_BERT/model.safetensors", b"w");
+    bench.model(json!({ "path": "sentences" })).unwrap();
+    assert_eq!(bench.list("out/pretrained"), ["config.json", "model.safetensors"]);
+    assert!(bench.read("out/pretrained/config.json").contains("bert"));
+}
+
+#[test]
 fn only_what_a_model_needs_is_taken_unless_files_says_more() {
     let bench = Bench::new();
     bench.write("model/optimizer.pt", b"large");
@@ -175,6 +204,6 @@ fn pipes_are_not_waited_for() {
     let bench = Bench::new();
     let made = std::process::Command::new("mkfifo").arg(bench.path("model/pipe")).status().unwrap();
     assert!(made.success());
-    says(bench.data(json!({ "path": "model" })), &["pipe is neither a file nor a folder", "(4)"]);
-    says(bench.data(json!({ "path": "model/pipe" })), &["is neither a file nor a folder", "(4)"]);
+    says(bench.data(json!({ "path": "model" })), &["pipe is neither a file nor a directory", "(4)"]);
+    says(bench.data(json!({ "path": "model/pipe" })), &["is neither a file nor a directory", "(4)"]);
 }

@@ -108,6 +108,19 @@ fn says(result: Result<(), String>, expected: &[&str]) {
     }
 }
 
+/// The `[fetch]` of a file, with the sources of the file that it extends.
+fn fetch_section(path: &Path) -> toml::Table {
+    let mut file: toml::Table = std::fs::read_to_string(path).unwrap().parse().unwrap();
+    let mut fetch = match file.get("extends") {
+        Some(base) => fetch_section(&path.with_file_name(base.as_str().unwrap())),
+        None => toml::Table::new(),
+    };
+    if let Some(toml::Value::Table(own)) = file.remove("fetch") {
+        fetch.extend(own);
+    }
+    fetch
+}
+
 /// The files that users run are valid, and whatever they fetch is pinned, but for these, which say so.
 #[test]
 fn the_configurations_that_come_with_the_project_are_valid() {
@@ -123,8 +136,7 @@ fn the_configurations_that_come_with_the_project_are_valid() {
         if name == "default" {
             continue;
         }
-        let mut file: toml::Table = std::fs::read_to_string(&path).unwrap().parse().unwrap();
-        let mut fetch = file.remove("fetch").unwrap().as_table().unwrap().clone();
+        let mut fetch = fetch_section(&path);
         fetch.entry("max_unpacked_mib").or_insert(toml::Value::Integer(20_000));
         let config: Config = fetch.try_into().unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         Fetch::check(&config).unwrap_or_else(|error| panic!("{}: {}", path.display(), error.render()));

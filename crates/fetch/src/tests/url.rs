@@ -56,7 +56,7 @@ fn a_wrong_hash_shows_both_and_keeps_nothing() {
 }
 
 #[test]
-fn broken_connections_are_gone_on_with() {
+fn broken_connections_are_resumed() {
     let (bench, server) = (Bench::new(), Server::start());
     let body = noise(100_000);
     let mut page = Page::new(body.clone()).header("etag", "\"one\"");
@@ -69,7 +69,7 @@ fn broken_connections_are_gone_on_with() {
 }
 
 #[test]
-fn what_a_killed_run_left_is_gone_on_with() {
+fn what_a_killed_run_left_is_resumed() {
     let (bench, server) = (Bench::new(), Server::start());
     let body = noise(5_000);
     let hash = digest::of_bytes(&body);

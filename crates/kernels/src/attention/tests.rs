@@ -2,7 +2,7 @@ use super::*;
 use crate::testing::{arches, close, doubles, numbers, with_threads};
 use proptest::prelude::*;
 
-/// Answers and gradients of queries, keys and values, one number at a time.
+/// The output and the gradients of queries, keys and values, one number at a time.
 fn reference(attention: &Attention<'_>, inputs: [&[f32]; 3], gradient: &[f32]) -> [Vec<f64>; 4] {
     let &Attention { heads, size, .. } = attention;
     let [q, k, v] = inputs.map(doubles);
@@ -21,7 +21,9 @@ fn reference(attention: &Attention<'_>, inputs: [&[f32]; 3], gradient: &[f32]) -
             let dot =
                 |a: &[f64], b: &[f64], key: usize| (0..size).map(|n| a[at(query, n)] * b[at(key, n)]).sum::<f64>();
             let scale = f64::from(attention.scale);
-            let powers: Vec<f64> = (0..length).map(|key| (dot(&q, &k, key) * scale + added(key)).exp()).collect();
+            let seen = attention.window.keys(query, length);
+            let power = |key| if seen.contains(&key) { (dot(&q, &k, key) * scale + added(key)).exp() } else { 0.0 };
+            let powers: Vec<f64> = (0..length).map(power).collect();
             let total: f64 = powers.iter().sum();
             let p: Vec<f64> = powers.iter().map(|power| if total == 0.0 { 0.0 } else { power / total }).collect();
             let first = weights_before + (head * length + query) * length;
@@ -46,15 +48,13 @@ fn reference(attention: &Attention<'_>, inputs: [&[f32]; 3], gradient: &[f32]) -
 }
 
 fn run(arch: Arch, attention: &Attention<'_>, inputs: [&[f32]; 3], gradient: &[f32]) -> [Vec<f32>; 4] {
-    let [mut o, mut dq, mut dk, mut dv] = [(); 4].map(|()| vec![f32::NAN; attention.numbers()]);
-    let mut kept = vec![f32::NAN; attention.kept()];
-    attention.forward(arch, inputs, &mut o, &mut kept);
-    attention.backward(arch, inputs, &kept, gradient, [&mut dq, &mut dk, &mut dv]);
-    [o, dq, dk, dv]
+    let (output, kept) = attention.forward(arch, inputs);
+    let [dq, dk, dv] = attention.backward(arch, inputs, &kept, gradient);
+    [output, dq, dk, dv]
 }
 
 fn compare(attention: &Attention<'_>, seed: u64) -> Result<(), TestCaseError> {
-    let [q, k, v, gradient] = [1, 2, 3, 4].map(|part| numbers(attention.numbers(), seed ^ part));
+    let [q, k, v, gradient] = [1, 2, 3, 4].map(|part| numbers(attention.elements(), seed ^ part));
     let expected = reference(attention, [&q, &k, &v], &gradient);
     for arch in arches() {
         for (found, expected) in run(arch, attention, [&q, &k, &v], &gradient).iter().zip(&expected) {
@@ -64,12 +64,22 @@ fn compare(attention: &Attention<'_>, seed: u64) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+fn windows() -> impl Strategy<Value = Window> {
+    prop_oneof![
+        Just(Window::ALL),
+        Just(Window::CAUSAL),
+        (0usize..12).prop_map(Window::sliding),
+        (0usize..12).prop_map(|reach| Window::sliding(reach).intersection(Window::CAUSAL)),
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn answers_and_gradients_are_right(
+    fn outputs_and_gradients_are_right(
         lengths in proptest::collection::vec(1usize..40, 1..4),
         heads in 1usize..4, size in 1usize..20, seed: u64, kind in 0u8..4, drop: bool,
+        window in windows(),
     ) {
         let (rows, length) = (lengths.len(), lengths.iter().copied().max().unwrap_or(0));
         let (values, strides) = match kind {
@@ -80,21 +90,44 @@ proptest! {
         };
         let bias = (kind > 0).then_some(Bias { values: &values, strides });
         let dropout = drop.then_some(Mask { seed, step: 2, number: 3, probability: 0.3 });
-        compare(&Attention { lengths: &lengths, heads, size, scale: 0.5, bias, dropout }, seed)?;
+        compare(&Attention { lengths: &lengths, heads, size, scale: 0.5, window, bias, dropout }, seed)?;
     }
 }
 
 #[test]
 fn long_texts_have_several_blocks() {
     let dropout = Some(Mask { seed: 1, step: 2, number: 3, probability: 0.1 });
-    let attention = Attention { lengths: &[2 * BLOCK + 3, 5], heads: 2, size: 8, scale: 0.3, bias: None, dropout };
-    compare(&attention, 7).unwrap();
+    let lengths = [2 * BLOCK + 3, 5];
+    for window in [Window::ALL, Window::CAUSAL, Window::sliding(20), Window::sliding(BLOCK + 9)] {
+        let attention = Attention { lengths: &lengths, heads: 2, size: 8, scale: 0.3, window, bias: None, dropout };
+        compare(&attention, 7).unwrap();
+    }
+}
+
+/// What a query does not see is not even read.
+#[test]
+fn keys_out_of_the_window_count_for_nothing() {
+    let length = 4 * BLOCK;
+    let [q, mut k, mut v, gradient] = [1, 2, 3, 4].map(|part| numbers(length * 4, part));
+    let window = Window::sliding(10);
+    let attention = Attention { lengths: &[length], heads: 1, size: 4, scale: 0.5, window, bias: None, dropout: None };
+    let [output, dq, ..] = run(Arch::new(), &attention, [&q, &k, &v], &gradient);
+    k[..4].fill(f32::NAN);
+    v[..4].fill(f32::NAN);
+    let [other_output, other_dq, ..] = run(Arch::new(), &attention, [&q, &k, &v], &gradient);
+    assert!(other_output[..11 * 4].iter().all(|x| x.is_nan()));
+    // The first block computes the first key for all of its queries.
+    assert_eq!(output[BLOCK * 4..], other_output[BLOCK * 4..]);
+    assert_eq!(dq[BLOCK * 4..], other_dq[BLOCK * 4..]);
 }
 
 #[test]
 fn threads_change_no_bit() {
     let dropout = Some(Mask { seed: 1, step: 2, number: 3, probability: 0.1 });
-    let attention = Attention { lengths: &[150, 3, 80], heads: 4, size: 24, scale: 0.3, bias: None, dropout };
-    let [q, k, v, gradient] = [1, 2, 3, 4].map(|part| numbers(attention.numbers(), part));
-    with_threads(|| run(Arch::new(), &attention, [&q, &k, &v], &gradient));
+    for window in [Window::ALL, Window::CAUSAL, Window::sliding(20)] {
+        let lengths = [150, 3, 80];
+        let attention = Attention { lengths: &lengths, heads: 4, size: 24, scale: 0.3, window, bias: None, dropout };
+        let [q, k, v, gradient] = [1, 2, 3, 4].map(|part| numbers(attention.elements(), part));
+        with_threads(|| run(Arch::new(), &attention, [&q, &k, &v], &gradient));
+    }
 }

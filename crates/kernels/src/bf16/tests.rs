@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::testing::{numbers, with_threads};
+use crate::uninit::written;
 
 #[test]
 fn rounding_is_to_the_nearest_even() {
@@ -24,8 +25,8 @@ fn rounding_is_to_the_nearest_even() {
     }
 }
 
-/// Left and right factors of which either may lie in columns.
-fn factors<'a>(x: &'a [f32], y: &'a [f32], [m, n, k]: [usize; 3], columns: [bool; 2]) -> [Matrix<'a>; 2] {
+/// Left and right operands, either of which may be stored column by column.
+fn operands<'a>(x: &'a [f32], y: &'a [f32], [m, n, k]: [usize; 3], columns: [bool; 2]) -> [Matrix<'a>; 2] {
     [
         if columns[0] { Matrix::dense(x, m).transposed() } else { Matrix::dense(x, k) },
         if columns[1] { Matrix::dense(y, k).transposed() } else { Matrix::dense(y, n) },
@@ -36,7 +37,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn products_are_those_of_rounded_factors(
+    fn products_are_those_of_rounded_operands(
         m in 1_usize..40, n in 1_usize..110, k in 1_usize..70, columns: [bool; 2], added: u8, seed: u64,
     ) {
         check([m, n, k], columns, added % 3, seed);
@@ -51,18 +52,27 @@ fn a_long_inner_dimension_is_summed_in_blocks() {
     }
 }
 
-/// `added` is 0 for nothing, 1 for a bias, 2 for what is there.
+/// `added` is 0 for a plain product, 1 for one with a bias, 2 for one added to numbers.
 fn check(sizes @ [m, n, k]: [usize; 3], columns: [bool; 2], added: u8, seed: u64) {
     let (x, y) = (numbers(m * k, seed), numbers(k * n, seed.wrapping_add(1)));
-    let [left, right] = factors(&x, &y, sizes, columns);
+    let [left, right] = operands(&x, &y, sizes, columns);
     let bias = numbers(n, seed.wrapping_add(2));
-    let (addend, start, bias) = match added {
-        0 => (Addend::Nothing, f32::NAN, None),
-        1 => (Addend::Bias(&bias), f32::NAN, Some(&bias)),
-        _ => (Addend::Values, 3.0, None),
+    let run = |product: fn(Target<'_>, [usize; 3], Matrix<'_>, Matrix<'_>)| {
+        if added == 2 {
+            let mut values = vec![3.0; m * n];
+            product(Target::Sum(&mut values), sizes, left, right);
+            return values;
+        }
+        // SAFETY: a product writes every element of its target.
+        let [values] = unsafe {
+            written([m * n], |[values]| {
+                let target = if added == 1 { Target::Biased(values, &bias) } else { Target::New(values) };
+                product(target, sizes, left, right);
+            })
+        };
+        values
     };
-    let mut values = vec![start; m * n];
-    product(&mut values, addend, sizes, left, right);
+    let values = run(product);
     for row in 0..m {
         for column in 0..n {
             let terms = (0..k).map(|inner| {
@@ -71,7 +81,7 @@ fn check(sizes @ [m, n, k]: [usize; 3], columns: [bool; 2], added: u8, seed: u64
                 f64::from(x) * f64::from(y)
             });
             let (sum, size) = terms.fold((0.0, 0.0), |(sum, size), term| (sum + term, size + term.abs()));
-            let before = if added == 2 { 3.0 } else { bias.map_or(0.0, |bias| f64::from(bias[column])) };
+            let before = [0.0, f64::from(bias[column]), 3.0][usize::from(added)];
             let expected = sum + before;
             let found = f64::from(values[row * n + column]);
             assert!(
@@ -80,18 +90,17 @@ fn check(sizes @ [m, n, k]: [usize; 3], columns: [bool; 2], added: u8, seed: u64
             );
         }
     }
-    let mut otherwise = vec![start; m * n];
-    rounded_product(&mut otherwise, addend, sizes, left, right);
+    let otherwise = run(portable_product);
     let near = values.iter().zip(&otherwise).all(|(x, y)| (x - y).abs() <= 1e-5 * (1.0 + k as f32));
-    assert!(near, "{sizes:?} {columns:?}: the portable way says otherwise");
+    assert!(near, "{sizes:?} {columns:?}: the portable product differs");
 }
 
 #[test]
-fn no_number_stays_none() {
+fn nan_stays_nan() {
     let (mut x, y) = (numbers(8 * 40, 1), numbers(40 * 48, 2));
     x[45] = f32::NAN;
     let mut values = vec![0.0; 8 * 48];
-    product(&mut values, Addend::Nothing, [8, 48, 40], Matrix::dense(&x, 40), Matrix::dense(&y, 48));
+    product(Target::Sum(&mut values), [8, 48, 40], Matrix::dense(&x, 40), Matrix::dense(&y, 48));
     let rows: Vec<bool> = values.chunks(48).map(|row| row.iter().all(|x| x.is_nan())).collect();
     assert_eq!(rows, [false, true, false, false, false, false, false, false]);
 }
@@ -102,7 +111,7 @@ fn threads_change_no_bit() {
     let (x, y) = (numbers(m * k, 1), numbers(k * n, 2));
     with_threads(|| {
         let mut values = vec![0.0; m * n];
-        product(&mut values, Addend::Nothing, sizes, Matrix::dense(&x, k), Matrix::dense(&y, n));
+        product(Target::Sum(&mut values), sizes, Matrix::dense(&x, k), Matrix::dense(&y, n));
         values
     });
 }

@@ -1,34 +1,33 @@
-//! Mixed precision by casts, where [the precision that holds](Precision::Cast) asks for it: what `torch.autocast` does.
+//! Mixed precision by casts, as `torch.autocast` does it, where the [current precision](Precision::Cast) asks for it.
 //!
-//! Products take their factors in half precision and give such an answer; sums with a residual, norms, softmax and GELU
-//! are computed in single precision. Gradients pass casts the other way, so that those of single-precision parameters are
-//! single-precision numbers.
+//! Matrix products take and give half precision; residual sums, norms, softmax and GELU are computed in single precision.
+//! Gradients pass the casts in reverse, so parameters in single precision get gradients in single precision.
 
 use burn::tensor::{DType, FloatDType, Tensor};
 
 use crate::Precision;
 
-/// The tensor in half precision, if that is asked for; otherwise as it is.
-pub fn halved<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+/// Casts to half precision, if the current precision asks for that; otherwise returns the tensor as it is.
+pub fn to_half<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     match Precision::current() {
         Precision::Cast(half) => x.cast(half.dtype()),
         Precision::F32 | Precision::Bf16 => x,
     }
 }
 
-/// A tensor of half precision in single precision; any other as it is.
-pub fn single<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+/// Casts half precision to single precision; any other tensor is returned as it is.
+pub fn to_f32<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     if is_half(x.dtype()) { x.cast(FloatDType::F32) } else { x }
 }
 
-/// The product of matrices, in half precision if that is asked for.
+/// The matrix product, in half precision if the current precision asks for that.
 ///
 /// # Shapes
 /// - `left`: `[…, rows, inner]`
 /// - `right`: `[…, inner, columns]`
 /// - output: `[…, rows, columns]`
 pub fn matmul<const D: usize>(left: Tensor<D>, right: Tensor<D>) -> Tensor<D> {
-    halved(left).matmul(halved(right))
+    to_half(left).matmul(to_half(right))
 }
 
 pub(super) fn is_half(kind: DType) -> bool {

@@ -1,4 +1,4 @@
-//! The same functions, composed of Burn's own operations: for devices other than `flex`, and what the tests compare with.
+//! The same functions composed of Burn's own operations, for devices other than `flex`.
 
 use burn::tensor::{Tensor, TensorData, activation};
 
@@ -31,8 +31,8 @@ pub(super) fn softmax_dropout(
         None => activation::softmax(scores, 3),
         Some(bias) => {
             let scores = scores + bias;
-            // Queries that see nothing: no number must come out of infinity minus infinity.
-            let blind = scores.clone().detach().max_dim(3).equal_elem(f32::NEG_INFINITY).expand(scores.dims());
+            // A query that sees nothing would become NaN: minus infinity minus minus infinity.
+            let blind = scores.clone().detach().equal_elem(f32::NEG_INFINITY).all_dim(3).expand(scores.dims());
             let probabilities = activation::softmax(scores.mask_fill(blind.clone(), 0.0), 3);
             probabilities.mask_fill(blind, 0.0)
         }

@@ -1,4 +1,4 @@
-//! Rows looked up in a table, whose gradient stays one of rows.
+//! Embedding lookup with a row-sparse gradient.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use burn::tensor::{Int, Tensor, module};
 
 use crate::embedding::SparseRows;
+use crate::scope::with_value;
 
-/// Where the gradients of tables go, row by row, instead of a dense gradient into Burn's container: for a vocabulary that
-/// would be tens of millions of zeros to write and read in each step.
+/// Collects row-sparse gradients of embedding tables, instead of dense gradients in Burn's container: those of a large
+/// vocabulary would be tens of millions of zeros to write and read in each step.
 #[derive(Debug, Clone, Default)]
 pub struct RowGradients {
     /// By the table's node in the autodiff graph.
@@ -20,21 +21,13 @@ thread_local! {
 }
 
 impl RowGradients {
-    /// Runs a forward pass, in which the tables that [`embedding`] reads will leave their gradients here.
+    /// Runs a forward pass whose [`embedding`] lookups will leave their tables' gradients here.
     pub fn within<T>(&self, run: impl FnOnce() -> T) -> T {
-        /// Sets back what was before, also when `run` panics.
-        struct Before(Option<RowGradients>);
-        impl Drop for Before {
-            fn drop(&mut self) {
-                CURRENT.set(self.0.take());
-            }
-        }
-        let _before = Before(CURRENT.replace(Some(self.clone())));
-        run()
+        with_value(&CURRENT, Some(self.clone()), run)
     }
 
-    /// Takes a table's gradient after the backward pass: the sum over all places where it was looked up. A table may have
-    /// one in Burn's container as well, from other uses, or because this device keeps it there.
+    /// Takes a table's gradient after the backward pass: the sum over all lookups. Burn's container may hold one as well, from
+    /// other uses of the table, or because this device keeps all gradients there.
     pub fn remove<const D: usize>(&self, table: &Tensor<D>) -> Option<SparseRows> {
         let node = node(table)?;
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
@@ -49,7 +42,7 @@ impl RowGradients {
 
 /// Looks up rows of a table.
 ///
-/// Within [`RowGradients::within`], on `flex`, the gradient of a table that requires one goes there.
+/// Within [`RowGradients::within`], on `flex`, the gradient of a trainable table is collected there.
 ///
 /// # Shapes
 /// - `table`: `[rows, width]`
@@ -65,11 +58,11 @@ pub fn embedding(table: Tensor<2>, ids: Tensor<2, Int>) -> Tensor<3> {
     module::embedding(table, ids)
 }
 
-/// The node of a tensor that [fits](super::operation::fits).
+/// The autodiff node of a [supported](super::operation::is_supported) tensor.
 #[cfg(feature = "flex")]
 fn node<const D: usize>(tensor: &Tensor<D>) -> Option<u64> {
     use burn::backend::{BackendTensor, DispatchTensorKind};
-    if !super::operation::fits(tensor) {
+    if !super::operation::is_supported(tensor) {
         return None;
     }
     match tensor.clone().into_dispatch().kind {
@@ -95,7 +88,7 @@ mod flex {
     use burn::tensor::{Int, Tensor};
 
     use super::RowGradients;
-    use crate::fused::operation::{Fused, in_order, output, run, slice, tensor};
+    use crate::fused::operation::{Fused, contiguous, run, slice, tensor};
     use crate::{Arch, embedding};
 
     pub(super) fn embedding(table: Tensor<2>, ids: Tensor<2, Int>, node: u64, gradients: RowGradients) -> Tensor<3> {
@@ -104,7 +97,7 @@ mod flex {
         run(Lookup { ids, size, node, gradients }, [table.into_dispatch()])
     }
 
-    /// Of the table.
+    /// Input: the table.
     #[derive(Debug, Clone)]
     struct Lookup {
         ids: Arc<[u32]>,
@@ -117,17 +110,16 @@ mod flex {
         type Saved = ();
 
         fn forward(&self, [table]: [FlexTensor; 1]) -> (FlexTensor, ()) {
-            let table = in_order(table);
+            let table = contiguous(table);
             let [_, width] = table.shape().dims();
-            let (rows, ()) =
-                output(self.ids.len() * width, |rows| embedding::look_up(&self.ids, slice(&table), width, rows));
+            let rows = embedding::look_up(&self.ids, slice(&table), width);
             let [texts, length] = self.size;
             (tensor(rows, [texts, length, width]), ())
         }
 
         fn backward(&self, (): (), gradient: FlexTensor, [wanted]: [bool; 1]) -> [Option<FlexTensor>; 1] {
             if wanted {
-                let gradient = in_order(gradient);
+                let gradient = contiguous(gradient);
                 let [_, _, width] = gradient.shape().dims();
                 self.gradients.add(self.node, embedding::gradient(Arch::new(), &self.ids, slice(&gradient), width));
             }

@@ -2,22 +2,22 @@
 
 use burn::tensor::Tensor;
 
-use super::{compose, halved, single};
+use super::{compose, to_f32, to_half};
 use crate::Gelu;
 
-/// `gelu(x + bias)`, in one pass. It is computed in single precision in any case, for half of it would leave little of one plus
-/// an error function close to -1; only the result is [halved].
+/// `gelu(x + bias)`, in one pass. Always computed in single precision: in half precision, little would be left of 1 + erf(x)
+/// where erf(x) is close to -1. Only the result is [cast](to_half).
 ///
 /// # Shapes
 /// - `x` and output: `[rows, length, width]`
 /// - `bias`: `[width]`
 pub fn bias_gelu(x: Tensor<3>, bias: Option<Tensor<1>>, kind: Gelu) -> Tensor<3> {
-    let x = single(x);
+    let x = to_f32(x);
     #[cfg(feature = "flex")]
-    if super::operation::fits(&x) && bias.as_ref().is_none_or(super::operation::fits) {
-        return halved(flex::bias_gelu(x, bias, kind));
+    if super::operation::is_supported(&x) && bias.as_ref().is_none_or(super::operation::is_supported) {
+        return to_half(flex::bias_gelu(x, bias, kind));
     }
-    halved(compose::bias_gelu(x, bias, kind))
+    to_half(compose::bias_gelu(x, bias, kind))
 }
 
 #[cfg(feature = "flex")]
@@ -26,7 +26,7 @@ mod flex {
     use burn::backend::flex::FlexTensor;
     use burn::tensor::Tensor;
 
-    use crate::fused::operation::{Fused, in_order, output, run, slice, tensor, writable};
+    use crate::fused::operation::{Fused, contiguous, run, slice, tensor, writable};
     use crate::{Arch, Gelu, gelu};
 
     pub(super) fn bias_gelu(x: Tensor<3>, bias: Option<Tensor<1>>, kind: Gelu) -> Tensor<3> {
@@ -36,7 +36,7 @@ mod flex {
         }
     }
 
-    /// Of `x` and, if there is one, the bias.
+    /// Inputs: `x` and, optionally, the bias.
     #[derive(Debug, Clone)]
     struct BiasGelu(Gelu);
 
@@ -44,10 +44,10 @@ mod flex {
         type Saved = [FlexTensor; N];
 
         fn forward(&self, inputs: [FlexTensor; N]) -> (FlexTensor, Self::Saved) {
-            let inputs = inputs.map(in_order);
+            let inputs = inputs.map(contiguous);
             let (x, bias) = (&inputs[0], inputs.get(1).map(slice));
             let shape = x.shape();
-            let (y, ()) = output(slice(x).len(), |y| gelu::forward(Arch::new(), self.0, slice(x), bias, shape[2], y));
+            let y = gelu::forward(Arch::new(), self.0, slice(x), bias, shape[2]);
             (tensor(y, shape), inputs)
         }
 

@@ -1,8 +1,8 @@
-//! The kernels as Burn operations with a backward pass of their own.
+//! The kernels as Burn operations with their own backward pass.
 //!
 //! On the `flex` device, in single precision, each of these is one node of the autodiff graph and one or two passes over
-//! memory. On any other device, and for other kinds of numbers, it is the same function composed of Burn's operations,
-//! with dropout masks made from the same random numbers. Inputs that are given away, not cloned, may be overwritten in place.
+//! memory. On other devices and for other element types, the same function is composed of Burn's operations, with dropout masks
+//! from the same random numbers. An input whose last handle is passed in may be overwritten.
 
 mod attention;
 mod cast;
@@ -17,8 +17,8 @@ mod optimiser;
 mod padding;
 mod softmax;
 
-pub use attention::{AttentionOptions, LinearMap, attention, self_attention};
-pub use cast::{halved, matmul, single};
+pub use attention::{AttentionOptions, Projection, attention, self_attention, window_bias};
+pub use cast::{matmul, to_f32, to_half};
 pub use embedding::{RowGradients, embedding};
 pub use gelu::bias_gelu;
 pub use linear::linear;

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{compose, single};
+use super::{compose, to_f32};
 use crate::Mask;
 
 /// `norm(dropout(x) + residual)`, in one pass, in single precision.
@@ -38,12 +38,12 @@ fn any_norm(
     epsilon: f64,
     dropout: Option<Mask>,
 ) -> Tensor<3> {
-    let (x, residual) = (single(x), residual.map(single));
+    let (x, residual) = (to_f32(x), residual.map(to_f32));
     #[cfg(feature = "flex")]
     {
-        use super::operation::fits;
-        let parameters_fit = fits(&weight) && bias.as_ref().is_none_or(fits);
-        if parameters_fit && fits(&x) && residual.as_ref().is_none_or(fits) {
+        use super::operation::is_supported;
+        let parameters_supported = is_supported(&weight) && bias.as_ref().is_none_or(is_supported);
+        if parameters_supported && is_supported(&x) && residual.as_ref().is_none_or(is_supported) {
             return flex::norm(x, residual, weight, bias, epsilon, dropout);
         }
     }
@@ -56,7 +56,7 @@ fn any_norm(
 /// - `x` and output: any, the same
 pub fn dropout<const D: usize>(x: Tensor<D>, mask: Mask) -> Tensor<D> {
     #[cfg(feature = "flex")]
-    if super::operation::fits(&x) {
+    if super::operation::is_supported(&x) {
         return flex::dropout(x, mask);
     }
     compose::dropout(x, mask)
@@ -68,7 +68,7 @@ mod flex {
     use burn::backend::flex::FlexTensor;
     use burn::tensor::Tensor;
 
-    use crate::fused::operation::{Fused, in_order, output, run, slice, tensor, writable};
+    use crate::fused::operation::{Fused, contiguous, run, slice, tensor, writable};
     use crate::norm::{self, Parameters};
     use crate::{Arch, Mask, dropout};
 
@@ -111,7 +111,7 @@ mod flex {
         }
     }
 
-    /// Of `x`, the weight, and, where there are, the residual and the bias.
+    /// Inputs: `x`, the weight and, optionally, the residual and the bias.
     #[derive(Debug, Clone)]
     struct Norm {
         residual: bool,
@@ -121,26 +121,23 @@ mod flex {
     }
 
     impl<const N: usize> Fused<N> for Norm {
-        /// The normalised values, each row's reciprocal deviation, and the weight.
+        /// The normalised values, each row's reciprocal standard deviation, and the weight.
         type Saved = (FlexTensor, Vec<f32>, FlexTensor);
 
         fn forward(&self, inputs: [FlexTensor; N]) -> (FlexTensor, Self::Saved) {
             let mut inputs = inputs.into_iter();
-            let (Some(x), Some(weight)) = (inputs.next(), inputs.next().map(in_order)) else {
+            let (Some(x), Some(weight)) = (inputs.next(), inputs.next().map(contiguous)) else {
                 unreachable!("x and the weight are the first inputs")
             };
-            let residual = if self.residual { inputs.next().map(in_order) } else { None };
-            let bias = if self.bias { inputs.next().map(in_order) } else { None };
+            let residual = if self.residual { inputs.next().map(contiguous) } else { None };
+            let bias = if self.bias { inputs.next().map(contiguous) } else { None };
             let shape = x.shape();
             let mut x = writable(x);
             let values: &mut [f32] = x.storage_mut();
-            let mut scales = vec![0.0; values.len() / shape[2]];
             let parameters =
                 Parameters { weight: slice(&weight), bias: bias.as_ref().map(slice), epsilon: self.epsilon };
-            let (y, ()) = output(values.len(), |y| {
-                let residual = residual.as_ref().map(slice);
-                norm::forward(Arch::new(), values, residual, self.dropout, parameters, y, &mut scales);
-            });
+            let residual = residual.as_ref().map(slice);
+            let (y, scales) = norm::forward(Arch::new(), values, residual, self.dropout, parameters);
             (tensor(y, shape), (x, scales, weight))
         }
 
@@ -150,18 +147,9 @@ mod flex {
             let mut sum = writable(gradient);
             let values: &mut [f32] = sum.storage_mut();
             let (normalised, weights) = (slice(&normalised), slice(&weight));
-            let arch = Arch::new();
-            let (parameters, dx) = match self.dropout {
-                None => (norm::backward(arch, normalised, &scales, weights, values, None), None),
-                Some(mask) => {
-                    let (dx, parameters) = output(values.len(), |dx| {
-                        norm::backward(arch, normalised, &scales, weights, values, Some((mask, dx)))
-                    });
-                    (parameters, Some(tensor(dx, shape)))
-                }
-            };
+            let (parameters, dx) = norm::backward(Arch::new(), normalised, &scales, weights, values, self.dropout);
             let width = weights.len();
-            let dx = dx.unwrap_or_else(|| sum.clone());
+            let dx = dx.map_or_else(|| sum.clone(), |dx| tensor(dx, shape));
             let mut gradients = [
                 Some(dx),
                 Some(tensor(parameters.weight, [width])),

@@ -1,4 +1,4 @@
-//! How a fused operation enters Burn's autodiff graph.
+//! Fused operations as nodes of Burn's autodiff graph.
 
 use std::fmt::Debug;
 
@@ -14,20 +14,20 @@ use burn::backend::{
 };
 use burn::tensor::{DType, Shape, Tensor, TensorData};
 
-/// A function of `N` tensors on `flex`, with what its backward pass needs.
+/// A function of `N` tensors on `flex`, with its backward pass.
 pub(crate) trait Fused<const N: usize>: Clone + Debug + Send + 'static {
-    /// What the forward pass leaves for the backward one.
+    /// Values kept by the forward pass for the backward one.
     type Saved: Clone + Debug + Send + 'static;
 
-    /// The output, and what to keep.
+    /// The output, and the values to keep.
     fn forward(&self, inputs: [FlexTensor; N]) -> (FlexTensor, Self::Saved);
 
-    /// The gradients of the inputs; those that are not wanted may be left out.
+    /// The gradients of the inputs. Those not wanted may be `None`.
     fn backward(&self, saved: Self::Saved, gradient: FlexTensor, wanted: [bool; N]) -> [Option<FlexTensor>; N];
 }
 
-/// Whether an operation can work on a tensor: single precision on `flex`.
-pub(crate) fn fits<const D: usize>(tensor: &Tensor<D>) -> bool {
+/// Whether the fused operations support a tensor: single precision on `flex`.
+pub(crate) fn is_supported<const D: usize>(tensor: &Tensor<D>) -> bool {
     let kind = match tensor.clone().into_dispatch().kind {
         DispatchTensorKind::Autodiff(inner) => *inner,
         kind => kind,
@@ -36,14 +36,14 @@ pub(crate) fn fits<const D: usize>(tensor: &Tensor<D>) -> bool {
     on_flex && tensor.dtype() == DType::F32
 }
 
-/// Runs an operation on tensors that all [fit](fits).
+/// Runs an operation on tensors that are all [supported](is_supported).
 pub(crate) fn run<const N: usize, const D: usize, F: Fused<N>>(operation: F, inputs: [DispatchTensor; N]) -> Tensor<D> {
     let context = inputs.iter().fold(DispatchAutodiffContext::Disabled, |context, input| context.merge(input.autodiff));
     let kind = match context {
         DispatchAutodiffContext::Disabled => {
             let inputs = inputs.map(|input| match input.kind {
                 DispatchTensorKind::Flex(BackendTensor::Float(tensor)) => tensor,
-                kind => unreachable!("asked whether it fits: {kind:?}"),
+                kind => unreachable!("callers check `is_supported`: {kind:?}"),
             });
             DispatchTensorKind::Flex(BackendTensor::Float(operation.forward(inputs).0))
         }
@@ -65,11 +65,11 @@ fn tracked<const N: usize, F: Fused<N>, C: CheckpointStrategy>(
     let inputs = inputs.map(|input| match input.kind {
         DispatchTensorKind::Autodiff(inner) => match *inner {
             DispatchTensorKind::Flex(BackendTensor::Autodiff(tensor)) => tensor,
-            kind => unreachable!("asked whether it fits: {kind:?}"),
+            kind => unreachable!("callers check `is_supported`: {kind:?}"),
         },
         // A tensor outside the graph is a constant.
         DispatchTensorKind::Flex(BackendTensor::Float(tensor)) => Autodiff::<Flex>::from_inner(tensor),
-        kind => unreachable!("asked whether it fits: {kind:?}"),
+        kind => unreachable!("callers check `is_supported`: {kind:?}"),
     });
     let nodes = inputs.each_ref().map(|input| input.node());
     let inputs = inputs.map(|input| input.into_primitive());
@@ -100,43 +100,29 @@ impl<const N: usize, F: Fused<N>> Backward<Flex, N> for Step<F> {
     }
 }
 
-/// A tensor of these numbers, without a copy.
+/// A tensor with these elements, without a copy.
 pub(crate) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape.into()))
 }
 
-/// The tensor with its elements in order, without a copy where they are.
-pub(crate) fn in_order(tensor: FlexTensor) -> FlexTensor {
+/// The tensor with its elements contiguous, copied only where they are not.
+pub(crate) fn contiguous(tensor: FlexTensor) -> FlexTensor {
     if tensor.is_contiguous() { tensor } else { tensor.to_contiguous() }
 }
 
-/// The elements of a tensor that is [`in_order`].
+/// The elements of a tensor that is [`contiguous`].
 pub(crate) fn slice(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice().unwrap_or_default()
 }
 
-/// The tensor as one that may be written to: itself where nobody else holds its numbers and they are all there is.
+/// The tensor, to be written to: itself where it is the only owner of its whole storage, a copy otherwise.
 pub(crate) fn writable(values: FlexTensor) -> FlexTensor {
     let whole = values.is_contiguous() && values.storage::<f32>().len() == values.layout().num_elements();
     if whole && values.is_unique() {
         return values;
     }
-    let values = in_order(values);
+    let values = contiguous(values);
     tensor(slice(&values).to_vec(), values.shape())
-}
-
-/// Numbers that `write` sets, and what it says, without setting them to zero first: that would be one more pass over memory.
-///
-/// `write` must set every element, and read none before.
-pub(crate) fn output<T>(length: usize, write: impl FnOnce(&mut [f32]) -> T) -> (Vec<f32>, T) {
-    let mut values: Vec<f32> = Vec::with_capacity(length);
-    let start = values.spare_capacity_mut().as_mut_ptr().cast::<f32>();
-    // SAFETY: the memory is the vector's own, for at least `length` elements, and only `write` sees it, which reads no
-    // element that it has not set.
-    let result = write(unsafe { std::slice::from_raw_parts_mut(start, length) });
-    // SAFETY: `write` has set all of them.
-    unsafe { values.set_len(length) };
-    (values, result)
 }
 
 #[cfg(test)]
@@ -146,24 +132,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn single_precision_on_flex_is_what_fits() {
+    fn single_precision_on_flex_is_supported() {
         let on = |device: &Device| Tensor::<1>::zeros([3], device);
         for device in [Device::flex(), Device::flex().autodiff(), Device::flex().autodiff().gradient_checkpointing()] {
-            assert!(fits(&on(&device)));
-            assert!(!fits(&on(&device).cast(DType::F16)));
+            assert!(is_supported(&on(&device)));
+            assert!(!is_supported(&on(&device).cast(DType::F16)));
         }
     }
 
     #[cfg(feature = "ndarray")]
     #[test]
     #[expect(deprecated, reason = "ndarray stays a choice")]
-    fn ndarray_tensors_do_not_fit() {
+    fn ndarray_tensors_are_not_supported() {
         let on = |device: &Device| Tensor::<1>::zeros([3], device);
-        assert!(!fits(&on(&Device::ndarray())) && !fits(&on(&Device::ndarray().autodiff())));
+        assert!(!is_supported(&on(&Device::ndarray())) && !is_supported(&on(&Device::ndarray().autodiff())));
     }
 
     #[test]
-    fn numbers_that_nobody_else_holds_are_written_in_place() {
+    fn storage_with_one_owner_is_written_in_place() {
         let start = |tensor: &FlexTensor| slice(tensor).as_ptr();
         let alone = tensor(vec![1.0; 12], [3, 4]);
         let place = start(&alone);

@@ -1,13 +1,11 @@
-//! The optimiser's kernels on tensors.
-//!
-//! These work on tensors outside the autodiff graph. On `flex`, tensors that nobody else holds are changed in place.
+//! The optimiser's kernels on tensors outside the autodiff graph. On `flex`, tensors with a single owner are updated in place.
 
 use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
 
 use crate::adamw::AdamW;
 use crate::embedding::SparseRows;
 
-/// One step of AdamW: the parameter and its two moments (zeros before the first step), as they are after it.
+/// One step of AdamW: the updated parameter and its two updated moments (zeros before the first step).
 pub fn adamw<const D: usize>(
     settings: AdamW,
     parameter: Tensor<D>,
@@ -15,7 +13,7 @@ pub fn adamw<const D: usize>(
     gradient: Tensor<D>,
 ) -> (Tensor<D>, [Tensor<D>; 2]) {
     #[cfg(feature = "flex")]
-    if [&parameter, &moments[0], &moments[1], &gradient].into_iter().all(flex::fits) {
+    if [&parameter, &moments[0], &moments[1], &gradient].into_iter().all(flex::is_supported) {
         let gradient = flex::read(gradient);
         return flex::update(parameter, moments, |p, moments| {
             settings.update(crate::Arch::new(), p, moments, super::operation::slice(&gradient));
@@ -33,7 +31,7 @@ pub fn adamw<const D: usize>(
     (parameter, [first, second])
 }
 
-/// The same for a table `[rows, width]` whose gradient has few rows; see [`AdamW::update_rows`] for `touched`.
+/// The same for a table, `[rows, width]`, with a row-sparse gradient; see [`AdamW::update_rows`] for `touched`.
 pub fn adamw_rows(
     settings: AdamW,
     table: Tensor<2>,
@@ -42,7 +40,7 @@ pub fn adamw_rows(
     touched: &mut [bool],
 ) -> (Tensor<2>, [Tensor<2>; 2]) {
     #[cfg(feature = "flex")]
-    if [&table, &moments[0], &moments[1]].into_iter().all(flex::fits) {
+    if [&table, &moments[0], &moments[1]].into_iter().all(flex::is_supported) {
         return flex::update(table, moments, |p, moments| {
             settings.update_rows(crate::Arch::new(), p, moments, gradient, touched);
         });
@@ -54,7 +52,7 @@ pub fn adamw_rows(
     adamw(settings, table, moments, add_rows(dense, gradient))
 }
 
-/// A table `[rows, width]` with the gradient of some rows added.
+/// A table, `[rows, width]`, plus a row-sparse gradient.
 pub fn add_rows(table: Tensor<2>, gradient: &SparseRows) -> Tensor<2> {
     if gradient.rows.is_empty() {
         return table;
@@ -67,10 +65,10 @@ pub fn add_rows(table: Tensor<2>, gradient: &SparseRows) -> Tensor<2> {
     table.select_assign(0, rows, values, IndexingUpdateOp::Add)
 }
 
-/// The sum of squares, for the norm of all gradients.
+/// The sum of squares, for the global gradient norm.
 pub fn sum_of_squares<const D: usize>(x: Tensor<D>) -> f64 {
     #[cfg(feature = "flex")]
-    if flex::fits(&x) {
+    if flex::is_supported(&x) {
         return crate::reduce::sum_of_squares(crate::Arch::new(), super::operation::slice(&flex::read(x)));
     }
     x.powi_scalar(2).sum().into_data().iter::<f64>().sum()
@@ -82,20 +80,20 @@ mod flex {
     use burn::backend::{BackendTensor, DispatchTensorKind, Flex};
     use burn::tensor::Tensor;
 
-    use crate::fused::operation::{self, in_order, writable};
+    use crate::fused::operation::{self, contiguous, writable};
 
-    pub(super) fn fits<const D: usize>(tensor: &Tensor<D>) -> bool {
-        operation::fits(tensor) && !tensor.device().is_autodiff()
+    pub(super) fn is_supported<const D: usize>(tensor: &Tensor<D>) -> bool {
+        operation::is_supported(tensor) && !tensor.device().is_autodiff()
     }
 
     pub(super) fn read<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
-        in_order(primitive(tensor))
+        contiguous(primitive(tensor))
     }
 
     fn primitive<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
         match tensor.into_dispatch().kind {
             DispatchTensorKind::Flex(BackendTensor::Float(tensor)) => tensor,
-            kind => unreachable!("asked whether it fits: {kind:?}"),
+            kind => unreachable!("callers check `is_supported`: {kind:?}"),
         }
     }
 

@@ -1,13 +1,13 @@
-//! Texts packed one after the other, and padded to the longest.
+//! Between texts packed one after the other and texts padded to the longest.
 
 use burn::tensor::{Device, Tensor};
 
 use crate::Texts;
 
-/// Whether batches are worth packing on a device: where operations take texts of different lengths, no padding is computed.
+/// Whether batches are worth packing on a device: its operations take texts of different lengths, so no padding is computed.
 pub fn packs(device: &Device) -> bool {
     #[cfg(feature = "flex")]
-    return super::operation::fits(&Tensor::<1>::zeros([1], device));
+    return super::operation::is_supported(&Tensor::<1>::zeros([1], device));
     #[cfg(not(feature = "flex"))]
     {
         let _ = device;
@@ -22,7 +22,7 @@ pub fn packs(device: &Device) -> bool {
 /// - output: `[texts, longest, width]`
 pub fn pad(x: Tensor<3>, texts: &Texts) -> Tensor<3> {
     #[cfg(feature = "flex")]
-    if super::operation::fits(&x) {
+    if super::operation::is_supported(&x) {
         return super::operation::run(flex::Pad(texts.clone()), [x.into_dispatch()]);
     }
     let ([_, _, width], longest) = (x.dims(), texts.longest());
@@ -41,7 +41,7 @@ pub fn pad(x: Tensor<3>, texts: &Texts) -> Tensor<3> {
 /// - output: `[1, tokens, width]`
 pub fn unpad(x: Tensor<3>, texts: &Texts) -> Tensor<3> {
     #[cfg(feature = "flex")]
-    if super::operation::fits(&x) {
+    if super::operation::is_supported(&x) {
         return super::operation::run(flex::Unpad(texts.clone()), [x.into_dispatch()]);
     }
     let [_, _, width] = x.dims();
@@ -56,20 +56,16 @@ mod flex {
     use burn::backend::flex::FlexTensor;
 
     use crate::Texts;
-    use crate::fused::operation::{Fused, in_order, output, slice, tensor};
+    use crate::fused::operation::{Fused, contiguous, slice, tensor};
 
     fn pad(texts: &Texts, x: FlexTensor) -> FlexTensor {
-        let (x, [.., width]) = (in_order(x.clone()), x.shape().dims::<3>());
-        let shape = [texts.lengths().len(), texts.longest(), width];
-        let (values, ()) = output(shape.iter().product(), |padded| texts.pad(slice(&x), width, padded));
-        tensor(values, shape)
+        let (x, [.., width]) = (contiguous(x.clone()), x.shape().dims::<3>());
+        tensor(texts.pad(slice(&x), width), [texts.lengths().len(), texts.longest(), width])
     }
 
     fn unpad(texts: &Texts, x: FlexTensor) -> FlexTensor {
-        let (x, [.., width]) = (in_order(x.clone()), x.shape().dims::<3>());
-        let shape = [1, texts.tokens(), width];
-        let (values, ()) = output(shape.iter().product(), |packed| texts.unpad(slice(&x), width, packed));
-        tensor(values, shape)
+        let (x, [.., width]) = (contiguous(x.clone()), x.shape().dims::<3>());
+        tensor(texts.unpad(slice(&x), width), [1, texts.tokens(), width])
     }
 
     #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{compose, single};
+use super::{compose, to_f32};
 use crate::Mask;
 
 /// `dropout(softmax(scores * scale + bias))` over the keys, in one pass, in single precision.
@@ -13,16 +13,18 @@ use crate::Mask;
 /// - `scores` and output: `[rows, heads, queries, keys]`
 /// - `bias`: the same, with 1 for any of the first three where it is the same for all
 pub fn softmax_dropout(scores: Tensor<4>, bias: Option<Tensor<4>>, scale: f64, dropout: Option<Mask>) -> Tensor<4> {
-    let scores = single(scores);
+    let scores = to_f32(scores);
     #[cfg(feature = "flex")]
-    if super::operation::fits(&scores) && bias.as_ref().is_none_or(|bias| flex::fits(bias, scores.dims()[3])) {
+    if super::operation::is_supported(&scores)
+        && bias.as_ref().is_none_or(|bias| flex::is_supported(bias, scores.dims()[3]))
+    {
         return flex::softmax_dropout(scores, bias, scale, dropout);
     }
     compose::softmax_dropout(scores, bias, scale, dropout)
 }
 
 #[cfg(feature = "flex")]
-pub(crate) use flex::{as_bias, rows_in_order};
+pub(crate) use flex::{as_bias, contiguous_rows};
 
 #[cfg(feature = "flex")]
 mod flex {
@@ -31,12 +33,12 @@ mod flex {
     use burn::backend::{Flex, TensorMetadata};
     use burn::tensor::Tensor;
 
-    use crate::fused::operation::{self, Fused, output, run, slice, tensor, writable};
+    use crate::fused::operation::{self, Fused, run, slice, tensor, writable};
     use crate::softmax::{self, Bias};
     use crate::{Arch, Mask};
 
-    pub(super) fn fits(bias: &Tensor<4>, keys: usize) -> bool {
-        operation::fits(bias) && bias.dims()[3] == keys
+    pub(super) fn is_supported(bias: &Tensor<4>, keys: usize) -> bool {
+        operation::is_supported(bias) && bias.dims()[3] == keys
     }
 
     pub(super) fn softmax_dropout(
@@ -52,7 +54,7 @@ mod flex {
         }
     }
 
-    /// Of scores and, if there is one, the bias.
+    /// Inputs: the scores and, optionally, the bias.
     #[derive(Debug, Clone)]
     struct SoftmaxDropout {
         scale: f32,
@@ -64,22 +66,17 @@ mod flex {
         type Saved = (FlexTensor, [usize; 4]);
 
         fn forward(&self, inputs: [FlexTensor; N]) -> (FlexTensor, Self::Saved) {
-            let bias = inputs.get(1).cloned().map(rows_in_order);
+            let bias = inputs.get(1).cloned().map(contiguous_rows);
             let bias_shape = bias.as_ref().map_or([1; 4], |bias| bias.shape().dims());
             let bias = bias.as_ref().map(as_bias);
             // The scores are not needed again: the probabilities take their place.
             let Some(scores) = inputs.into_iter().next() else { unreachable!("scores are the first input") };
             let shape: [usize; 4] = scores.shape().dims();
             let mut probabilities = writable(scores);
-            let Some(mask) = self.dropout else {
-                softmax::forward(Arch::new(), probabilities.storage_mut(), shape, self.scale, bias, None);
-                return (probabilities.clone(), (probabilities, bias_shape));
-            };
-            let (dropped, ()) = output(shape.iter().product(), |dropped| {
-                let dropout = Some((mask, dropped));
-                softmax::forward(Arch::new(), probabilities.storage_mut(), shape, self.scale, bias, dropout);
-            });
-            (tensor(dropped, shape), (probabilities, bias_shape))
+            let values = probabilities.storage_mut();
+            let dropped = softmax::forward(Arch::new(), values, shape, self.scale, bias, self.dropout);
+            let output = dropped.map_or_else(|| probabilities.clone(), |dropped| tensor(dropped, shape));
+            (output, (probabilities, bias_shape))
         }
 
         fn backward(&self, saved: Self::Saved, gradient: FlexTensor, wanted: [bool; N]) -> [Option<FlexTensor>; N] {
@@ -98,15 +95,15 @@ mod flex {
         }
     }
 
-    /// What the kernels take, of a bias with its [rows in order](rows_in_order).
+    /// The kernels' view of a bias whose [rows are contiguous](contiguous_rows).
     pub(crate) fn as_bias(bias: &FlexTensor) -> Bias<'_> {
         let (shape, strides) = (bias.shape(), bias.layout().strides());
         let stride = |axis: usize| if shape[axis] == 1 { 0 } else { strides[axis] as usize };
         Bias { values: &bias.storage()[bias.layout().start_offset()..], strides: [stride(0), stride(1), stride(2)] }
     }
 
-    /// The bias with its keys side by side; the other axes may repeat, or lie in any order.
-    pub(crate) fn rows_in_order(bias: FlexTensor) -> FlexTensor {
+    /// The bias with contiguous keys; the other axes may be broadcast, or in any order.
+    pub(crate) fn contiguous_rows(bias: FlexTensor) -> FlexTensor {
         let strides = bias.layout().strides();
         if strides[3] == 1 && strides.iter().all(|&stride| stride >= 0) { bias } else { bias.to_contiguous() }
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{arches, close, numbers, with_threads};
+use crate::testing::{any_float, arches, close, numbers, same, with_threads};
 use proptest::prelude::*;
 
 /// Probabilities of a row and the scores' gradient, for a gradient and a mask of the dropped probabilities.
@@ -48,10 +48,11 @@ proptest! {
             dx_expected.extend(dx);
         }
         for arch in arches() {
-            let (mut p, mut dropped, mut dx) = (x.clone(), vec![f32::NAN; x.len()], dy.clone());
-            forward(arch, &mut p, shape, scale, bias, mask.map(|mask| (mask, &mut dropped[..])));
+            let (mut p, mut dx) = (x.clone(), dy.clone());
+            let dropped = forward(arch, &mut p, shape, scale, bias, mask);
             close(&p, &p_expected, 2e-6)?;
-            if drop {
+            prop_assert_eq!(dropped.is_some(), drop);
+            if let Some(dropped) = dropped {
                 close(&dropped, &dropped_expected, 3e-6)?;
             }
             backward(arch, &p, keys, scale, mask, &mut dx);
@@ -60,11 +61,37 @@ proptest! {
     }
 }
 
+proptest! {
+    /// Every instruction set against the portable one, over all bit patterns; a row with a NaN, or with an infinite score, is
+    /// NaN as a whole.
+    #[test]
+    fn instruction_sets_agree(x in prop::collection::vec(any_float(), 1..70)) {
+        let run = |arch| {
+            let mut p = x.clone();
+            forward(arch, &mut p, [1, 1, 1, x.len()], 1.0, None, None);
+            p
+        };
+        let expected = run(Arch::Scalar);
+        let undefined = x.iter().any(|x| x.is_nan() || *x == f32::INFINITY);
+        prop_assert!(expected.iter().all(|p| p.is_nan() == undefined), "{:?}", expected);
+        for arch in arches() {
+            same(&run(arch), &expected, 1e-6)?;
+        }
+    }
+}
+
 #[test]
-fn nan_stays_nan() {
-    let mut scores = [1.0, f32::NAN, 2.0, 3.0].repeat(8);
-    forward(Arch::new(), &mut scores, [1, 1, 1, 32], 1.0, None, None);
-    assert!(scores.iter().any(|score| score.is_nan()));
+fn nan_among_hidden_keys_stays_nan() {
+    for length in [1, 3, 32, 40] {
+        for place in 0..length {
+            for arch in arches() {
+                let mut scores = vec![f32::NEG_INFINITY; length];
+                scores[place] = f32::NAN;
+                forward(arch, &mut scores, [1, 1, 1, length], 1.0, None, None);
+                assert!(scores.iter().all(|score| score.is_nan()), "{scores:?}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -73,8 +100,7 @@ fn threads_change_no_bit() {
     let mask = Mask { seed: 1, step: 2, number: 3, probability: 0.1 };
     with_threads(|| {
         let mut p = numbers(shape.iter().product(), 1);
-        let mut dropped = vec![0.0; p.len()];
-        forward(Arch::new(), &mut p, shape, 0.3, None, Some((mask, &mut dropped)));
+        let dropped = forward(Arch::new(), &mut p, shape, 0.3, None, Some(mask));
         let mut gradient = numbers(p.len(), 2);
         backward(Arch::new(), &p, 77, 0.3, Some(mask), &mut gradient);
         (p, dropped, gradient)

@@ -1,4 +1,4 @@
-//! Rows looked up in tables, and where their gradients go.
+//! Embedding lookup and its row-sparse gradients.
 
 use crate::support::{close, devices, numbers};
 use burn::tensor::{Device, Int, Tensor, module};
@@ -8,7 +8,7 @@ fn ids(device: &Device) -> Tensor<2, Int> {
     Tensor::from_data([[3, 0, 7, 3], [3, 5, 0, 9]], device)
 }
 
-/// The gradient of a table, wherever it lies.
+/// The gradient of a table, from either place.
 fn gradient(table: &Tensor<2>, loss: &Tensor<1>, rows: &RowGradients) -> (Tensor<2>, bool) {
     let mut gradients = loss.backward();
     let dense = table.grad_remove(&mut gradients);
@@ -19,7 +19,7 @@ fn gradient(table: &Tensor<2>, loss: &Tensor<1>, rows: &RowGradients) -> (Tensor
 }
 
 #[test]
-fn a_tables_gradient_is_of_rows_on_flex_and_the_dense_one_elsewhere() {
+fn a_tables_gradient_is_row_sparse_on_flex_and_dense_elsewhere() {
     for (device, sparse) in devices().into_iter().zip([true, true, false]) {
         let table = numbers([11, 37], 1, &device).require_grad();
         let other = numbers([11, 37], 4, &device).require_grad();
@@ -39,7 +39,7 @@ fn a_tables_gradient_is_of_rows_on_flex_and_the_dense_one_elsewhere() {
             let (found, of_rows) = gradient(table, &rows.within(|| loss(embedding)), &rows);
             assert_eq!(of_rows, sparse);
             close(&found, &expected);
-            // Nobody is there to take rows.
+            // Nothing collects row-sparse gradients.
             let (found, of_rows) = gradient(table, &loss(embedding), &rows);
             assert!(!of_rows);
             close(&found, &expected);
@@ -48,7 +48,7 @@ fn a_tables_gradient_is_of_rows_on_flex_and_the_dense_one_elsewhere() {
 }
 
 #[test]
-fn a_table_that_stands_still_has_no_gradient() {
+fn a_frozen_table_has_no_gradient() {
     for device in devices() {
         let table = numbers([11, 37], 1, &device);
         let (rows, weights) = (RowGradients::default(), numbers([2, 4, 37], 2, &device).require_grad());

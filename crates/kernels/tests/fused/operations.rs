@@ -1,14 +1,11 @@
 //! Fused operations against the same functions written with Burn's own: values and gradients, on every CPU device.
 
-use crate::support::{check, close, devices, masked, numbers};
-use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+use crate::support::{MASK, check, close, devices, masked, numbers};
+use burn::tensor::{DType, Device, Tensor, TensorData, activation};
 use firebrand_kernels::fused::{
-    AttentionOptions, attention, bias_gelu, dropout, dropout_residual_norm, linear, norm, pad, self_attention,
-    softmax_dropout, unpad,
+    AttentionOptions, attention, bias_gelu, dropout, dropout_residual_norm, linear, norm, pad, softmax_dropout, unpad,
 };
-use firebrand_kernels::{Gelu, Mask, Precision, Texts};
-
-const MASK: Mask = Mask { seed: 5, step: 9, number: 2, probability: 0.3 };
+use firebrand_kernels::{Gelu, Texts, Window};
 
 /// GELU as its definition has it: Burn's own has the derivative of the approximation on `ndarray`.
 fn plain_gelu(x: Tensor<3>) -> Tensor<3> {
@@ -54,7 +51,7 @@ fn softmax_with_every_kind_of_bias() {
 }
 
 #[test]
-fn a_bias_that_is_expanded_or_turned() {
+fn a_bias_that_is_expanded_or_transposed() {
     for device in devices() {
         check(
             [numbers([2, 3, 5, 21], 1, &device), numbers([2, 1, 1, 21], 2, &device)],
@@ -200,218 +197,66 @@ fn a_tensor_outside_the_graph_is_a_constant() {
     assert!(scores.grad(&gradients).is_some());
 }
 
-/// Attention as its definition has it.
-fn plain_attention([query, key, value]: [Tensor<3>; 3], options: AttentionOptions) -> Tensor<3> {
-    let [rows, length, width] = query.dims();
-    let split = |x: Tensor<3>| x.reshape([rows, length, options.heads, width / options.heads]).swap_dims(1, 2);
-    let mut scores = split(query).matmul(split(key).transpose()) * options.scale;
-    if let Some(bias) = options.bias {
-        scores = scores + bias;
-    }
-    let weights = masked(activation::softmax(scores, 3), options.dropout);
-    weights.matmul(split(value)).swap_dims(1, 2).reshape([rows, length, width])
-}
-
+/// Tensors in double precision take the path of other devices, composed of Burn's own operations.
 #[test]
-fn attention_as_a_whole() {
-    for device in devices() {
-        let inputs = || [1, 2, 3].map(|seed| numbers([2, 21, 12], seed, &device));
+fn composed_operations_are_the_same() {
+    let device = Device::flex().autodiff();
+    let double = |x: Tensor<3>| x.cast(DType::F64);
+    let inputs = || [1, 2, 3].map(|seed| numbers([2, 21, 12], seed, &device));
+    for window in [Window::ALL, Window::CAUSAL, Window::sliding(3)] {
         for dropout in [None, Some(MASK)] {
-            for bias in [None, Some([2, 1, 1, 21]), Some([1, 3, 21, 21]), Some([2, 3, 21, 21])] {
-                let bias = bias.map(|shape| numbers(shape, 4, &device));
-                let options = || AttentionOptions { heads: 3, scale: 0.4, bias: bias.clone(), dropout, texts: None };
-                check(inputs(), |[q, k, v]| attention(q, k, v, options()), |x| plain_attention(x, options()));
-            }
-        }
-        let options = || AttentionOptions { heads: 3, scale: 0.4, bias: None, dropout: Some(MASK), texts: None };
-        check(
-            [1, 2, 3].map(|seed| numbers([21, 2, 12], seed, &device)),
-            |x| {
-                let [q, k, v] = x.map(|x| x.swap_dims(0, 1));
-                attention(q, k, v, options())
-            },
-            |x| plain_attention(x.map(|x| x.swap_dims(0, 1)), options()),
-        );
-    }
-}
-
-#[test]
-fn a_learned_bias_of_attention_has_its_gradient() {
-    for device in devices() {
-        let options = |bias: Tensor<3>| AttentionOptions {
-            heads: 3,
-            scale: 0.4,
-            bias: Some(bias.unsqueeze()),
-            dropout: None,
-            texts: None,
-        };
-        check(
-            [numbers([2, 21, 12], 1, &device), numbers([3, 21, 21], 2, &device)],
-            |[x, bias]| attention(x.clone(), x.clone(), x, options(bias)),
-            |[x, bias]| plain_attention([x.clone(), x.clone(), x], options(bias)),
-        );
-    }
-}
-
-/// One text at a time.
-fn plain_attention_of_texts(inputs: &[Tensor<3>; 3], texts: &Texts, options: &AttentionOptions) -> Tensor<3> {
-    let [_, _, width] = inputs[0].dims();
-    let texts = texts.starts().zip(texts.lengths());
-    let answers = texts.map(|(start, &length)| {
-        let bias = options.bias.clone().map(|bias| {
-            let [rows, heads, ..] = bias.dims();
-            bias.slice([0..rows, 0..heads, 0..length, 0..length])
-        });
-        let options = AttentionOptions { bias, texts: None, ..options.clone() };
-        plain_attention(inputs.clone().map(|x| x.slice([0..1, start..start + length, 0..width])), options)
-    });
-    Tensor::cat(answers.collect(), 1)
-}
-
-#[test]
-fn packed_texts_do_not_see_each_other() {
-    let texts = Texts::new([5, 1, 9, 6]);
-    for device in devices() {
-        let inputs = || [1, 2, 3].map(|seed| numbers([1, 21, 12], seed, &device));
-        for bias in [None, Some([1, 3, 9, 9]), Some([1, 1, 9, 9])] {
-            let bias = bias.map(|shape| numbers(shape, 4, &device));
-            let options = AttentionOptions { heads: 3, scale: 0.4, bias, dropout: None, texts: Some(texts.clone()) };
+            let options = AttentionOptions { heads: 3, scale: 0.4, window, bias: None, dropout, texts: None };
             check(
                 inputs(),
+                |x| {
+                    let [q, k, v] = x.map(double);
+                    attention(q, k, v, options.clone()).cast(DType::F32)
+                },
                 |[q, k, v]| attention(q, k, v, options.clone()),
-                |x| plain_attention_of_texts(&x, &texts, &options),
             );
         }
+        let (bias, dropout, texts) = (None, None, Some(Texts::new([5, 1, 9, 6])));
+        let options = AttentionOptions { heads: 3, scale: 0.4, window, bias, dropout, texts };
         check(
-            [numbers([1, 21, 12], 1, &device), numbers([3, 9, 9], 2, &device)],
-            |[x, bias]| attention(x.clone(), x.clone(), x, packed_with(bias, &texts)),
-            |[x, bias]| plain_attention_of_texts(&[x.clone(), x.clone(), x], &texts, &packed_with(bias, &texts)),
+            inputs().map(|x| x.narrow(0, 0, 1)),
+            |x| {
+                let [q, k, v] = x.map(double);
+                attention(q, k, v, options.clone()).cast(DType::F32)
+            },
+            |[q, k, v]| attention(q, k, v, options.clone()),
+        );
+    }
+    let [x, residual, _] = inputs();
+    for kind in [Gelu::Exact, Gelu::Tanh] {
+        check([x.clone()], |[x]| bias_gelu(double(x), None, kind).cast(DType::F32), |[x]| bias_gelu(x, None, kind));
+    }
+    let parameter = |seed| numbers([12], seed, &device);
+    for dropout in [None, Some(MASK)] {
+        check(
+            [x.clone(), residual.clone()],
+            |x| {
+                let ([x, residual], [weight, bias]) =
+                    (x.map(double), [5, 6].map(|seed| parameter(seed).cast(DType::F64)));
+                dropout_residual_norm(x, residual, weight, Some(bias), 1e-5, dropout).cast(DType::F32)
+            },
+            |[x, residual]| dropout_residual_norm(x, residual, parameter(5), Some(parameter(6)), 1e-5, dropout),
         );
     }
 }
 
+/// A query that sees nothing becomes 0, one that sees NaN becomes NaN.
 #[test]
-fn one_query_of_each_text() {
-    for device in devices() {
-        for bias in [None, Some([2, 1, 1, 21]), Some([1, 3, 1, 21])] {
-            let bias = bias.map(|shape| numbers(shape, 4, &device));
-            let options = || AttentionOptions { heads: 3, scale: 0.4, bias: bias.clone(), dropout: None, texts: None };
-            // The other queries' answers do not count.
-            let first = |x: Tensor<3>| x.narrow(1, 0, 1);
-            check(
-                [1, 2, 3].map(|seed| numbers([2, 21, 12], seed, &device)),
-                |[q, k, v]| attention(first(q), k, v, options()),
-                |x| first(plain_attention(x, options())),
-            );
-        }
-        let texts = Texts::new([5, 1, 9, 6]);
-        let last = Tensor::<1, Int>::from_data([4, 5, 14, 20], &device);
-        let options = AttentionOptions { heads: 3, scale: 0.4, bias: None, dropout: None, texts: Some(texts.clone()) };
-        check(
-            [1, 2, 3].map(|seed| numbers([1, 21, 12], seed, &device)),
-            |[q, k, v]| attention(q.select(1, last.clone()), k, v, options.clone()),
-            |x| plain_attention_of_texts(&x, &texts, &options).select(1, last.clone()),
-        );
-    }
-}
-
-#[test]
-fn attention_of_three_maps_of_the_same_tensor() {
-    let weights = |device: &Device| [2, 3, 4].map(|seed| numbers([1, 20, 12], seed, device));
-    let biases = |device: &Device| [5, 6, 7].map(|seed| numbers([1, 1, 12], seed, device));
-    let matrix = |weight: Tensor<3>| weight.squeeze_dim::<2>(0);
-    for device in devices() {
-        let x = numbers([2, 21, 20], 1, &device) * 0.3;
-        let options = || AttentionOptions { heads: 3, scale: 0.4, bias: None, dropout: Some(MASK), texts: None };
-        let ([wq, wk, wv], [bq, bk, bv]) = (weights(&device), biases(&device));
-        check(
-            [x.clone(), wq, wk, wv, bq, bk, bv],
-            |[x, wq, wk, wv, bq, bk, bv]| {
-                let map = |weight, bias: Tensor<3>| (matrix(weight), Some(bias.flatten::<1>(0, 2)));
-                self_attention(x, [map(wq, bq), map(wk, bk), map(wv, bv)], options())
-            },
-            |[x, wq, wk, wv, bq, bk, bv]| {
-                let map = |weight, bias| x.clone().matmul(weight) + bias;
-                plain_attention([map(wq, bq), map(wk, bk), map(wv, bv)], options())
-            },
-        );
-        let texts = Texts::new([5, 1, 9, 6]);
-        let [wq, wk, wv] = weights(&device);
-        let packed = AttentionOptions { heads: 3, scale: 0.4, bias: None, dropout: None, texts: Some(texts.clone()) };
-        check(
-            [x.clone().narrow(0, 0, 1), wq, wk, wv],
-            |[x, wq, wk, wv]| self_attention(x, [wq, wk, wv].map(|weight| (matrix(weight), None)), packed.clone()),
-            |[x, wq, wk, wv]| {
-                plain_attention_of_texts(&[wq, wk, wv].map(|weight| x.clone().matmul(weight)), &texts, &packed)
-            },
-        );
-        // One of them has a bias.
-        let ([wq, wk, wv], [bq, ..]) = (weights(&device), biases(&device));
-        check(
-            [x.clone(), wq, wk, wv, bq],
-            |[x, wq, wk, wv, bq]| {
-                let query = (matrix(wq), Some(bq.flatten::<1>(0, 2)));
-                self_attention(x, [query, (matrix(wk), None), (matrix(wv), None)], options())
-            },
-            |[x, wq, wk, wv, bq]| {
-                plain_attention([x.clone().matmul(wq) + bq, x.clone().matmul(wk), x.matmul(wv)], options())
-            },
-        );
-        // Of maps that stand still, only `x` has a gradient.
-        let fixed = weights(&device);
-        check(
-            [x],
-            |[x]| self_attention(x, fixed.clone().map(|weight| (matrix(weight), None)), options()),
-            |[x]| plain_attention(fixed.clone().map(|weight| x.clone().matmul(weight)), options()),
-        );
-    }
-}
-
-/// In either precision, three maps and attention in one operation are what they are one after the other.
-#[test]
-fn attention_of_maps_is_the_same_one_after_the_other() {
-    let device = Device::flex().autodiff();
-    for precision in [Precision::F32, Precision::Bf16] {
-        let run = |whole: bool| {
-            let x = numbers([2, 21, 48], 1, &device).require_grad();
-            let weights = [2, 3, 4].map(|seed| numbers([48, 48], seed, &device).require_grad());
-            let options = AttentionOptions { heads: 3, scale: 0.01, bias: None, dropout: None, texts: None };
-            let y = if whole {
-                self_attention(x.clone(), weights.clone().map(|weight| (weight, None)), options)
-            } else {
-                let [query, key, value] = weights.clone().map(|weight| linear(x.clone(), weight, None));
-                attention(query, key, value, options)
-            };
-            let gradients = y.clone().sum().backward();
-            let of = |weight: &Tensor<2>| weight.grad(&gradients).unwrap().into_data();
-            (y.inner().into_data(), weights.each_ref().map(of), x.grad(&gradients).unwrap())
-        };
-        let [(y, weights, x), (expected_y, expected_weights, expected_x)] =
-            [true, false].map(|whole| precision.within(|| run(whole)));
-        assert_eq!(y, expected_y);
-        assert_eq!(weights, expected_weights);
-        // Three sums, in another order.
-        let furthest = (x - expected_x.clone()).abs().max() / expected_x.abs().max();
-        assert!(furthest.into_scalar::<f32>() < 1e-6);
-    }
-}
-
-fn packed_with(bias: Tensor<3>, texts: &Texts) -> AttentionOptions {
-    AttentionOptions { heads: 3, scale: 0.4, bias: Some(bias.unsqueeze()), dropout: None, texts: Some(texts.clone()) }
-}
-
-#[test]
-fn packed_texts_have_dropout_of_their_own() {
-    // With values of one, an answer is the sum of the weights that were kept.
-    let texts = Texts::new([40, 60, 40]);
+fn nan_stays_nan_on_the_composed_path() {
     let device = Device::flex();
-    let [zeros, ones] = [Tensor::zeros([1, 140, 8], &device), Tensor::ones([1, 140, 8], &device)];
-    let options = AttentionOptions { heads: 2, scale: 1.0, bias: None, dropout: Some(MASK), texts: Some(texts) };
-    let sums = attention(zeros.clone(), zeros, ones, options).into_data().try_to_vec::<f32>().unwrap();
-    let mean = sums.iter().sum::<f32>() / sums.len() as f32;
-    assert!((mean - 1.0).abs() < 0.05, "{mean}");
-    let text = |range: std::ops::Range<usize>| &sums[range.start * 8..range.end * 8];
-    assert_ne!(text(0..40), text(100..140));
+    let mut values = vec![f32::NEG_INFINITY; 42];
+    values[3] = f32::NAN;
+    let scores = Tensor::<4>::from_data(TensorData::new(values, [1, 1, 2, 21]), &device);
+    for kind in [DType::F32, DType::F64] {
+        let bias = Tensor::zeros([1, 1, 1, 21], (&device, kind));
+        let p = softmax_dropout(scores.clone().cast(kind), Some(bias), 1.0, None).cast(DType::F32);
+        let p: Vec<f32> = p.into_data().try_into_vec().unwrap();
+        assert!(p[..21].iter().all(|p| p.is_nan()) && p[21..].iter().all(|&p| p == 0.0), "{kind:?}: {p:?}");
+    }
 }
 
 #[test]
@@ -434,7 +279,7 @@ fn padding_comes_and_goes() {
 }
 
 #[test]
-fn affine_maps() {
+fn linear_layers() {
     for device in devices() {
         for [rows, length, inputs, outputs] in [[2, 5, 7, 11], [4, 64, 200, 160]] {
             let shapes = [[rows, length, inputs], [1, inputs, outputs], [1, 1, outputs]];

@@ -1,8 +1,11 @@
-//! What the tests of fused operations share.
+//! Helpers of the tests of fused operations.
 
 use burn::tensor::{Device, Tensor, TensorData, Tolerance};
 use firebrand_kernels::Mask;
 use firebrand_kernels::philox::philox4x32;
+
+/// A dropout mask.
+pub(crate) const MASK: Mask = Mask { seed: 5, step: 9, number: 2, probability: 0.3 };
 
 /// Devices with gradients: `flex` with and without checkpointing, whose operations are fused, and, if this build has it,
 /// `ndarray`, whose operations are Burn's own.
@@ -44,8 +47,8 @@ pub(crate) fn close<const D: usize>(found: &Tensor<D>, expected: &Tensor<D>) {
     found.to_data().assert_approx_eq::<f32>(&expected.to_data(), tolerance);
 }
 
-/// Both functions have the same value and, for every input, the same gradient. The inputs are leaves of the graph; what
-/// the functions are given are products with one, so that nobody else holds those.
+/// Both functions have the same value and, for every input, the same gradient. The inputs are leaves of the graph, or products of
+/// leaves with one, which have no other owner.
 pub(crate) fn check<const D: usize, const N: usize>(
     inputs: [Tensor<D>; N],
     fused: impl Fn([Tensor<D>; N]) -> Tensor<D>,

@@ -1,37 +1,41 @@
-//! What the layers of one forward pass share: masks, rotations, distances.
+//! What the layers of one forward pass share: biases, windows, rotations, distances.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use firebrand_kernels::Window;
+use firebrand_kernels::fused::window_bias;
 
 use super::rotary::Rotation;
 use super::{AttentionConfig, Distances, Relative, distances};
-use crate::batch::{Chosen, MASKED};
+use crate::batch::Selection;
 use crate::{Batch, Dropout, DropoutRng};
 
 /// What the layers of one forward pass share.
 #[derive(Debug)]
 pub(crate) struct Context<'a> {
     batch: &'a Batch,
-    everywhere: View,
-    nearby: Option<View>,
+    bias: Option<Tensor<4>>,
+    global: View,
+    local: Option<View>,
     distances: Option<Distances>,
     other_segment: Option<Tensor<4>>,
 }
 
-/// What layers of one reach share.
+/// What layers with the same window share.
 #[derive(Debug)]
 struct View {
-    bias: Option<Tensor<4>>,
+    window: Window,
     rotation: Option<Rotation>,
 }
 
-/// What one layer gets of a [`Context`].
+/// The part of a [`Context`] that one layer needs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LayerContext<'a> {
     pub(super) batch: &'a Batch,
-    /// The tokens whose answers are wanted; those of all without.
-    chosen: Option<&'a Chosen>,
+    /// The tokens whose output is needed; `None` means all.
+    selection: Option<&'a Selection>,
     /// Added to the scores: broadcast to `[rows, heads, length, length]`.
-    pub(super) bias: Option<&'a Tensor<4>>,
+    bias: Option<&'a Tensor<4>>,
+    window: Window,
     pub(super) rotation: Option<&'a Rotation>,
     pub(super) distances: Option<&'a Distances>,
     /// 1 where query and key are in different segments: `[rows, 1, length, length]`.
@@ -39,7 +43,7 @@ pub(crate) struct LayerContext<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// `table` is the encoder's own one of distances, normalised: `[rows, hidden]`, or `[rows, heads]`.
+    /// `table` is the encoder's table of distances, normalised: `[rows, hidden]`, or `[rows, heads]`.
     pub(crate) fn new(
         config: &AttentionConfig,
         hidden: usize,
@@ -49,26 +53,19 @@ impl<'a> Context<'a> {
     ) -> Self {
         let length = batch.longest();
         let device = batch.ids.device();
-        // Where packed texts are taken as they are, none sees anything but itself.
-        let rectangle = batch.packed().is_none()
+        // Attention over packed texts sees no padding.
+        let padded = batch.packed().is_none()
             || matches!(config.relative, Relative::Disentangled(_) | Relative::TransformerXl { .. });
-        let mut bias = if rectangle { batch.padding_bias() } else { None };
-        if config.causal && length > 1 {
-            // Padding comes after every token, so no token sees it.
-            bias = Some(mask(length, &device, |query, key| key > query));
-        }
-        let places = batch.places();
+        let mut bias = if padded { batch.padding_bias() } else { None };
+        let positions = batch.positions();
+        let rotation = |theta| Rotation::new(&positions, hidden / config.heads, theta, &device);
         let mut distances = None;
-        let mut rotation = None;
         match (&config.relative, table) {
-            (Relative::Rotary { theta }, _) => {
-                rotation = Some(Rotation::new(&places, hidden / config.heads, *theta, &device));
-            }
             (Relative::Bucketed { .. }, Some(table)) => {
                 let rows = indices(distances::all(length).map(distances::bucket_of_32), &device);
                 let by_distance = table.select(0, rows).transpose().reshape([1, config.heads, 1, 2 * length - 1]);
                 let scores = distances::by_key(by_distance.expand([1, config.heads, length, 2 * length - 1]));
-                bias = Some(add(bias, scores));
+                bias = sum(bias, Some(scores));
             }
             (Relative::Disentangled(relative), Some(table)) => {
                 let rows = indices(distances::all(length).map(|distance| relative.row(distance)), &device);
@@ -78,35 +75,35 @@ impl<'a> Context<'a> {
             (Relative::TransformerXl { furthest, dropout }, _) => {
                 let furthest = furthest.map_or(i64::MAX, |furthest| furthest as i64);
                 let near = distances::all(length).map(|distance| distance.clamp(-furthest, furthest));
-                let waves = Tensor::from_data(distances::waves(near, hidden), &device);
-                let table = Dropout { probability: *dropout }.forward(waves, rng);
+                let vectors = Tensor::from_data(distances::sinusoids(near, hidden), &device);
+                let table = Dropout { probability: *dropout }.forward(vectors, rng);
                 distances = Some(Distances { table, rows: None, dropout: Dropout { probability: 0.0 } });
             }
-            (Relative::None | Relative::Bucketed { .. } | Relative::Disentangled(_), _) => (),
+            (Relative::None | Relative::Rotary { .. } | Relative::Bucketed { .. } | Relative::Disentangled(_), _) => (),
         }
-        let nearby = config.local.as_ref().map(|local| {
-            let far = (length > local.reach + 1)
-                .then(|| mask(length, &device, |query, key| query.abs_diff(key) > local.reach));
-            let rotation =
-                rotation.as_ref().map(|_| Rotation::new(&places, hidden / config.heads, local.theta, &device));
-            let bias = match far {
-                Some(far) => Some(add(bias.clone(), far)),
-                None => bias.clone(),
-            };
-            View { bias, rotation }
+        let rotary = match config.relative {
+            Relative::Rotary { theta } => Some(theta),
+            _ => None,
+        };
+        let window = if config.causal { Window::CAUSAL } else { Window::ALL };
+        let local = config.local.as_ref().map(|local| View {
+            window: window.intersection(Window::sliding(local.reach)),
+            rotation: rotary.map(|_| rotation(local.theta)),
         });
         let other_segment = matches!(config.relative, Relative::TransformerXl { .. }).then(|| other_segment(batch));
-        Self { batch, everywhere: View { bias, rotation }, nearby, distances, other_segment }
+        let global = View { window, rotation: rotary.map(rotation) };
+        Self { batch, bias, global, local, distances, other_segment }
     }
 
-    /// What the layer of this index gets.
+    /// The part for the layer of this index.
     pub(crate) fn layer(&self, config: &AttentionConfig, index: usize) -> LayerContext<'_> {
         let local = config.local.as_ref().is_some_and(|local| local.layers.get(index) == Some(&true));
-        let view = self.nearby.as_ref().filter(|_| local).unwrap_or(&self.everywhere);
+        let view = self.local.as_ref().filter(|_| local).unwrap_or(&self.global);
         LayerContext {
             batch: self.batch,
-            chosen: None,
-            bias: view.bias.as_ref(),
+            selection: None,
+            bias: self.bias.as_ref(),
+            window: view.window,
             rotation: view.rotation.as_ref(),
             distances: self.distances.as_ref(),
             other_segment: self.other_segment.as_ref(),
@@ -115,47 +112,49 @@ impl<'a> Context<'a> {
 }
 
 impl<'a> LayerContext<'a> {
-    /// Where only these tokens' answers are wanted.
-    pub(crate) fn only(self, chosen: Option<&'a Chosen>) -> Self {
-        Self { chosen, ..self }
+    /// For the output of these tokens only.
+    pub(crate) fn only(self, selection: Option<&'a Selection>) -> Self {
+        Self { selection, ..self }
     }
 
-    /// Whether the answers of all tokens are wanted.
-    pub(super) fn wants_all(&self) -> bool {
-        self.chosen.is_none()
+    /// Whether the output of all tokens is needed.
+    pub(super) fn selects_all(&self) -> bool {
+        self.selection.is_none()
     }
 
-    /// The tokens whose answers are wanted, of all.
-    pub(crate) fn chosen(&self, x: Tensor<3>) -> Tensor<3> {
-        match self.chosen {
-            Some(chosen) => chosen.of(x),
+    /// The selected ones of all tokens.
+    pub(crate) fn selected(&self, x: Tensor<3>) -> Tensor<3> {
+        match self.selection {
+            Some(selection) => selection.of(x),
             None => x,
         }
     }
 
-    /// What is added to their scores.
-    pub(super) fn chosen_bias(&self) -> Option<Tensor<4>> {
-        let bias = self.bias.cloned()?;
-        Some(match self.chosen {
-            Some(chosen) => chosen.of_bias(bias),
-            None => bias,
-        })
+    /// What the selected tokens see: a window, and a bias for their scores.
+    pub(super) fn visible(&self) -> (Window, Option<Tensor<4>>) {
+        let Some(selection) = self.selection else { return (self.window, self.bias.cloned()) };
+        let bias = self.bias.map(|bias| selection.of_bias(bias.clone()));
+        let positions = selection.positions();
+        let ([rows], length) = (positions.dims(), self.batch.longest());
+        // The window of a lone token is a bias.
+        let window = window_bias(self.window, positions, length).map(|bias| bias.reshape([rows, 1, 1, length]));
+        (Window::ALL, sum(bias, window))
+    }
+
+    /// The bias for the scores of all pairs of tokens, the window included.
+    pub(super) fn pair_bias(&self) -> Option<Tensor<4>> {
+        let length = self.batch.longest();
+        let positions = Tensor::<1, Int>::arange(0..length as i64, &self.batch.ids.device());
+        let window = window_bias(self.window, positions, length).map(|bias| bias.reshape([1, 1, length, length]));
+        sum(self.bias.cloned(), window)
     }
 }
 
-fn add(bias: Option<Tensor<4>>, more: Tensor<4>) -> Tensor<4> {
-    match bias {
-        Some(bias) => bias + more,
-        None => more,
+fn sum(one: Option<Tensor<4>>, other: Option<Tensor<4>>) -> Option<Tensor<4>> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one + other),
+        (one, other) => one.or(other),
     }
-}
-
-/// `[1, 1, length, length]`: a large negative number where a query must not see a key.
-fn mask(length: usize, device: &Device, hidden: impl Fn(usize, usize) -> bool) -> Tensor<4> {
-    let score = |query, key| if hidden(query, key) { MASKED } else { 0.0 };
-    let values: Vec<f32> =
-        (0..length).flat_map(|query| (0..length).map(move |key| (query, key))).map(|(q, k)| score(q, k)).collect();
-    Tensor::from_data(TensorData::new(values, [1, 1, length, length]), device)
 }
 
 fn indices(rows: impl Iterator<Item = i64>, device: &Device) -> Tensor<1, Int> {

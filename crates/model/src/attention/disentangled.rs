@@ -1,28 +1,31 @@
-//! DeBERTa's attention: contents compared with distances ([arXiv 2006.03654](https://arxiv.org/abs/2006.03654)).
+//! DeBERTa's disentangled attention ([arXiv 2006.03654](https://arxiv.org/abs/2006.03654)): contents are compared with contents
+//! and with distances.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Distances, distances, split_heads};
-use crate::{DropoutRng, Linear, ModelError, NormConfig, ParameterSource};
+use super::{
+    AttentionConfig, Distances, LayerContext, distances, padded_heads, projections, split_heads, weighted_values,
+};
+use crate::{Dropout, DropoutRng, Linear, ModelError, NormConfig, ParameterSource};
 
-/// The shape of a [`Disentangled`], and the table of distances that all layers share.
+/// The shape of a [`DisentangledAttention`], and of the table of distances that all layers share.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DisentangledConfig {
-    /// Whether queries are compared with distances.
+    /// Whether queries are compared with distances (`c2p`).
     pub content_to_position: bool,
-    /// Whether keys are compared with distances.
+    /// Whether keys are compared with distances (`p2c`).
     pub position_to_content: bool,
-    /// Whether the maps of queries and keys serve for distances too.
+    /// Whether distances are projected by the layers of queries and keys (`share_att_key`).
     pub shared_maps: bool,
-    /// Ranges of distances on a logarithmic scale; `None`: each distance is a range of its own.
+    /// Number of ranges of distances, on a logarithmic scale; with `None`, each distance has a vector of its own.
     pub buckets: Option<usize>,
-    /// The furthest distance that is told apart.
+    /// Distances are clipped to this value.
     pub furthest: usize,
-    /// The norm of the table; `None` where there is none.
+    /// Layer norm of the table, if the model has one.
     pub norm: Option<NormConfig>,
-    /// Probability of dropout of the table.
+    /// Dropout probability of the table.
     pub dropout: f64,
 }
 
@@ -43,68 +46,102 @@ impl DisentangledConfig {
     }
 }
 
-/// The maps for distances that a layer has of its own.
+/// Attention that compares contents with contents and with distances.
 #[derive(Module, Debug)]
-pub struct Disentangled {
-    /// `[hidden, hidden]`, for distances that queries are compared with.
-    pub key: Option<Linear>,
-    /// `[hidden, hidden]`, for distances that keys are compared with.
-    pub query: Option<Linear>,
+pub struct DisentangledAttention {
+    /// `[hidden, hidden]`.
+    pub query: Linear,
+    /// `[hidden, hidden]`.
+    pub key: Linear,
+    /// `[hidden, hidden]`.
+    pub value: Linear,
+    /// `[hidden, hidden]`, applied to the concatenated heads.
+    pub output: Linear,
+    /// `[hidden, hidden]`, for distances that queries are compared with; `None` if `key` serves, or nothing is compared.
+    pub distance_key: Option<Linear>,
+    /// `[hidden, hidden]`, for distances that keys are compared with; `None` if `query` serves, or nothing is compared.
+    pub distance_query: Option<Linear>,
     #[module(skip)]
     content_to_position: bool,
     #[module(skip)]
     position_to_content: bool,
     #[module(skip)]
     heads: usize,
+    #[module(skip)]
+    scale: f64,
+    #[module(skip)]
+    dropout: Dropout,
 }
 
-impl Disentangled {
+impl DisentangledAttention {
     pub(super) fn new(
         source: &mut dyn ParameterSource,
         path: &str,
         hidden: usize,
-        heads: usize,
-        config: &DisentangledConfig,
+        config: &AttentionConfig,
+        relative: &DisentangledConfig,
     ) -> Result<Self, ModelError> {
+        let [query, key, value, output] = projections(source, path, hidden, config)?;
         let mut linear = |name: &str, wanted: bool| {
-            let own = wanted && !config.shared_maps;
+            let own = wanted && !relative.shared_maps;
             own.then(|| Linear::new(source, &format!("{path}.{name}"), hidden, hidden, true)).transpose()
         };
+        let terms = 1 + usize::from(relative.content_to_position) + usize::from(relative.position_to_content);
         Ok(Self {
-            key: linear("key", config.content_to_position)?,
-            query: linear("query", config.position_to_content)?,
-            content_to_position: config.content_to_position,
-            position_to_content: config.position_to_content,
-            heads,
+            query,
+            key,
+            value,
+            output,
+            distance_key: linear("distance_key", relative.content_to_position)?,
+            distance_query: linear("distance_query", relative.position_to_content)?,
+            content_to_position: relative.content_to_position,
+            position_to_content: relative.position_to_content,
+            heads: config.heads,
+            scale: 1.0 / ((hidden / config.heads * terms) as f64).sqrt(),
+            dropout: Dropout { probability: config.dropout },
         })
     }
 
-    /// What distances add to the scores. `shared` are the layer's own maps of queries and keys.
+    pub(super) fn forward(
+        &self,
+        x: Tensor<3>,
+        context: &LayerContext<'_>,
+        rng: &mut Option<&mut DropoutRng>,
+    ) -> Tensor<3> {
+        let [query, key, value] = padded_heads(&x, [&self.query, &self.key, &self.value], self.heads, context);
+        let by_distance = context.distances.and_then(|distances| self.distance_scores(&query, &key, distances, rng));
+        let by_content = query.matmul(key.transpose());
+        let scores = match by_distance {
+            Some(by_distance) => by_content + by_distance,
+            None => by_content,
+        };
+        self.output.forward(weighted_values(scores, value, self.scale, self.dropout, context, rng))
+    }
+
+    /// What distances add to the scores.
     ///
     /// # Shapes
     /// - `query` and `key`: `[rows, heads, length, size]`
     /// - output: `[rows, heads, length, length]`
-    pub(super) fn scores(
+    fn distance_scores(
         &self,
-        query: Tensor<4>,
-        key: Tensor<4>,
-        shared: [&Linear; 2],
+        query: &Tensor<4>,
+        key: &Tensor<4>,
         distances: &Distances,
         rng: &mut Option<&mut DropoutRng>,
     ) -> Option<Tensor<4>> {
         let vectors = distances.vectors(rng);
-        let map = |own: &Option<Linear>, shared: &Linear| {
+        let project = |own: &Option<Linear>, shared: &Linear| {
             split_heads(own.as_ref().unwrap_or(shared).forward(vectors.clone()), self.heads)
         };
-        let [shared_query, shared_key] = shared;
         let by_query = self.content_to_position.then(|| {
-            let positions = map(&self.key, shared_key);
-            distances::by_key(query.matmul(positions.transpose()))
+            let positions = project(&self.distance_key, &self.key);
+            distances::by_key(query.clone().matmul(positions.transpose()))
         });
         let by_key = self.position_to_content.then(|| {
-            // Seen from a key, the distances are the other way round, and so are the pairs.
-            let positions = map(&self.query, shared_query).flip([2]);
-            distances::by_key(key.matmul(positions.transpose())).transpose()
+            // From a key to a query, distances have the opposite sign, and pairs the opposite order.
+            let positions = project(&self.distance_query, &self.query).flip([2]);
+            distances::by_key(key.clone().matmul(positions.transpose())).transpose()
         });
         match (by_query, by_key) {
             (Some(one), Some(other)) => Some(one + other),

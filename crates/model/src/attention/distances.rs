@@ -1,20 +1,20 @@
 //! Scores that depend on the distance between two tokens.
 //!
-//! A row of `length` tokens has `2 · length - 1` distances, query minus key: they are always listed from `length - 1` down to
-//! `1 - length`. What depends on a distance is computed once for each of them and then spread over the pairs.
+//! A row of `length` tokens has `2 · length - 1` distances, query minus key, listed from `length - 1` down to `1 - length`
+//! throughout. What depends on a distance is computed once for each of them and then spread over the pairs.
 
 use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::{Dropout, DropoutRng};
 
-/// Every distance between two tokens of a row, in the order of this module.
+/// Every distance between two tokens of a row, in this module's order.
 pub(super) fn all(length: usize) -> impl Iterator<Item = i64> {
     let furthest = length as i64 - 1;
     (-furthest..=furthest).rev()
 }
 
-/// Spreads scores by distance over pairs, without a copy for each pair: rows that are one shorter, read from the same
-/// numbers, are shifted by one each ([arXiv 1901.02860](https://arxiv.org/abs/1901.02860), appendix B).
+/// Turns scores by distance into scores by key without gathering: the same elements, read as rows that are one shorter, are
+/// shifted by one in each row ([arXiv 1901.02860](https://arxiv.org/abs/1901.02860), appendix B).
 ///
 /// # Shapes
 /// - `scores`: `[…, …, length, 2 · length - 1]`: for each query, by distance
@@ -32,14 +32,14 @@ pub(super) fn by_key(scores: Tensor<4>) -> Tensor<4> {
         .slice([0..rows, 0..heads, 0..length, 0..length])
 }
 
-/// A vector for each distance, as all layers share it.
+/// A vector for each distance, shared by all layers.
 #[derive(Debug, Clone)]
 pub(crate) struct Distances {
     /// `[distances, hidden]`, or `[buckets, hidden]`.
     pub(super) table: Tensor<2>,
-    /// Each distance's row in the table; `None` when they are in order there.
+    /// Each distance's row in the table; with `None`, the table has one row for each, in order.
     pub(super) rows: Option<Tensor<1, Int>>,
-    /// Of the table, anew in each layer.
+    /// Dropout of the table, with a mask for each layer.
     pub(super) dropout: Dropout,
 }
 
@@ -55,8 +55,8 @@ impl Distances {
     }
 }
 
-/// Waves of `size / 2` lengths for each distance: all sines, then all cosines.
-pub(super) fn waves(distances: impl Iterator<Item = i64>, size: usize) -> TensorData {
+/// The sinusoidal vector of each distance: `size / 2` sines, then as many cosines.
+pub(super) fn sinusoids(distances: impl Iterator<Item = i64>, size: usize) -> TensorData {
     let frequency = |place: usize| 1.0f32 / 10_000f32.powf((2 * place) as f32 / size as f32);
     let frequencies: Vec<f32> = (0..size / 2).map(frequency).collect();
     let mut values = Vec::new();
@@ -69,7 +69,7 @@ pub(super) fn waves(distances: impl Iterator<Item = i64>, size: usize) -> Tensor
     TensorData::new(values, [count, size / 2 * 2])
 }
 
-/// The range of distances that a distance falls into, as T5 and MPNet have it: 32 in all, half of them for keys after the
+/// The range that a distance falls into in T5 and MPNet: 32 in all, half of them for keys after the
 /// query, the nearer half exact, the others on a logarithmic scale up to 128
 /// ([arXiv 1910.10683](https://arxiv.org/abs/1910.10683)).
 pub(super) fn bucket_of_32(distance: i64) -> i64 {
@@ -85,7 +85,7 @@ pub(super) fn bucket_of_32(distance: i64) -> i64 {
     after + (EXACT + log as i64).min(HALF - 1)
 }
 
-/// The range of distances that a distance falls into, as DeBERTa has it: exact up to half of `buckets`, then on a
+/// The range that a distance falls into in DeBERTa: exact up to half of `buckets`, then on a
 /// logarithmic scale up to `furthest`; negative for keys after the query.
 pub(super) fn log_bucket(distance: i64, buckets: i64, furthest: i64) -> i64 {
     let middle = buckets / 2;

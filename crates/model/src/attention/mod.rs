@@ -1,37 +1,39 @@
-//! Attention with several heads, and the ways in which positions enter it.
+//! Multi-head attention ([arXiv 1706.03762](https://arxiv.org/abs/1706.03762)), one file for each way in which positions enter it.
 
 mod context;
 mod disentangled;
 mod distances;
 mod rotary;
+mod self_attention;
 mod transformer_xl;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use firebrand_kernels::fused::{self, AttentionOptions};
+use firebrand_kernels::fused;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use context::{Context, LayerContext};
-pub use disentangled::{Disentangled, DisentangledConfig};
+pub use disentangled::{DisentangledAttention, DisentangledConfig};
 pub(crate) use distances::Distances;
-pub use transformer_xl::TransformerXl;
+pub use self_attention::SelfAttention;
+pub use transformer_xl::TransformerXlAttention;
 
 use crate::{Dropout, DropoutRng, Linear, ModelError, ParameterSource};
 
-/// The shape of an [`Attention`], and what it may look at.
+/// The shape of an [`Attention`], and which tokens it sees.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AttentionConfig {
     /// Number of heads; divides the width of the hidden states.
     pub heads: usize,
-    /// Whether the four maps have biases.
+    /// Whether the four linear layers have biases.
     pub bias: bool,
     /// Whether a token sees only itself and those before it.
     pub causal: bool,
     /// How the distance between two tokens enters the scores.
     pub relative: Relative,
-    /// Layers that see only near tokens.
+    /// Layers with a sliding window.
     pub local: Option<LocalAttention>,
-    /// Probability of dropout of attention weights.
+    /// Dropout probability of the attention weights.
     pub dropout: f64,
 }
 
@@ -45,7 +47,7 @@ pub enum Relative {
         /// Base of the wavelengths.
         theta: f64,
     },
-    /// A learned number for each head and range of distances ([arXiv 1910.10683](https://arxiv.org/abs/1910.10683)).
+    /// A learned bias for each head and range of distances ([arXiv 1910.10683](https://arxiv.org/abs/1910.10683)).
     Bucketed {
         /// Rows of the table; the distances fall into the first 32.
         rows: usize,
@@ -53,51 +55,40 @@ pub enum Relative {
     /// A learned vector for each range of distances, compared with queries and keys
     /// ([arXiv 2006.03654](https://arxiv.org/abs/2006.03654)).
     Disentangled(DisentangledConfig),
-    /// A fixed wave for each distance, mapped and compared with queries ([arXiv 1901.02860](https://arxiv.org/abs/1901.02860)).
+    /// A fixed sinusoidal vector for each distance, projected and compared with queries
+    /// ([arXiv 1901.02860](https://arxiv.org/abs/1901.02860)).
     TransformerXl {
-        /// Distances beyond this are taken for this one.
+        /// Distances are clipped to this value.
         furthest: Option<usize>,
-        /// Probability of dropout of the waves.
+        /// Dropout probability of the sinusoidal vectors.
         dropout: f64,
     },
 }
 
-/// Layers that see only near tokens.
+/// Layers with a sliding window.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LocalAttention {
-    /// For each layer from the lowest, whether it is one of them.
+    /// For each layer from the lowest, whether it has one.
     pub layers: Vec<bool>,
-    /// The furthest distance that they see.
+    /// The largest distance that they see.
     pub reach: usize,
     /// Base of the wavelengths of their rotary positions.
     pub theta: f64,
 }
 
-/// Scaled dot-product attention with several heads ([arXiv 1706.03762](https://arxiv.org/abs/1706.03762)).
+/// Multi-head attention of one kind or another.
 #[derive(Module, Debug)]
-pub struct Attention {
-    /// `[hidden, hidden]`.
-    pub query: Linear,
-    /// `[hidden, hidden]`.
-    pub key: Linear,
-    /// `[hidden, hidden]`.
-    pub value: Linear,
-    /// `[hidden, hidden]`, over the heads' concatenated answers.
-    pub output: Linear,
-    /// DeBERTa's comparison with distances.
-    pub disentangled: Option<Disentangled>,
-    /// XLNet's comparison with distances and segments.
-    pub transformer_xl: Option<TransformerXl>,
-    #[module(skip)]
-    heads: usize,
-    #[module(skip)]
-    scale: f64,
-    #[module(skip)]
-    dropout: Dropout,
+pub enum Attention {
+    /// Scaled dot-product attention; positions, if they enter here, rotate queries and keys or add a bias.
+    SelfAttention(SelfAttention),
+    /// DeBERTa's.
+    Disentangled(DisentangledAttention),
+    /// Transformer-XL's, which XLNet uses.
+    TransformerXl(TransformerXlAttention),
 }
 
 impl Attention {
-    /// Takes `PATH.query`, `.key`, `.value`, `.output` and what the way of positions needs from the source.
+    /// Takes `PATH.query`, `.key`, `.value`, `.output` and the kind's own parameters from the source.
     ///
     /// # Errors
     /// When the source lacks a tensor or its shape differs.
@@ -107,91 +98,76 @@ impl Attention {
         hidden: usize,
         config: &AttentionConfig,
     ) -> Result<Self, ModelError> {
-        let heads = config.heads;
-        let mut linear = |name: &str| Linear::new(source, &format!("{path}.{name}"), hidden, hidden, config.bias);
-        let [query, key, value, output] = [linear("query")?, linear("key")?, linear("value")?, linear("output")?];
-        let mut disentangled = None;
-        let mut transformer_xl = None;
-        let mut terms = 1;
-        match &config.relative {
+        Ok(match &config.relative {
+            Relative::None | Relative::Rotary { .. } | Relative::Bucketed { .. } => {
+                Self::SelfAttention(SelfAttention::new(source, path, hidden, config)?)
+            }
             Relative::Disentangled(relative) => {
-                disentangled =
-                    Some(Disentangled::new(source, &format!("{path}.disentangled"), hidden, heads, relative)?);
-                terms += usize::from(relative.content_to_position) + usize::from(relative.position_to_content);
+                Self::Disentangled(DisentangledAttention::new(source, path, hidden, config, relative)?)
             }
             Relative::TransformerXl { .. } => {
-                transformer_xl = Some(TransformerXl::new(source, &format!("{path}.transformer_xl"), hidden, heads)?);
+                Self::TransformerXl(TransformerXlAttention::new(source, path, hidden, config)?)
             }
-            Relative::None | Relative::Rotary { .. } | Relative::Bucketed { .. } => (),
-        }
-        Ok(Self {
-            query,
-            key,
-            value,
-            output,
-            disentangled,
-            transformer_xl,
-            heads,
-            scale: 1.0 / ((hidden / heads * terms) as f64).sqrt(),
-            dropout: Dropout { probability: config.dropout },
         })
     }
 
-    /// The answers that the context wants, of all tokens or of one of each row.
+    /// The attention output of all tokens, or of those that the context selects.
     ///
     /// # Shapes
     /// - `x`: `[rows, length, hidden]`, or, packed, `[1, tokens, hidden]`
-    /// - output: the same, or `[rows, 1, hidden]`, or, packed, `[1, rows, hidden]`
+    /// - output: the same; for one token of each row, `[rows, 1, hidden]`, or, packed, `[1, rows, hidden]`
     pub(crate) fn forward(
         &self,
         x: Tensor<3>,
         context: &LayerContext<'_>,
         rng: &mut Option<&mut DropoutRng>,
     ) -> Tensor<3> {
-        let Some(distances) = context.distances else {
-            let options = AttentionOptions {
-                heads: self.heads,
-                scale: self.scale,
-                bias: context.chosen_bias(),
-                dropout: self.dropout.mask(rng),
-                texts: context.batch.packed().cloned(),
-            };
-            let answers = if context.rotation.is_none() && context.wants_all() {
-                fused::self_attention(x, [&self.query, &self.key, &self.value].map(Linear::as_map), options)
-            } else {
-                let (key, value) = (self.key.forward(x.clone()), self.value.forward(x.clone()));
-                let (query, key) = match context.rotation {
-                    Some(rotation) => {
-                        let query = rotation.rotate(self.query.forward(x), self.heads);
-                        (context.chosen(query), rotation.rotate(key, self.heads))
-                    }
-                    None => (self.query.forward(context.chosen(x)), key),
-                };
-                fused::attention(query, key, value, options)
-            };
-            return self.output.forward(answers);
-        };
-        // These compare all pairs of a rectangle.
-        let [query, key, value] =
-            [&self.query, &self.key, &self.value].map(|map| context.batch.pad(map.forward(x.clone())));
-        let [rows, length, hidden] = query.dims();
-        let [query, key, value] = [query, key, value].map(|x| split_heads(x, self.heads));
-        let scores = match (&self.transformer_xl, &self.disentangled) {
-            (Some(part), _) => part.scores(query, key, distances, context.other_segment),
-            (None, Some(part)) => {
-                let relative = part.scores(query.clone(), key.clone(), [&self.query, &self.key], distances, rng);
-                let content = query.matmul(key.transpose());
-                match relative {
-                    Some(relative) => content + relative,
-                    None => content,
-                }
-            }
-            (None, None) => query.matmul(key.transpose()),
-        };
-        let weights = fused::softmax_dropout(scores, context.bias.cloned(), self.scale, self.dropout.mask(rng));
-        let answer = fused::matmul(weights, value).swap_dims(1, 2).reshape([rows, length, hidden]);
-        self.output.forward(context.chosen(context.batch.unpad(answer)))
+        match self {
+            Self::SelfAttention(attention) => attention.forward(x, context, rng),
+            Self::Disentangled(attention) => attention.forward(x, context, rng),
+            Self::TransformerXl(attention) => attention.forward(x, context, rng),
+        }
     }
+}
+
+/// The linear layers that every kind has: query, key, value and output.
+fn projections(
+    source: &mut dyn ParameterSource,
+    path: &str,
+    hidden: usize,
+    config: &AttentionConfig,
+) -> Result<[Linear; 4], ModelError> {
+    let mut linear = |name: &str| Linear::new(source, &format!("{path}.{name}"), hidden, hidden, config.bias);
+    Ok([linear("query")?, linear("key")?, linear("value")?, linear("output")?])
+}
+
+/// Queries, keys and values by head, padded: what the kinds need that score every pair of a row's tokens.
+///
+/// # Shapes
+/// - `x`: `[rows, length, hidden]`, or, packed, `[1, tokens, hidden]`
+/// - output: each `[rows, heads, length, hidden / heads]`
+fn padded_heads(x: &Tensor<3>, layers: [&Linear; 3], heads: usize, context: &LayerContext<'_>) -> [Tensor<4>; 3] {
+    layers.map(|layer| split_heads(context.batch.pad(layer.forward(x.clone())), heads))
+}
+
+/// The attention output, before its linear layer, from the scores of all pairs.
+///
+/// # Shapes
+/// - `scores`: `[rows, heads, length, length]`
+/// - `value`: `[rows, heads, length, hidden / heads]`
+/// - output: as of [`Attention::forward`]
+fn weighted_values(
+    scores: Tensor<4>,
+    value: Tensor<4>,
+    scale: f64,
+    dropout: Dropout,
+    context: &LayerContext<'_>,
+    rng: &mut Option<&mut DropoutRng>,
+) -> Tensor<3> {
+    let [rows, heads, length, size] = value.dims();
+    let weights = fused::softmax_dropout(scores, context.pair_bias(), scale, dropout.mask(rng));
+    let output = fused::matmul(weights, value).swap_dims(1, 2).reshape([rows, length, heads * size]);
+    context.selected(context.batch.unpad(output))
 }
 
 /// `[rows, length, hidden]` → `[rows, heads, length, hidden / heads]`.

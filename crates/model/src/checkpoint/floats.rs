@@ -1,8 +1,8 @@
-//! The kinds of floating-point numbers that weights are stored as.
+//! Floating-point types of stored weights.
 
 use half::{bf16, f16};
 
-/// How a float is stored: little-endian, whatever the format of the file.
+/// The type of a stored float, little-endian in every file format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FloatKind {
     F16,
@@ -12,7 +12,7 @@ pub(super) enum FloatKind {
 }
 
 impl FloatKind {
-    /// Bytes per number.
+    /// Bytes per value.
     pub(super) const fn size(self) -> u64 {
         match self {
             Self::F16 | Self::Bf16 => 2,
@@ -21,7 +21,7 @@ impl FloatKind {
         }
     }
 
-    /// Appends numbers as float32. A float64 is rounded; one beyond float32's range becomes infinite.
+    /// Appends the values as float32. A float64 is rounded; one beyond float32's range becomes infinite.
     pub(super) fn decode(self, bytes: &[u8], values: &mut Vec<f32>) {
         match self {
             Self::F16 => extend(values, bytes, |bytes| f16::from_le_bytes(bytes).to_f32()),
@@ -36,8 +36,8 @@ fn extend<const N: usize>(values: &mut Vec<f32>, bytes: &[u8], read: impl Fn([u8
     values.extend(bytes.as_chunks::<N>().0.iter().map(|&chunk| read(chunk)));
 }
 
-/// What is wrong with a tensor of which a number is not finite, if one is.
+/// An error message if the tensor holds a NaN or an infinity.
 pub(super) fn not_finite(name: &str, values: &[f32]) -> Option<String> {
-    let place = values.iter().position(|value| !value.is_finite())?;
-    Some(format!("tensor `{name}` holds {} at place {place}", values[place]))
+    let index = values.iter().position(|value| !value.is_finite())?;
+    Some(format!("tensor `{name}` holds {} at index {index}", values[index]))
 }

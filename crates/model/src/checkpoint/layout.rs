@@ -1,19 +1,19 @@
-//! How a parameter lies in a family's files: turned, as a part of a larger tensor, or with its columns split by heads.
+//! How a parameter is stored in a family's files: transposed, fused with others, or with its columns split by heads.
 
-/// How a parameter lies in a file. Ours are `[inputs, outputs]`; what is said of columns holds for the rows of a turned
-/// matrix and for the elements of a vector.
+/// How a parameter is stored in a file. Our weights are `[inputs, outputs]`; what is said of columns applies to the rows of a
+/// transposed matrix and to the elements of a vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Layout {
     /// Stored as `[outputs, inputs]`.
     pub(crate) transposed: bool,
-    /// Stored as one of several equal parts, side by side along the outputs: which one, of how many.
+    /// Stored in a fused tensor, side by side with others of its shape along the outputs: its index, and how many they are.
     pub(crate) part: Option<(usize, usize)>,
-    /// Stored with the last dimension, of the heads' numbers one after the other, split into `[heads, size]`.
+    /// Stored with the last dimension split into `[heads, head size]`.
     pub(crate) by_heads: bool,
 }
 
 impl Layout {
-    /// The shape of the whole stored tensor for a parameter of shape `ours`.
+    /// The shape of the stored tensor for a parameter of shape `ours`.
     pub(crate) fn stored_shape(self, ours: &[usize], heads: usize) -> Vec<usize> {
         let mut shape = ours.to_vec();
         if self.transposed && shape.len() == 2 {
@@ -30,8 +30,8 @@ impl Layout {
         shape
     }
 
-    /// The parameter of shape `ours` out of the whole stored tensor.
-    pub(crate) fn take<T: Copy>(self, stored: &[T], ours: &[usize]) -> Vec<T> {
+    /// Extracts the parameter of shape `ours` from the stored tensor.
+    pub(crate) fn extract<T: Copy>(self, stored: &[T], ours: &[usize]) -> Vec<T> {
         let (rows, columns) = self.stored_part(ours);
         let (index, count) = self.part.unwrap_or((0, 1));
         let part: Vec<T> = if self.axis(ours.len()) == 0 {
@@ -43,16 +43,16 @@ impl Layout {
         if self.transposed && ours.len() == 2 { transpose(&part, rows, columns) } else { part }
     }
 
-    /// A parameter of shape `ours` as its part of the stored tensor.
-    pub(crate) fn give<T: Copy>(self, values: Vec<T>, ours: &[usize]) -> Vec<T> {
+    /// A parameter of shape `ours` in the orientation of the stored tensor.
+    pub(crate) fn to_stored<T: Copy>(self, values: Vec<T>, ours: &[usize]) -> Vec<T> {
         match *ours {
             [inputs, outputs] if self.transposed => transpose(&values, inputs, outputs),
             _ => values,
         }
     }
 
-    /// The whole stored tensor of the parts that [`give`](Self::give) made, in order, for parameters of shape `ours`.
-    pub(crate) fn join<T: Copy>(self, parts: &[Vec<T>], ours: &[usize]) -> Vec<T> {
+    /// Fuses parts that [`to_stored`](Self::to_stored) returned, in order, for parameters of shape `ours`.
+    pub(crate) fn fuse<T: Copy>(self, parts: &[Vec<T>], ours: &[usize]) -> Vec<T> {
         let (rows, columns) = self.stored_part(ours);
         if self.axis(ours.len()) == 0 || parts.len() == 1 {
             return parts.concat();
@@ -63,7 +63,7 @@ impl Layout {
             .collect()
     }
 
-    /// Rows and columns of a part of the stored tensor.
+    /// Rows and columns of one part of the stored tensor.
     fn stored_part(self, ours: &[usize]) -> (usize, usize) {
         match *ours {
             [inputs, outputs] if self.transposed => (outputs, inputs),
@@ -72,7 +72,7 @@ impl Layout {
         }
     }
 
-    /// Along which parts lie side by side.
+    /// The axis along which the parts lie side by side.
     fn axis(self, rank: usize) -> usize {
         usize::from(rank == 2 && !self.transposed)
     }
@@ -103,9 +103,9 @@ mod tests {
     fn a_part_is_found_along_the_outputs() {
         let layout = Layout { part: Some((1, 2)), ..Layout::default() };
         // Two inputs; the second part's two outputs stand on the right.
-        assert_eq!(layout.take(&[0, 1, 2, 3, 4, 5, 6, 7], &[2, 2]), [2, 3, 6, 7]);
-        let turned = Layout { transposed: true, ..layout };
-        assert_eq!(turned.take(&[0, 1, 2, 3, 4, 5, 6, 7], &[2, 2]), [4, 6, 5, 7]);
+        assert_eq!(layout.extract(&[0, 1, 2, 3, 4, 5, 6, 7], &[2, 2]), [2, 3, 6, 7]);
+        let transposed = Layout { transposed: true, ..layout };
+        assert_eq!(transposed.extract(&[0, 1, 2, 3, 4, 5, 6, 7], &[2, 2]), [4, 6, 5, 7]);
     }
 
     proptest! {
@@ -117,11 +117,11 @@ mod tests {
             let size: usize = ours.iter().product();
             let parts: Vec<Vec<usize>> = (0..count).map(|part| (part * size..(part + 1) * size).collect()).collect();
             let layout = |part| Layout { transposed, part: Some((part, count)), by_heads: false };
-            let given: Vec<_> = parts.iter().map(|values| layout(0).give(values.clone(), &ours)).collect();
-            let whole = layout(0).join(&given, &ours);
+            let given: Vec<_> = parts.iter().map(|values| layout(0).to_stored(values.clone(), &ours)).collect();
+            let whole = layout(0).fuse(&given, &ours);
             prop_assert_eq!(whole.len(), layout(0).stored_shape(&ours, 1).iter().product::<usize>());
             for (part, values) in parts.iter().enumerate() {
-                prop_assert_eq!(&layout(part).take(&whole, &ours), values);
+                prop_assert_eq!(&layout(part).extract(&whole, &ours), values);
             }
         }
     }

@@ -23,6 +23,6 @@ pub(crate) use json::read_json;
 pub(crate) use rules::{Rule, Rules};
 pub use safetensors_file::{SafetensorsFile, write_safetensors};
 pub(crate) use source::expected_parameters;
-pub use source::{ParameterSource, named_parameters};
+pub use source::{ParameterSource, is_path_segment, named_parameters};
 pub(crate) use untrained::Untrained;
 pub use weights::Weights;

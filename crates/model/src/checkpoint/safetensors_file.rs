@@ -1,4 +1,4 @@
-//! Safetensors files, read with care and written whole.
+//! Reading untrusted safetensors files, and writing them atomically.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -16,13 +16,13 @@ use crate::ModelError;
 #[derive(Debug)]
 pub struct SafetensorsFile {
     file: RangedFile,
-    /// Where the first tensor's bytes start.
+    /// Offset of the first tensor's bytes.
     start: u64,
     header: Header,
 }
 
 impl SafetensorsFile {
-    /// Opens a file, and reads and checks its header: sizes, overlaps and ends.
+    /// Opens a file, and parses and checks its header.
     ///
     /// # Errors
     /// [`ModelError::Io`] or, for a damaged file, [`ModelError::Tensors`].
@@ -31,17 +31,17 @@ impl SafetensorsFile {
         let damaged = |problem: String| {
             let length = file.length();
             file.problem(format!(
-                "not a whole safetensors file ({problem}; the file has {length} bytes): fetch it again"
+                "damaged or incomplete safetensors file ({problem}; the file has {length} bytes): fetch it again"
             ))
         };
         if file.length() < header::LENGTH {
-            return Err(damaged("it is too short to have a header".to_owned()));
+            return Err(damaged("too short for a header".to_owned()));
         }
         let length = file.read(0, header::LENGTH)?.iter().rev().fold(0, |sum, &byte| (sum << 8) | u64::from(byte));
         let Some(data) = (file.length() - header::LENGTH).checked_sub(length) else {
-            return Err(damaged(format!("its header is to have {length} bytes")));
+            return Err(damaged(format!("its header should have {length} bytes")));
         };
-        if length > header::LONGEST {
+        if length > header::MAX_LENGTH {
             return Err(damaged(format!("its header has {length} bytes, more than any model's")));
         }
         let text = file.read(header::LENGTH, length)?;
@@ -54,7 +54,7 @@ impl SafetensorsFile {
         self.file.path()
     }
 
-    /// The free-form strings of the header (`format`, …).
+    /// The metadata strings of the header (`format`, …).
     pub fn strings(&self) -> HashMap<String, String> {
         self.header.strings.clone().into_iter().collect()
     }
@@ -64,7 +64,7 @@ impl SafetensorsFile {
         self.header.tensors.iter().map(|(name, entry)| (name.clone(), entry.shape.clone())).collect()
     }
 
-    /// What every tensor's numbers are (`float32`), and the bytes that they take, by name.
+    /// Every tensor's element type (`float32`) and size in bytes, by name.
     pub(super) fn kinds(&self) -> BTreeMap<String, (String, u64)> {
         let kind = |entry: &Entry| match entry.dtype {
             Dtype::F16 => "float16".to_owned(),
@@ -94,7 +94,7 @@ impl SafetensorsFile {
             Dtype::F32 => FloatKind::F32,
             Dtype::F64 => FloatKind::F64,
             other => {
-                return Err(self.file.problem(format!("tensor `{name}` holds {other:?}, where floats are needed")));
+                return Err(self.file.problem(format!("tensor `{name}` holds {other:?}, expected floats")));
             }
         };
         let (from, to) = entry.offsets;
@@ -114,7 +114,7 @@ impl SafetensorsFile {
     pub(crate) fn int8(&self, name: &str) -> Result<(Vec<i8>, Vec<usize>), ModelError> {
         let entry = self.entry(name)?;
         if entry.dtype != Dtype::I8 {
-            return Err(self.file.problem(format!("tensor `{name}` holds {:?}, where int8 is needed", entry.dtype)));
+            return Err(self.file.problem(format!("tensor `{name}` holds {:?}, expected int8", entry.dtype)));
         }
         let (from, to) = entry.offsets;
         let bytes = self.file.read(self.start + from, to - from)?;
@@ -126,8 +126,7 @@ impl SafetensorsFile {
     }
 }
 
-/// Writes named tensors of float32 or int8, into a temporary file that is flushed to the disk and then
-/// takes the place of `path`.
+/// Writes named tensors of float32 or int8, atomically: into a temporary file that is synced and then renamed.
 ///
 /// # Errors
 /// [`ModelError::Io`] when the system refuses; [`ModelError::Tensors`] when a tensor holds anything else.
@@ -148,7 +147,7 @@ pub fn write_safetensors(
         views.push((name, view.map_err(|error| problem(error.to_string()))?));
     }
     let temporary = path.with_extension("safetensors.tmp");
-    // The library replaces this file by one that only its owner may read, which a server of another user could not load.
+    // The library creates a file that only its owner may read, which a server under another user could not load.
     let permissions = fs::File::create(&temporary)
         .and_then(|file| file.metadata())
         .map_err(ModelError::io("write", path))?
@@ -178,13 +177,13 @@ mod tests {
         for bytes in
             [&b""[..], b"\x08\0\0", &(1u64 << 60).to_le_bytes(), b"\x02\0\0\0\0\0\0\0[]", b"\x02\0\0\0\0\0\0\0{}rest"]
         {
-            assert!(refuse(bytes).contains("not a whole safetensors file"));
+            assert!(refuse(bytes).contains("damaged or incomplete safetensors file"));
         }
         let header = br#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}"#;
         let mut overlap = (header.len() as u64).to_le_bytes().to_vec();
         overlap.extend(header);
         overlap.extend([0; 12]);
-        assert!(refuse(&overlap).contains("not a whole safetensors file"));
+        assert!(refuse(&overlap).contains("damaged or incomplete safetensors file"));
     }
 
     #[test]
@@ -200,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_may_be_read_by_whoever_may_read_its_neighbours() {
+    fn written_files_have_ordinary_permissions() {
         let directory = tempfile::tempdir().unwrap();
         let (path, neighbour) = (directory.path().join("model.safetensors"), directory.path().join("config.json"));
         fs::write(&neighbour, "{}").unwrap();
@@ -216,6 +215,6 @@ mod tests {
         let tensors = vec![("a".to_owned(), TensorData::new(vec![1.0f32, f32::NAN], [2]))];
         write_safetensors(&path, &tensors, HashMap::new()).unwrap();
         let error = SafetensorsFile::read(&path).unwrap().floats("a").unwrap_err();
-        assert!(error.to_string().contains("`a` holds NaN at place 1"), "{error}");
+        assert!(error.to_string().contains("`a` holds NaN at index 1"), "{error}");
     }
 }

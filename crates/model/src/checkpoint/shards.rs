@@ -1,4 +1,4 @@
-//! Models in several files, of which an index says which tensor lies where.
+//! Sharded checkpoints: an index says which file holds which tensor.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,26 +7,26 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
-use super::json::twice;
+use super::json::duplicate_key;
 use super::ranged::RangedFile;
 use crate::ModelError;
 
-/// The most files that an index may name.
-const FILES: usize = 10_000;
+/// The maximum number of files that an index may name.
+const MAX_FILES: usize = 10_000;
 
 /// `model.safetensors.index.json` or `pytorch_model.bin.index.json`.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    /// The names of the other files, as they come.
+    /// File names, in order of first mention.
     pub(super) files: Vec<String>,
-    /// Tensor → where its file stands in `files`.
+    /// Tensor → index of its file in `files`.
     pub(super) tensors: BTreeMap<String, usize>,
 }
 
 impl Index {
-    /// Reads an index. Every file that it names lies beside it.
+    /// Reads an index. Every file that it names must lie in the same directory.
     pub(super) fn read(path: &Path) -> Result<Self, ModelError> {
-        // The other keys say how large it all is.
+        // The other key, `metadata`, holds the total size.
         #[derive(Deserialize)]
         struct Text {
             weight_map: Index,
@@ -36,10 +36,10 @@ impl Index {
         let Text { weight_map: index } =
             serde_json::from_slice(&text).map_err(|error| file.problem(format!("not an index of shards: {error}")))?;
         if index.files.is_empty() {
-            return Err(file.problem("its `weight_map` is empty: expected the name of a file for each tensor"));
+            return Err(file.problem("its `weight_map` is empty: expected a file name for each tensor"));
         }
         if let Some(name) = index.files.iter().find(|name| !is_plain(name)) {
-            return Err(file.problem(format!("it names the file {name:?}: expected one that lies beside it")));
+            return Err(file.problem(format!("it names the file {name:?}: expected one in the same directory")));
         }
         Ok(index)
     }
@@ -51,21 +51,21 @@ impl<'de> Deserialize<'de> for Index {
         impl<'de> Visitor<'de> for Entries {
             type Value = Index;
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(formatter, "an object that names at most {FILES} files")
+                write!(formatter, "an object that names at most {MAX_FILES} files")
             }
             fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Index, A::Error> {
                 let mut index = Index::default();
-                // Thousands of tensors name the same few files.
+                // Thousands of tensors share a few files.
                 let mut places = BTreeMap::new();
                 while let Some((tensor, file)) = access.next_entry::<String, String>()? {
                     if index.tensors.contains_key(&tensor) {
-                        return Err(twice(&tensor));
+                        return Err(duplicate_key(&tensor));
                     }
                     let place = *places.entry(file).or_insert_with_key(|file| {
                         index.files.push(file.clone());
                         index.files.len() - 1
                     });
-                    if index.files.len() > FILES {
+                    if index.files.len() > MAX_FILES {
                         return Err(Error::invalid_length(index.files.len(), &self));
                     }
                     index.tensors.insert(tensor, place);
@@ -77,7 +77,7 @@ impl<'de> Deserialize<'de> for Index {
     }
 }
 
-/// Whether a name means a file in the same directory, on every system.
+/// Whether a name is that of a file in the same directory, on every operating system.
 fn is_plain(name: &str) -> bool {
     !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\', ':', '\0'])
 }

@@ -1,19 +1,19 @@
-//! Where a network's parameters come from while it is built, and how they are listed afterwards.
+//! Where a network's parameters come from when it is built, and how to list them afterwards.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::{ModelError, Network, NetworkConfig};
 
-/// Gives a network its parameters, by path (`encoder.layers.0.mlp.up.weight`) and shape.
+/// Provides a network's parameters, by path (`encoder.layers.0.mlp.up.weight`) and shape.
 pub trait ParameterSource {
-    /// The values of a parameter, float32, in row-major order.
+    /// The values of a parameter: float32, row-major.
     ///
     /// # Errors
     /// When there is no such parameter or its shape differs.
     fn data(&mut self, path: &str, shape: &[usize]) -> Result<TensorData, ModelError>;
 
-    /// Where the parameters shall live.
+    /// The device of the parameters.
     fn device(&self) -> &Device;
 }
 
@@ -28,7 +28,7 @@ impl dyn ParameterSource + '_ {
     }
 }
 
-/// The path and shape of every parameter that a network of this configuration has, without making any.
+/// Path and shape of every parameter of a network of this configuration, without allocating them.
 pub(crate) fn expected_parameters(
     config: &NetworkConfig,
     device: &Device,
@@ -40,7 +40,7 @@ pub(crate) fn expected_parameters(
     impl ParameterSource for Listing<'_> {
         fn data(&mut self, path: &str, shape: &[usize]) -> Result<TensorData, ModelError> {
             self.found.push((path.to_owned(), shape.to_vec()));
-            // One number stands for the tensor, whatever its size: only paths and shapes are of interest.
+            // A single element stands in for the tensor: only paths and shapes matter.
             Ok(TensorData::new(vec![0.0f32], vec![1; shape.len()]))
         }
         fn device(&self) -> &Device {
@@ -52,6 +52,12 @@ pub(crate) fn expected_parameters(
     Ok(listing.found)
 }
 
+/// Whether the modules of this container are segments of a parameter's path: an enum's variant is not. For visitors, whose
+/// [`enter_module`](ModuleVisitor::enter_module) gets the container.
+pub fn is_path_segment(container: &str) -> bool {
+    !container.starts_with("Enum:")
+}
+
 /// Every parameter of a module with its path, in the module's order.
 pub fn named_parameters<M: Module>(module: &M) -> Vec<(String, TensorData)> {
     struct Collector {
@@ -59,11 +65,15 @@ pub fn named_parameters<M: Module>(module: &M) -> Vec<(String, TensorData)> {
         found: Vec<(String, TensorData)>,
     }
     impl ModuleVisitor for Collector {
-        fn enter_module(&mut self, name: &str, _container: &str) {
-            self.path.push(name.to_owned());
+        fn enter_module(&mut self, name: &str, container: &str) {
+            if is_path_segment(container) {
+                self.path.push(name.to_owned());
+            }
         }
-        fn exit_module(&mut self, _name: &str, _container: &str) {
-            self.path.pop();
+        fn exit_module(&mut self, _name: &str, container: &str) {
+            if is_path_segment(container) {
+                self.path.pop();
+            }
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             self.found.push((self.path.join("."), param.val().into_data()));

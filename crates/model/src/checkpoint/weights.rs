@@ -1,4 +1,4 @@
-//! The weights of a directory in the hub's layout, whichever way they are stored.
+//! The weights of a model's directory, in any supported format.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,51 +11,50 @@ use super::shards::Index;
 use super::torch::TorchFile;
 use crate::ModelError;
 
-/// A kind of tensor file.
+/// A tensor file format.
 #[derive(Debug, Clone, Copy)]
 enum Format {
     Safetensors,
     Torch,
 }
 
-/// What is looked for, best first, as transformers does it.
-const PLACES: [(&str, Format, bool); 4] = [
+/// File name, format, and whether it is an index of shards, in the order of preference of transformers.
+const CANDIDATES: [(&str, Format, bool); 4] = [
     ("model.safetensors", Format::Safetensors, false),
     ("model.safetensors.index.json", Format::Safetensors, true),
     ("pytorch_model.bin", Format::Torch, false),
     ("pytorch_model.bin.index.json", Format::Torch, true),
 ];
 
-/// Tensors in one file or several, in safetensors' format or torch's.
+/// Tensors of one file or several shards, in safetensors or torch format.
 ///
-/// Files are opened and their headers checked at once; a tensor's numbers are read when they are asked for.
+/// Files are opened and their headers checked at once; a tensor's values are read on demand.
 #[derive(Debug)]
 pub struct Weights {
-    /// The file, or the index of the files.
+    /// The file, or the index of the shards.
     path: PathBuf,
     files: Vec<Part>,
-    /// Tensor → its file's place in `files`.
+    /// Tensor → index of its file in `files`.
     tensors: BTreeMap<String, usize>,
 }
 
 impl Weights {
-    /// Opens the weights of a directory: `model.safetensors`, or else its shards, or else `pytorch_model.bin`, or else
-    /// its shards.
+    /// Opens the weights of a directory: `model.safetensors` or its shards, else `pytorch_model.bin` or its shards.
     ///
     /// # Errors
     /// [`ModelError::Tensors`] when there is none of these, a file is damaged, or an index and its files disagree;
     /// [`ModelError::Io`] when a file cannot be read.
     pub fn open(directory: &Path) -> Result<Self, ModelError> {
-        for (name, format, sharded) in PLACES {
+        for (name, format, sharded) in CANDIDATES {
             let path = directory.join(name);
             if path.try_exists().map_err(ModelError::io("read", &path))? {
                 return if sharded { Self::shards(directory, path, format) } else { Self::single(path, format) };
             }
         }
-        let names = PLACES.map(|(name, ..)| format!("`{name}`")).join(", ");
+        let names = CANDIDATES.map(|(name, ..)| format!("`{name}`")).join(", ");
         Err(ModelError::Tensors {
             path: directory.to_owned(),
-            problem: format!("there are no weights here: looked for {names}"),
+            problem: format!("no weights found: looked for {names}"),
         })
     }
 
@@ -69,7 +68,7 @@ impl Weights {
         let problem = |problem: String| ModelError::Tensors { path: path.clone(), problem };
         let index = Index::read(&path)?;
         let mut files = Vec::new();
-        // What the files hold, not what the index lists: a tensor that it forgets must be accounted for too.
+        // What the files hold, not what the index lists: tensors missing from the index must be accounted for too.
         let mut tensors: BTreeMap<String, usize> = BTreeMap::new();
         for (place, file) in index.files.iter().enumerate() {
             let part = Part::open(&directory.join(file), format)?;
@@ -86,11 +85,11 @@ impl Weights {
                 Some(&found) if found == place => (),
                 Some(&found) => {
                     let (named, holder) = (&index.files[place], &index.files[found]);
-                    return Err(problem(format!("`{name}` is to be in `{named}`, but lies in `{holder}`")));
+                    return Err(problem(format!("`{name}` should be in `{named}`, but is in `{holder}`")));
                 }
                 None => {
                     return Err(problem(format!(
-                        "`{name}` is to be in `{}`, but is not: fetch it again",
+                        "`{name}` should be in `{}`, but is not: fetch it again",
                         index.files[place]
                     )));
                 }
@@ -99,7 +98,7 @@ impl Weights {
         Ok(Self { path, files, tensors })
     }
 
-    /// The file, or the index of the files.
+    /// The file, or the index of the shards.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -109,7 +108,7 @@ impl Weights {
         self.files.iter().flat_map(|file| file.as_dyn().shapes()).collect()
     }
 
-    /// What every tensor's numbers are (`float32`, `int64`, …), and the bytes that they take, by name.
+    /// Every tensor's element type (`float32`, `int64`, …) and size in bytes, by name.
     pub fn kinds(&self) -> BTreeMap<String, (String, u64)> {
         let kinds = |file: &Part| match file {
             Part::Safetensors(file) => file.kinds(),
@@ -118,7 +117,7 @@ impl Weights {
         self.files.iter().flat_map(kinds).collect()
     }
 
-    /// The files that hold the tensors: one, or the shards.
+    /// The files that hold the tensors: a single one, or the shards.
     pub fn files(&self) -> Vec<&Path> {
         self.files.iter().map(|file| file.as_dyn().path()).collect()
     }

@@ -1,4 +1,4 @@
-//! ALBERT: narrow token tables, and layers that share their parameters.
+//! ALBERT: factorised embeddings, and layers that share their parameters.
 
 use super::common::{BERT_KEYS, Defaults, EMBEDDINGS, encoder, first_token_head, positions};
 use super::{DropoutKeys, FamilyFile, Translation};
@@ -46,7 +46,7 @@ fn translate(hub: &HubConfig, labels: usize) -> Result<Translation, ModelError> 
     encoder.embeddings.positions = Some(positions(hub, "max_position_embeddings")?);
     encoder.embeddings.types = Some(hub.count("type_vocab_size")?);
     encoder.embeddings.size = hub.count_or("embedding_size", 128)?;
-    // There even where both widths are the same.
+    // Present even if both sizes are equal.
     encoder.embeddings.projection = Some(ProjectionConfig { hidden: encoder.hidden, bias: true });
     let inner = hub.count_or("inner_group_num", 1)?;
     encoder.distinct_layers = hub.count_or("num_hidden_groups", 1)?;
@@ -56,7 +56,7 @@ fn translate(hub: &HubConfig, labels: usize) -> Result<Translation, ModelError> 
             encoder.distinct_layers, encoder.layers
         )));
     }
-    // The reference has one, and does not use it.
+    // transformers has this dropout, but never applies it.
     encoder.layer.mlp_output_dropout = 0.0;
     let dropout = hub.dropout_or("classifier_dropout_prob", 0.1)?;
     let head = first_token_head(encoder.hidden, labels, Activation::Tanh, 0.0, dropout);

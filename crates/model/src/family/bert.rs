@@ -1,4 +1,4 @@
-//! BERT: learned positions from 0, segments, norms after the residual sums, a pooled first token.
+//! BERT: learned positions from 0, token types, post-norm layers, and a pooler over the first token.
 
 use super::common::{
     ATTENTION, ATTENTION_OUTPUT, BERT_DEFAULTS, BERT_DROPOUT_KEYS, BERT_KEYS, EMBEDDINGS, FEED_FORWARD,

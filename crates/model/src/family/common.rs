@@ -1,4 +1,4 @@
-//! What most families have in common: BERT's shape, its names, and how a `config.json` says it.
+//! What most families share: BERT's architecture, its tensor names, and its keys in `config.json`.
 
 use super::DropoutKeys;
 use crate::checkpoint::Rule;
@@ -7,7 +7,7 @@ use crate::{
     LayerConfig, MlpConfig, ModelError, NormConfig, NormPlacement, Pooling, PositionsConfig, Relative,
 };
 
-/// How a family's `config.json` calls the sizes that every encoder has.
+/// A family's keys in `config.json` for what every encoder has.
 pub(super) struct Keys {
     pub(super) hidden: &'static str,
     pub(super) layers: &'static str,
@@ -19,7 +19,7 @@ pub(super) struct Keys {
     pub(super) attention_dropout: &'static str,
 }
 
-/// As BERT and most since call them.
+/// The keys of BERT and most families since.
 pub(super) const BERT_KEYS: Keys = Keys {
     hidden: "hidden_size",
     layers: "num_hidden_layers",
@@ -31,25 +31,25 @@ pub(super) const BERT_KEYS: Keys = Keys {
     attention_dropout: "attention_probs_dropout_prob",
 };
 
-/// The keys of dropout, as BERT and most since call them.
+/// The dropout keys of BERT and most families since.
 pub(super) const BERT_DROPOUT_KEYS: DropoutKeys = DropoutKeys {
     hidden: &["hidden_dropout_prob"],
     attention: &["attention_probs_dropout_prob"],
     classifier: &["classifier_dropout"],
 };
 
-/// What a key means that `config.json` leaves out: it differs between families.
+/// A family's defaults for keys that `config.json` leaves out.
 pub(super) struct Defaults {
     pub(super) activation: &'static str,
     pub(super) norm_epsilon: f64,
     pub(super) dropout: f64,
 }
 
-/// BERT's.
+/// The defaults of BERT.
 pub(super) const BERT_DEFAULTS: Defaults = Defaults { activation: "gelu", norm_epsilon: 1e-12, dropout: 0.1 };
 
-/// An encoder of BERT's shape, but for positions and segments: a token table with a norm, layers with norms after the
-/// residual sums, biases everywhere, nothing relative.
+/// An encoder like BERT's, but without positions and token types: token embeddings with a norm, post-norm layers, biases
+/// everywhere, no relative positions.
 pub(super) fn encoder(hub: &HubConfig, keys: &Keys, defaults: &Defaults) -> Result<EncoderConfig, ModelError> {
     let hidden = hub.count(keys.hidden)?;
     let heads = hub.count(keys.heads)?;
@@ -102,7 +102,7 @@ pub(super) fn encoder(hub: &HubConfig, keys: &Keys, defaults: &Defaults) -> Resu
     })
 }
 
-/// Refuses an odd number where waves come in pairs.
+/// Rejects an odd number where sines and cosines come in pairs.
 pub(super) fn even(hub: &HubConfig, what: &str, number: usize) -> Result<(), ModelError> {
     if number.is_multiple_of(2) {
         Ok(())
@@ -120,7 +120,7 @@ pub(super) fn positions(hub: &HubConfig, key: &str) -> Result<PositionsConfig, M
     Ok(PositionsConfig { rows: hub.count(key)?, first: 0, skip_padding: false })
 }
 
-/// Learned positions that start after the padding token's id, as RoBERTa and its kin have them.
+/// Learned positions that start after the padding token's id, as in RoBERTa and its relatives.
 pub(super) fn positions_after_padding(hub: &HubConfig, padding: u32) -> Result<PositionsConfig, ModelError> {
     let plain = positions(hub, "max_position_embeddings")?;
     let first = padding as usize + 1;
@@ -133,7 +133,7 @@ pub(super) fn positions_after_padding(hub: &HubConfig, padding: u32) -> Result<P
     Ok(PositionsConfig { first, skip_padding: true, ..plain })
 }
 
-/// A head that reads the first token's state through a dense map.
+/// A head over the first token's hidden state, with a dense layer.
 pub(super) fn first_token_head(
     hidden: usize,
     labels: usize,
@@ -145,7 +145,7 @@ pub(super) fn first_token_head(
     HeadConfig { hidden, labels, pooling: Pooling::First, dense: Some(dense), dropout, output_bias: true }
 }
 
-/// The tables below the layers.
+/// The embeddings.
 pub(super) const EMBEDDINGS: &[Rule] = &[
     Rule::tensor("encoder.embeddings.token", "embeddings.word_embeddings.weight"),
     Rule::tensor("encoder.embeddings.position", "embeddings.position_embeddings.weight"),
@@ -153,26 +153,26 @@ pub(super) const EMBEDDINGS: &[Rule] = &[
     Rule::norm("encoder.embeddings.norm", "embeddings.LayerNorm"),
 ];
 
-/// Attention, as BERT, RoBERTa and ELECTRA call it.
+/// The query, key and value layers, as BERT, RoBERTa and ELECTRA name them.
 pub(super) const ATTENTION: &[Rule] = &[
     Rule::linear("encoder.layers.{}.attention.query", "encoder.layer.{}.attention.self.query"),
     Rule::linear("encoder.layers.{}.attention.key", "encoder.layer.{}.attention.self.key"),
     Rule::linear("encoder.layers.{}.attention.value", "encoder.layer.{}.attention.self.value"),
 ];
 
-/// What follows attention's three maps.
+/// The attention output layer and its norm.
 pub(super) const ATTENTION_OUTPUT: &[Rule] = &[
     Rule::linear("encoder.layers.{}.attention.output", "encoder.layer.{}.attention.output.dense"),
     Rule::norm("encoder.layers.{}.attention_norm", "encoder.layer.{}.attention.output.LayerNorm"),
 ];
 
-/// Feed-forward.
+/// The feed-forward layers and their norm.
 pub(super) const FEED_FORWARD: &[Rule] = &[
     Rule::linear("encoder.layers.{}.mlp.up", "encoder.layer.{}.intermediate.dense"),
     Rule::linear("encoder.layers.{}.mlp.down", "encoder.layer.{}.output.dense"),
     Rule::norm("encoder.layers.{}.mlp_norm", "encoder.layer.{}.output.LayerNorm"),
 ];
 
-/// A head of two maps, as RoBERTa, ELECTRA and MPNet call it.
+/// A head of two layers, as RoBERTa, ELECTRA and MPNet name it.
 pub(super) const DENSE_AND_OUT: &[Rule] =
     &[Rule::linear("head.dense", "classifier.dense"), Rule::linear("head.output", "classifier.out_proj")];

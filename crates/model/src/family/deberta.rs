@@ -1,5 +1,5 @@
-//! DeBERTa v2 and v3: contents and distances compared by turns, and in the larger v2 models a convolution beside the first
-//! layer.
+//! DeBERTa v2 and v3: disentangled attention to content and relative positions, and in the larger v2 models a convolution
+//! after the first layer.
 
 use serde_json::Value;
 
@@ -24,16 +24,16 @@ pub(super) const FAMILY: FamilyFile = FamilyFile {
                 Rule::linear("encoder.layers.{}.attention.key", "encoder.layer.{}.attention.self.key_proj"),
                 Rule::linear("encoder.layers.{}.attention.value", "encoder.layer.{}.attention.self.value_proj"),
                 Rule::linear(
-                    "encoder.layers.{}.attention.disentangled.key",
+                    "encoder.layers.{}.attention.distance_key",
                     "encoder.layer.{}.attention.self.pos_key_proj",
                 ),
                 Rule::linear(
-                    "encoder.layers.{}.attention.disentangled.query",
+                    "encoder.layers.{}.attention.distance_query",
                     "encoder.layer.{}.attention.self.pos_query_proj",
                 ),
                 Rule::tensor("encoder.distances.weight", "encoder.rel_embeddings.weight"),
                 Rule::norm("encoder.distances.norm", "encoder.LayerNorm"),
-                // No norm, but stored like one: a tensor each, neither turned.
+                // Not a norm, but stored like one: a weight and a bias, not transposed.
                 Rule::norm("encoder.convolution", "encoder.conv.conv"),
                 Rule::norm("encoder.convolution.norm", "encoder.conv.LayerNorm"),
             ],
@@ -96,7 +96,7 @@ fn translate(hub: &HubConfig, labels: usize) -> Result<Translation, ModelError> 
 }
 
 fn relative(hub: &HubConfig, encoder: &EncoderConfig) -> Result<Relative, ModelError> {
-    // A list, or a text with bars in files of the first releases.
+    // A list, or in early releases a string separated by bars.
     let kinds: Vec<&str> = match hub.get("pos_att_type") {
         None => Vec::new(),
         Some(Value::String(text)) => text.split('|').map(str::trim).filter(|kind| !kind.is_empty()).collect(),
@@ -104,7 +104,7 @@ fn relative(hub: &HubConfig, encoder: &EncoderConfig) -> Result<Relative, ModelE
         Some(other) => return Err(hub.problem(format!("`pos_att_type` is {other}: expected a list such as [\"p2c\"]"))),
     };
     if let Some(other) = kinds.iter().find(|kind| !["c2p", "p2c"].contains(kind)) {
-        return Err(hub.problem(format!("`pos_att_type` has \"{other}\": the known ones are \"c2p\" and \"p2c\"")));
+        return Err(hub.problem(format!("`pos_att_type` has \"{other}\": supported are \"c2p\" and \"p2c\"")));
     }
     if !hub.flag_or("relative_attention", false)? {
         return match kinds.is_empty() {

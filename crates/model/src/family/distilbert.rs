@@ -1,4 +1,4 @@
-//! DistilBERT: half of BERT's layers, no segments, other names.
+//! DistilBERT: half of BERT's layers, no token types, other names.
 
 use super::common::{BERT_DEFAULTS, EMBEDDINGS, Keys, encoder, first_token_head, positions};
 use super::{DropoutKeys, FamilyFile, Translation};
@@ -46,7 +46,7 @@ const KEYS: Keys = Keys {
     heads: "n_heads",
     intermediate: "hidden_dim",
     activation: "activation",
-    // No such key: it is always 1e-12.
+    // DistilBERT has no such key: it is always 1e-12.
     norm_epsilon: "layer_norm_eps",
     dropout: "dropout",
     attention_dropout: "attention_dropout",

@@ -1,4 +1,4 @@
-//! ELECTRA: BERT with token tables narrower than the hidden states.
+//! ELECTRA: BERT with embeddings narrower than the hidden states.
 
 use super::common::{
     ATTENTION, ATTENTION_OUTPUT, BERT_DEFAULTS, BERT_DROPOUT_KEYS, BERT_KEYS, DENSE_AND_OUT, EMBEDDINGS, FEED_FORWARD,

@@ -1,4 +1,4 @@
-//! GPT-2: each token sees those before it, norms stand before attention and feed-forward, the last token is classified.
+//! GPT-2: causal attention, pre-norm layers, classification of the last token.
 
 use super::common::{Defaults, Keys, encoder, positions};
 use super::{DropoutKeys, FamilyFile, Translation};
@@ -65,7 +65,7 @@ fn translate(hub: &HubConfig, labels: usize) -> Result<Translation, ModelError> 
         dropout: 0.0,
         output_bias: false,
     };
-    // It was pretrained without padding: the token that ends a text stands in for it.
+    // It was pretrained without padding: the end-of-text token is used instead.
     let end = hub.id_or("eos_token_id", 50_256)?;
     Ok(Translation::new(encoder, head, hub.id_or("pad_token_id", end)?))
 }

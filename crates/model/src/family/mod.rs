@@ -1,4 +1,4 @@
-//! Model families. A family translates the hub's `config.json` and tensor names; it has no computation of its own.
+//! Model families. A family translates the hub's `config.json` and tensor names; it computes nothing itself.
 //!
 //! A new family is a file here with its [`FamilyFile`], an arm of [`Family`], and a golden fixture.
 
@@ -17,7 +17,7 @@ mod xlnet;
 use crate::checkpoint::Rules;
 use crate::{EncoderConfig, HeadConfig, HubConfig, ModelError, NetworkConfig};
 
-/// An architecture's family.
+/// A family of model architectures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
     /// ALBERT ([arXiv 1909.11942](https://arxiv.org/abs/1909.11942)).
@@ -43,24 +43,24 @@ pub enum Family {
     Xlnet,
 }
 
-/// What a family's file says.
+/// What a family's source file defines.
 #[derive(Debug)]
 pub(crate) struct FamilyFile {
-    /// Its names in `config.json`, each with the name of its classifier in transformers.
+    /// Its names in `model_type`, each with the class of its classifier in transformers.
     names: &'static [(&'static str, &'static str)],
     rules: Rules,
     dropout: DropoutKeys,
     translate: fn(&HubConfig, usize) -> Result<Translation, ModelError>,
 }
 
-/// The keys in `config.json` of what a user may ask for in place of them.
+/// The keys of dropout in `config.json`, which a user may override.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DropoutKeys {
-    /// After embeddings, attention and feed-forward.
+    /// Dropout after embeddings, attention and feed-forward.
     pub(crate) hidden: &'static [&'static str],
-    /// Of attention weights.
+    /// Dropout of attention weights.
     pub(crate) attention: &'static [&'static str],
-    /// Before the output map.
+    /// Dropout before the output layer.
     pub(crate) classifier: &'static [&'static str],
 }
 
@@ -69,12 +69,12 @@ pub(crate) struct DropoutKeys {
 pub(crate) struct Translation {
     pub(crate) network: NetworkConfig,
     pub(crate) pad_token_id: u32,
-    /// The longest row; `None` where there is no end.
+    /// Maximum sequence length; `None` if unlimited.
     pub(crate) max_length: Option<usize>,
 }
 
 impl Translation {
-    /// With the longest row that the learned positions allow.
+    /// With the maximum length that the learned positions allow.
     fn new(encoder: EncoderConfig, head: HeadConfig, pad_token_id: u32) -> Self {
         let max_length = encoder.embeddings.positions.map(|positions| positions.rows - positions.first);
         Self { network: NetworkConfig { encoder, head }, pad_token_id, max_length }
@@ -96,7 +96,7 @@ impl Family {
         Self::Xlnet,
     ];
 
-    /// The family's name: the first of those that its models have in `config.json`.
+    /// The family's name: the first of its names in `model_type`.
     pub const fn name(self) -> &'static str {
         self.file().names[0].0
     }
@@ -116,10 +116,10 @@ impl Family {
         }
     }
 
-    /// The family that a `config.json` names in `model_type`, with that name and the name of its classifier in transformers.
+    /// The family named by `model_type` in a `config.json`, with that name and the class of its classifier in transformers.
     ///
     /// # Errors
-    /// When it names none, or one that is not known.
+    /// When `model_type` is missing or unknown.
     pub fn of(hub: &HubConfig) -> Result<(Self, &'static str, &'static str), ModelError> {
         let name = hub.text_or("model_type", "")?;
         let all = Self::ALL
@@ -131,7 +131,7 @@ impl Family {
         let mut known: Vec<_> = all.map(|(_, name, _)| name).collect();
         known.sort_unstable();
         let found = if name.is_empty() { "missing".to_owned() } else { format!("\"{name}\"") };
-        Err(hub.problem(format!("`model_type` is {found}: the known families are {}", known.join(", "))))
+        Err(hub.problem(format!("`model_type` is {found}: the supported families are {}", known.join(", "))))
     }
 
     pub(crate) fn translate(self, hub: &HubConfig, labels: usize) -> Result<Translation, ModelError> {

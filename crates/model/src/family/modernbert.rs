@@ -1,5 +1,4 @@
-//! ModernBERT: rotary positions, gated feed-forward, norms before attention and feed-forward, and layers that see only near
-//! tokens between those that see all.
+//! ModernBERT: rotary positions, gated feed-forward, pre-norm layers, and local attention in most layers.
 
 use serde_json::Value;
 
@@ -47,7 +46,7 @@ pub(super) const FAMILY: FamilyFile = FamilyFile {
 const KEYS: Keys = Keys {
     activation: "hidden_activation",
     norm_epsilon: "norm_eps",
-    // Not one of them is dropped out twice: attention's answer takes the rate of its weights.
+    // There is a single attention dropout, of the weights and of the attention output.
     dropout: "attention_dropout",
     attention_dropout: "attention_dropout",
     ..super::common::BERT_KEYS
@@ -96,12 +95,12 @@ fn translate(hub: &HubConfig, labels: usize) -> Result<Translation, ModelError> 
         dropout: hub.dropout_or("classifier_dropout", 0.0)?,
         output_bias: true,
     };
-    // No table ends its positions: this is as far as it was trained.
+    // Rotary positions have no end: this is the length that it was trained for.
     let max_length = Some(hub.count("max_position_embeddings")?);
     Ok(Translation { max_length, ..Translation::new(encoder, head, hub.id_or("pad_token_id", 50_283)?) })
 }
 
-/// The base of rotary wavelengths, as files of transformers 5 have it, or as older ones do.
+/// The base of the rotary wavelengths, from the keys of transformers 5 or the older ones.
 fn theta(hub: &HubConfig, kind: &str, old: &str, default: f64) -> Result<f64, ModelError> {
     let Some(values) = hub.get("rope_parameters").and_then(|parameters| parameters.get(kind)) else {
         return hub.number_or(old, default);
@@ -116,7 +115,7 @@ fn theta(hub: &HubConfig, kind: &str, old: &str, default: f64) -> Result<f64, Mo
     }
 }
 
-/// Which layers see only near tokens: by name, or all but every so many.
+/// Which layers have local attention: listed by name, or all but every n-th.
 fn local_layers(hub: &HubConfig, layers: usize) -> Result<Vec<bool>, ModelError> {
     let Some(kinds) = hub.get("layer_types") else {
         let every = hub.count_or("global_attn_every_n_layers", 3)?;

@@ -1,4 +1,4 @@
-//! MPNet: BERT with positions that start after the padding token's id, and a learned bias for each range of distances.
+//! MPNet: BERT with positions that start after the padding token's id, and learned relative position biases by buckets.
 
 use super::common::{BERT_DEFAULTS, BERT_DROPOUT_KEYS, BERT_KEYS, DENSE_AND_OUT, EMBEDDINGS, FEED_FORWARD};
 use super::common::{encoder, first_token_head, positions_after_padding};
@@ -30,17 +30,17 @@ pub(super) const FAMILY: FamilyFile = FamilyFile {
     translate,
 };
 
-/// Ranges of distances, whatever the configuration says: the reference takes its own number for the table's rows only.
-const RANGES: usize = 32;
+/// Number of buckets, whatever the configuration says: transformers uses the configured number for the table's rows only.
+const BUCKETS: usize = 32;
 
 fn translate(hub: &HubConfig, labels: usize) -> Result<Translation, ModelError> {
     let mut encoder = encoder(hub, &BERT_KEYS, &BERT_DEFAULTS)?;
     let padding = hub.id_or("pad_token_id", 1)?;
     encoder.embeddings.positions = Some(positions_after_padding(hub, padding)?);
-    let rows = hub.count_or("relative_attention_num_buckets", RANGES)?;
-    if rows < RANGES {
+    let rows = hub.count_or("relative_attention_num_buckets", BUCKETS)?;
+    if rows < BUCKETS {
         return Err(hub.problem(format!(
-            "`relative_attention_num_buckets` is {rows}: distances fall into {RANGES} ranges, which need a row each"
+            "`relative_attention_num_buckets` is {rows}: there are always {BUCKETS} buckets, which need a row each"
         )));
     }
     encoder.layer.attention.relative = Relative::Bucketed { rows };

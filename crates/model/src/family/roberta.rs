@@ -1,5 +1,5 @@
-//! RoBERTa: BERT with positions that start after the padding token's id. DistilRoBERTa is one; XLM-RoBERTa and CamemBERT
-//! differ in vocabulary only.
+//! RoBERTa: BERT with positions that start after the padding token's id. DistilRoBERTa, XLM-RoBERTa and
+//! CamemBERT differ only in size and vocabulary.
 
 use super::common::{
     ATTENTION, ATTENTION_OUTPUT, BERT_DEFAULTS, BERT_DROPOUT_KEYS, BERT_KEYS, DENSE_AND_OUT, EMBEDDINGS, FEED_FORWARD,

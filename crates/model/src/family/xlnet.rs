@@ -1,4 +1,4 @@
-//! XLNet: Transformer-XL's relative positions, relative segments, and the last token summarised.
+//! XLNet: the relative positions of Transformer-XL, relative segments, and a summary of the last token.
 
 use super::common::{BERT_DEFAULTS, Keys, encoder, even};
 use super::{DropoutKeys, FamilyFile, Translation};
@@ -16,11 +16,11 @@ pub(super) const FAMILY: FamilyFile = FamilyFile {
             Rule::by_heads("encoder.layers.{}.attention.key.weight", "layer.{}.rel_attn.k", false),
             Rule::by_heads("encoder.layers.{}.attention.value.weight", "layer.{}.rel_attn.v", false),
             Rule::by_heads("encoder.layers.{}.attention.output.weight", "layer.{}.rel_attn.o", true),
-            Rule::by_heads("encoder.layers.{}.attention.transformer_xl.distance.weight", "layer.{}.rel_attn.r", false),
-            Rule::tensor("encoder.layers.{}.attention.transformer_xl.content_bias", "layer.{}.rel_attn.r_w_bias"),
-            Rule::tensor("encoder.layers.{}.attention.transformer_xl.distance_bias", "layer.{}.rel_attn.r_r_bias"),
-            Rule::tensor("encoder.layers.{}.attention.transformer_xl.segment_bias", "layer.{}.rel_attn.r_s_bias"),
-            Rule::tensor("encoder.layers.{}.attention.transformer_xl.segment", "layer.{}.rel_attn.seg_embed"),
+            Rule::by_heads("encoder.layers.{}.attention.distance.weight", "layer.{}.rel_attn.r", false),
+            Rule::tensor("encoder.layers.{}.attention.content_bias", "layer.{}.rel_attn.r_w_bias"),
+            Rule::tensor("encoder.layers.{}.attention.distance_bias", "layer.{}.rel_attn.r_r_bias"),
+            Rule::tensor("encoder.layers.{}.attention.segment_bias", "layer.{}.rel_attn.r_s_bias"),
+            Rule::tensor("encoder.layers.{}.attention.segment", "layer.{}.rel_attn.seg_embed"),
             Rule::norm("encoder.layers.{}.attention_norm", "layer.{}.rel_attn.layer_norm"),
             Rule::linear("encoder.layers.{}.mlp.up", "layer.{}.ff.layer_1"),
             Rule::linear("encoder.layers.{}.mlp.down", "layer.{}.ff.layer_2"),

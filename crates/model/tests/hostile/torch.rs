@@ -5,7 +5,7 @@ use super::{TORCH, case, check, golden};
 
 #[test]
 fn archives_of_torch() {
-    let not_whole = "not a whole file of torch";
+    let not_whole = "damaged or incomplete torch file";
     let whole = golden("torch/float32.bin");
     let pickle = dictionary(&[("a", tensor(storage("FloatStorage", "0", 2), 0, &[2], &[1]))]);
     let damaged = |at: usize, bytes: &[u8]| {
@@ -57,7 +57,7 @@ fn pickles_that_would_run_code() {
     };
     let on_the_stack = [b"\x80\x04", &text("os")[..], &text("system"), b"\x93."].concat();
     check(vec![
-        case("os.system", TORCH, run("os", "system", b"R"), "`os.system`, which is no part of plain tensors"),
+        case("os.system", TORCH, run("os", "system", b"R"), "`os.system`, which plain tensors do not need"),
         case("posix.system", TORCH, run("posix", "system", b"R"), "`posix.system`"),
         case("a new object", TORCH, run("subprocess", "Popen", b"\x81"), "`subprocess.Popen`"),
         case("eval", TORCH, run("builtins", "eval", b"R"), "`builtins.eval`"),
@@ -89,25 +89,25 @@ fn pickles_that_would_run_code() {
 fn pickles_that_lie() {
     let floats = |count| storage("FloatStorage", "0", count);
     let one = |tensor| torch_file(&dictionary(&[("a", tensor)]), &[0; 8]);
-    let outside = "does not lie in a storage of 2";
+    let outside = "does not fit in a storage of 2";
     let shared =
         (0..3000).map(|index| (format!("{index}"), tensor(floats(2000), 0, &[2000], &[1]))).collect::<Vec<_>>();
     let shared = shared.iter().map(|(name, tensor)| (name.as_str(), tensor.clone())).collect::<Vec<_>>();
     check(vec![
         case("a storage of 2^40", TORCH, one(tensor(floats(1 << 40), 0, &[2], &[1])), "but has 8 bytes"),
         case("a storage of 2^62", TORCH, one(tensor(floats(1 << 62), 0, &[2], &[1])), "but has 8 bytes"),
-        case("a storage of -1", TORCH, one(tensor(floats(-1), 0, &[2], &[1])), "-1 stands where"),
+        case("a storage of -1", TORCH, one(tensor(floats(-1), 0, &[2], &[1])), "found -1, expected a size"),
         case("a longer shape", TORCH, one(tensor(floats(2), 0, &[3], &[1])), outside),
         case("an offset", TORCH, one(tensor(floats(2), 1, &[2], &[1])), outside),
         case("the largest offset", TORCH, one(tensor(floats(2), i64::MAX, &[2], &[1])), outside),
         case("a stride", TORCH, one(tensor(floats(2), 0, &[2], &[2])), outside),
         case("the largest stride", TORCH, one(tensor(floats(2), 0, &[2, 2], &[i64::MAX, 1])), outside),
-        case("a negative stride", TORCH, one(tensor(floats(2), 1, &[2], &[-1])), "-1 stands where"),
+        case("a negative stride", TORCH, one(tensor(floats(2), 1, &[2], &[-1])), "found -1, expected a size"),
         case("a number repeated 2^40 times", TORCH, one(tensor(floats(2), 0, &[1 << 40], &[0])), outside),
         case("a shape beyond all numbers", TORCH, one(tensor(floats(2), 0, &[1 << 40, 1 << 40], &[0, 0])), outside),
         case("many dimensions", TORCH, one(tensor(floats(2), 0, &[1; 9], &[1; 9])), "9 dimensions"),
         case("very many dimensions", TORCH, one(tensor(floats(2), 0, &[1; 1000], &[1; 1000])), "a tuple has 1000"),
-        case("fewer strides", TORCH, one(tensor(floats(2), 0, &[1, 1], &[1])), "does not go with"),
+        case("fewer strides", TORCH, one(tensor(floats(2), 0, &[1, 1], &[1])), "does not match"),
         case(
             "an unknown storage",
             TORCH,
@@ -130,10 +130,10 @@ fn pickles_that_lie() {
                 let value = tensor(floats(2), 0, &[2], &[1]);
                 torch_file(&dictionary(&[("a", value.clone()), ("a", value)]), &[0; 8])
             },
-            "two tensors are called `a`",
+            "two tensors are named `a`",
         ),
         case("one storage for thousands", TORCH, torch_file(&dictionary(&shared), &[0; 8000]), "cannot hold"),
-        case("a number instead", TORCH, torch_file(b"\x80\x02K\x01.", b""), "a dictionary of tensors is expected"),
+        case("a number instead", TORCH, torch_file(b"\x80\x02K\x01.", b""), "expected a dictionary of tensors"),
         case("nothing", TORCH, torch_file(b"", b""), "cut off"),
         case("no end", TORCH, torch_file(b"\x80\x02}", b""), "cut off"),
         case("nothing to end with", TORCH, torch_file(b"\x80\x02.", b""), "too few values"),
@@ -164,15 +164,15 @@ fn pickles_that_would_fill_the_memory() {
         let pickle = [b"\x80\x04", &value[..], b"q\0}", &names(b"h\0"), b"."].concat();
         torch_file(&pickle, b"")
     };
-    let far = "far more than a set of tensors";
-    let waiting = "values wait on its stack";
+    let far = "far more than plain tensors";
+    let waiting = "values on its stack";
     let one = [&tensor(storage("FloatStorage", "0", 0), 0, &[0; 8], &[1; 8])[..], b"\x85"].concat();
     check(vec![
         case("nested dictionaries", TORCH, run(b"", b"}", 1_000_000), waiting),
         case("nested tuples", TORCH, run(b")", b"\x85", 1_000_000), far),
         case("tuples of one another", TORCH, run(b")", b"\x94h\0h\0\x86", 1_000_000), "values"),
         case("doubled tuples", TORCH, run(b")", b"\x94\x85h\0\x86", 500_000), far),
-        case("marks", TORCH, run(b"", b"(", 1_000_000), "marks wait on its stack"),
+        case("marks", TORCH, run(b"", b"(", 1_000_000), "marks on its stack"),
         case("nones", TORCH, run(b"", b"N", 1_000_000), waiting),
         case("full tuples", TORCH, run(b"N", b"(NNNNNNNNNNNNNNNt\x86", 100_000), far),
         case(

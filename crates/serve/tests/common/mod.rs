@@ -79,6 +79,12 @@ impl Bundle {
         self.write("config.json", &Value::Object(config).to_string());
     }
 
+    /// Makes it a model of text pairs.
+    pub(crate) fn take_pairs(&self) {
+        let options = fs::read_to_string(self.path("text.json")).unwrap();
+        self.write("text.json", &options.replacen('{', "{\"pairs\": true,", 1));
+    }
+
     /// Gives the tokenizer a further token, of this id.
     pub(crate) fn add_tokens(&self, id: usize) {
         let mut tokenizer = tokenizer();

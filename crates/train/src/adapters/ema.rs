@@ -1,13 +1,13 @@
-//! The moving average of the parameters ([arXiv 1803.05407](https://arxiv.org/abs/1803.05407) and before it Polyak's).
+//! Exponential moving average of the parameters ([arXiv 1803.05407](https://arxiv.org/abs/1803.05407), after Polyak).
 
 use std::collections::BTreeMap;
 
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
 
-use crate::parameters::{self, Change, Look};
+use crate::parameters::{self, MapParameters, VisitParameters};
 
-/// The average of a module's parameters over its steps, the recent ones weighing most.
+/// Exponential moving average of a module's parameters over the steps of training.
 #[derive(Debug, Clone)]
 pub struct Ema {
     decay: f64,
@@ -16,25 +16,25 @@ pub struct Ema {
 }
 
 impl Ema {
-    /// An average that begins with the parameters as they are.
+    /// An average that starts from the current parameters.
     pub fn new<M: Module>(decay: f64, module: &M) -> Self {
         let mut ema = Self { decay, values: BTreeMap::new() };
         parameters::visit(module, &mut Visit { values: &mut ema.values, kept: 0.0 });
         ema
     }
 
-    /// An average that goes on from values of before.
+    /// An average that continues from a checkpoint.
     pub(crate) fn from_values(decay: f64, values: BTreeMap<String, TensorData>) -> Self {
         Self { decay, values }
     }
 
-    /// The weight of what was before, after so many steps. It is small in the first ones, so that the start is soon forgotten
+    /// The weight of the previous average after so many steps. It is small at first, so that the start is soon forgotten
     /// (`num_updates` of TensorFlow's `ExponentialMovingAverage`).
     pub fn weight(&self, steps: u64) -> f64 {
         self.decay.min((1.0 + steps as f64) / (10.0 + steps as f64))
     }
 
-    /// Takes in the parameters after a step; `steps` counts it.
+    /// Adds the parameters after a step; `steps` includes it.
     pub fn update<M: Module>(&mut self, module: &M, steps: u64) {
         let kept = self.weight(steps);
         parameters::visit(module, &mut Visit { values: &mut self.values, kept: kept as f32 });
@@ -52,14 +52,14 @@ struct Visit<'a> {
     kept: f32,
 }
 
-impl Look for Visit<'_> {
-    fn look<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
+impl VisitParameters for Visit<'_> {
+    fn visit<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
         let now = param.val().into_data();
         if let Some(average) = self.values.get_mut(path)
             && let (Ok(average), Ok(now)) = (average.as_mut_slice::<f32>(), now.as_slice::<f32>())
         {
             for (average, now) in average.iter_mut().zip(now) {
-                // Exact where nothing moves: a frozen parameter stays what it is.
+                // Exact for equal values: the average of a frozen parameter keeps its bytes.
                 *average = now + self.kept * (*average - now);
             }
         } else {
@@ -72,8 +72,8 @@ struct Fill<'a> {
     values: &'a BTreeMap<String, TensorData>,
 }
 
-impl Change for Fill<'_> {
-    fn change<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+impl MapParameters for Fill<'_> {
+    fn map<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(values) = self.values.get(path) else { return param };
         let (id, tensor, mapper) = param.consume();
         let filled = Tensor::from_data(values.clone(), &tensor.device());

@@ -1,4 +1,4 @@
-//! What changes which parameters are trained, and how: freezing, LoRA, new top layers, the moving average.
+//! Which parameters are trained and kept: freezing, LoRA, re-initialised layers, the moving average.
 
 pub(crate) mod ema;
 pub(crate) mod freeze;

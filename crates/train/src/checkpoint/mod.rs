@@ -1,17 +1,21 @@
-//! Checkpoints: what an interrupted run goes on from, bit for bit.
+//! Checkpoints, from which an interrupted run resumes bit for bit.
 //!
 //! ```text
-//! checkpoints/best-40.safetensors           the parameters of one of the best validations, that after step 40
-//! checkpoints/step-60/state.json            how far training has come
-//! checkpoints/step-60/model.safetensors     the parameters, by path
-//! checkpoints/step-60/moments.safetensors   what AdamW remembers, but after the last step
-//! checkpoints/step-60/average.safetensors   the moving average of the parameters, where there is one
-//! checkpoints/step-60/lora.safetensors      the low-rank updates, where there are such
+//! checkpoints/best-40.safetensors           parameters of one of the best validations, here after step 40
+//! checkpoints/step-60/state.json            progress of training
+//! checkpoints/step-60/model.safetensors     parameters by path
+//! checkpoints/step-60/moments.safetensors   AdamW's state, except after the last step
+//! checkpoints/step-60/average.safetensors   moving average of the parameters (`ema_decay`)
+//! checkpoints/step-60/lora.safetensors      LoRA adapters (`lora_rank`)
 //! ```
 //!
-//! A checkpoint is written into `step-60.tmp`, flushed to the disk and renamed, so it is whole or not there. Only the newest
-//! is kept. Random numbers need no place in it: they are functions of seed and step.
+//! A checkpoint is written into `step-60.tmp`, flushed to disk and renamed, so it is complete or absent. Only the newest is kept.
+//! It has no state of random generators: random numbers are functions of seed and step.
+//!
+//! `state.json` also has the [`Fingerprint`] of the training that wrote it. Checkpoints of another training are neither resumed
+//! nor deleted: they are moved to `checkpoints.superseded`.
 
+pub(crate) mod fingerprint;
 pub(crate) mod state;
 
 use std::collections::{BTreeMap, HashMap};
@@ -22,10 +26,12 @@ use burn::tensor::{Device, Tensor, TensorData};
 use firebrand_model::{
     Classifier, ModelError, Network, ParameterSource, SafetensorsFile, named_parameters, write_safetensors,
 };
-use firebrand_pipeline::{Error, Result, ResultExt, read_json};
+use firebrand_pipeline::{Error, Result, ResultExt, StageIo, read_json};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::checkpoint::state::State;
+use crate::checkpoint::fingerprint::Fingerprint;
+use crate::checkpoint::state::{ProgramChange, State};
 use crate::optimiser::adamw::Moments;
 use crate::{AdamW, Lora};
 
@@ -38,28 +44,31 @@ pub(crate) struct Checkpoints {
 /// What a checkpoint holds.
 #[derive(Debug)]
 pub(crate) struct Checkpoint {
+    /// Hash of the program that wrote it.
+    executable: String,
     pub(crate) state: State,
     pub(crate) network: Network,
     pub(crate) moments: BTreeMap<String, Moments>,
-    /// The moving average of the parameters, where there is one.
+    /// The moving average of the parameters, with `ema_decay`.
     pub(crate) average: Option<BTreeMap<String, TensorData>>,
-    /// The low-rank updates, where there are such.
+    /// The LoRA adapters; empty without `lora_rank`.
     pub(crate) lora: BTreeMap<String, TensorData>,
 }
 
-/// What is written into a checkpoint.
+/// The state of training that a checkpoint saves.
 #[derive(Debug)]
 pub(crate) struct Snapshot<'a> {
+    pub(crate) fingerprint: &'a Fingerprint,
     pub(crate) state: &'a State,
     pub(crate) network: &'a Network,
     pub(crate) optimizer: &'a AdamW,
     pub(crate) average: Option<&'a BTreeMap<String, TensorData>>,
     pub(crate) lora: Option<&'a Lora>,
-    /// The steps of the validations whose parameters are kept.
+    /// Steps of the validations whose parameters are kept.
     pub(crate) kept: &'a [u64],
-    /// The parameters that were validated after this very step.
+    /// The parameters that were validated after this step, if any.
     pub(crate) validated: Option<&'a Network>,
-    /// Whether this was the last step, after which nobody asks what AdamW remembers.
+    /// Whether this was the last step, after which AdamW's state is not needed.
     pub(crate) last: bool,
 }
 
@@ -67,14 +76,15 @@ pub(crate) struct Snapshot<'a> {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StateFile {
+    fingerprint: Fingerprint,
     state: State,
-    /// The steps of the validations whose parameters lie beside the checkpoint's directory.
+    /// Steps of the validations whose parameters are saved beside the checkpoint.
     kept: Vec<u64>,
-    /// Whether there is a moving average.
+    /// Whether there is a file with the moving average.
     average: bool,
-    /// Whether there are low-rank updates.
+    /// Whether there is a file with LoRA adapters.
     lora: bool,
-    /// Steps that each parameter had a gradient in.
+    /// Steps in which each parameter had a gradient.
     gradient_steps: BTreeMap<String, u64>,
 }
 
@@ -84,9 +94,9 @@ impl Checkpoints {
         Self { directory }
     }
 
-    /// Writes a checkpoint, and then removes what it replaces.
+    /// Writes a checkpoint, and then removes the ones that it replaces.
     pub(crate) fn write(&self, snapshot: &Snapshot<'_>) -> Result<()> {
-        let Snapshot { state, network, optimizer, average, lora, kept, validated, last } = *snapshot;
+        let Snapshot { fingerprint, state, network, optimizer, average, lora, kept, validated, last } = *snapshot;
         let name = format!("step-{}", state.step);
         let temporary = self.directory.join(format!("{name}.tmp"));
         remove_dir(&temporary)?;
@@ -96,9 +106,9 @@ impl Checkpoints {
         write_tensors(&model, &named_parameters(network))?;
         if let Some(validated) = validated.filter(|_| kept.contains(&state.step)) {
             let path = self.directory.join(best_file(state.step));
-            // Without an average it is the same parameters: a second name for the file, where the system gives it one.
+            // Without an average these are the same parameters: a hard link will do, if the file system has them.
             let linked = average.is_none() && fs::hard_link(&model, &path).is_ok();
-            // Appears under this name only when it is whole, and one step has one set of parameters.
+            // A file appears under this name only when it is complete, and a step has one set of parameters.
             if !linked && !path.exists() {
                 write_tensors(&path, &named_parameters(validated))?;
             }
@@ -110,9 +120,9 @@ impl Checkpoints {
         if let Some(lora) = lora {
             write_tensors(&temporary.join("lora.safetensors"), &lora.values().into_iter().collect::<Vec<_>>())?;
         }
-        let remembered = || optimizer.moments.iter().filter(|_| !last);
+        let optimiser_state = || optimizer.moments.iter().filter(|_| !last);
         let mut moments = Vec::with_capacity(2 * optimizer.moments.len());
-        for (path, Moments { mean, square, .. }) in remembered() {
+        for (path, Moments { mean, square, .. }) in optimiser_state() {
             moments.push((format!("mean.{path}"), mean.to_data()));
             moments.push((format!("square.{path}"), square.to_data()));
         }
@@ -120,11 +130,12 @@ impl Checkpoints {
             write_tensors(&temporary.join("moments.safetensors"), &moments)?;
         }
         let file = StateFile {
+            fingerprint: fingerprint.clone(),
             state: state.clone(),
             kept: kept.to_vec(),
             average: average.is_some(),
             lora: lora.is_some(),
-            gradient_steps: remembered().map(|(path, moments)| (path.clone(), moments.steps)).collect(),
+            gradient_steps: optimiser_state().map(|(path, moments)| (path.clone(), moments.steps)).collect(),
         };
         let text = serde_json::to_string_pretty(&file).or_other(|| "cannot write the training state".to_owned())?;
         let path = temporary.join("state.json");
@@ -138,22 +149,62 @@ impl Checkpoints {
         self.prune(&name, kept)
     }
 
-    /// The newest checkpoint, if there is one.
+    /// The newest checkpoint, if there is one and it belongs to this training. If it belongs to another, all checkpoints are set
+    /// aside, and the log says why.
     ///
     /// # Errors
-    /// When it cannot be read, or does not fit the classifier.
-    pub(crate) fn latest(&self, classifier: &Classifier) -> Result<Option<Checkpoint>> {
+    /// When the checkpoint is damaged, or cannot be set aside.
+    pub(crate) fn resume(
+        &self,
+        io: &StageIo,
+        fingerprint: &Fingerprint,
+        classifier: &Classifier,
+    ) -> Result<Option<Checkpoint>> {
         let names = names(&self.directory)?;
-        let newest =
-            names.iter().filter_map(|name| Some((name.strip_prefix("step-")?.parse::<u64>().ok()?, name))).max();
-        let Some((_, name)) = newest else { return Ok(None) };
-        let directory = self.directory.join(name);
-        self.read(&directory, classifier).map(Some).map_err(|error| {
-            error.context(format!("cannot go on from the checkpoint {}", directory.display())).hint(format!(
-                "remove {} and run the same command: training then starts from the beginning",
+        let newest = names.iter().filter_map(|name| name.strip_prefix("step-")?.parse::<u64>().ok()).max();
+        let Some(step) = newest else { return Ok(None) };
+        let directory = self.directory.join(format!("step-{step}"));
+        let damaged = |error: Error| {
+            error.context(format!("cannot resume from the checkpoint {}", directory.display())).hint(format!(
+                "remove {} and run the same command: training then starts over",
                 self.directory.display()
             ))
-        })
+        };
+        let reasons = if io.resuming() {
+            mismatches(&directory, fingerprint).map_err(damaged)?
+        } else {
+            vec!["this run starts over".to_owned()]
+        };
+        if !reasons.is_empty() {
+            let kept = self.set_aside()?;
+            io.log(format!(
+                "starting over: the checkpoint of step {step} cannot be resumed ({}); it is kept in {}",
+                reasons.join("; "),
+                kept.display()
+            ));
+            return Ok(None);
+        }
+        let mut found = self.read(&directory, classifier).map_err(damaged)?;
+        if found.executable != fingerprint.executable {
+            io.log(format!("another build of this program wrote the checkpoint of step {step}: resuming all the same"));
+            found.state.program_changes.push(ProgramChange {
+                step,
+                before: std::mem::take(&mut found.executable),
+                after: fingerprint.executable.clone(),
+            });
+        }
+        Ok(Some(found))
+    }
+
+    /// Moves all checkpoints out of the way, to the first name that is free.
+    fn set_aside(&self) -> Result<PathBuf> {
+        let free = (1_u32..).map(|number| match number {
+            1 => self.directory.with_extension("superseded"),
+            _ => self.directory.with_extension(format!("superseded-{number}")),
+        });
+        let to = free.into_iter().find(|path| !path.exists()).unwrap_or_default();
+        fs::rename(&self.directory, &to).map_err(|error| Error::io("rename", &self.directory, &error))?;
+        Ok(to)
     }
 
     fn read(&self, directory: &Path, classifier: &Classifier) -> Result<Checkpoint> {
@@ -167,15 +218,16 @@ impl Checkpoints {
         let average = file.average.then(|| read_values(&directory.join("average.safetensors"))).transpose()?;
         let lora = file.lora.then(|| read_values(&directory.join("lora.safetensors"))).transpose()?.unwrap_or_default();
         let moments = read_moments(&directory.join("moments.safetensors"), file.gradient_steps, &classifier.device())?;
-        Ok(Checkpoint { state: file.state, network, moments, average, lora })
+        let executable = file.fingerprint.executable;
+        Ok(Checkpoint { executable, state: file.state, network, moments, average, lora })
     }
 
-    /// The parameters that were validated after a step and kept.
+    /// The kept parameters of the validation after a step.
     pub(crate) fn validated(&self, step: u64, classifier: &Classifier) -> Result<Network> {
         read_network(&self.directory.join(best_file(step)), classifier)
     }
 
-    /// Removes every checkpoint but one, and every file of validated parameters but those of the steps.
+    /// Removes all checkpoints but one, and all validated parameters but those of the kept steps.
     fn prune(&self, checkpoint: &str, kept: &[u64]) -> Result<()> {
         let kept: Vec<String> = kept.iter().map(|&step| best_file(step)).collect();
         for name in names(&self.directory)? {
@@ -198,7 +250,17 @@ impl Checkpoints {
     }
 }
 
-/// The names in a directory, sorted; none when there is no such directory.
+/// Why a checkpoint does not belong to this training; empty if it does.
+fn mismatches(directory: &Path, fingerprint: &Fingerprint) -> Result<Vec<String>> {
+    let path = directory.join("state.json");
+    // Another format may have other fields.
+    if let Some(reason) = Fingerprint::other_format(&read_json::<Value>(&path)?) {
+        return Ok(vec![reason]);
+    }
+    fingerprint.mismatches(&read_json::<StateFile>(&path)?.fingerprint)
+}
+
+/// The names in a directory, sorted; empty if there is no directory.
 fn names(directory: &Path) -> Result<Vec<String>> {
     let failed = |error: std::io::Error| Error::io("list", directory, &error);
     let entries = match fs::read_dir(directory) {
@@ -214,7 +276,8 @@ fn names(directory: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn remove_dir(path: &Path) -> Result<()> {
+/// Removes a directory that may be there.
+pub(crate) fn remove_dir(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path, &error)),
         _ => Ok(()),
@@ -224,7 +287,7 @@ fn remove_dir(path: &Path) -> Result<()> {
 fn write_tensors(path: &Path, tensors: &[(String, TensorData)]) -> Result<()> {
     write_safetensors(path, tensors, HashMap::new()).map_err(|error| {
         let failed = Error::other("cannot write a checkpoint").caused_by(&error);
-        failed.hint("a checkpoint takes four times the size of the model")
+        failed.hint("a checkpoint takes up to four times the size of the model")
     })
 }
 
@@ -232,10 +295,10 @@ fn flush(path: &Path) -> std::io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// Makes a rename last through a power failure where the system can.
+/// Makes a rename survive a power failure, if the system can.
 fn flush_dir(path: &Path) {
     if cfg!(unix) {
-        // A file system that cannot flush a directory still has the rename in order.
+        // A file system that cannot flush a directory still orders the rename.
         let _ = flush(path);
     }
 }
@@ -252,13 +315,13 @@ fn best_file(step: u64) -> String {
 fn read_values(path: &Path) -> Result<BTreeMap<String, TensorData>> {
     let file = open(path)?;
     let values = |name: String| {
-        let values = file.floats(&name).or_data(|| format!("`{name}` is not whole").to_owned())?;
+        let values = file.floats(&name).or_data(|| format!("`{name}` is incomplete").to_owned())?;
         Ok((name, values))
     };
     file.shapes().into_keys().map(values).collect()
 }
 
-/// What AdamW remembers of parameters that had a gradient in so many steps.
+/// AdamW's state of parameters that had a gradient in this many steps.
 fn read_moments(path: &Path, steps: BTreeMap<String, u64>, device: &Device) -> Result<BTreeMap<String, Moments>> {
     if steps.is_empty() {
         return Ok(BTreeMap::new());
@@ -266,7 +329,7 @@ fn read_moments(path: &Path, steps: BTreeMap<String, u64>, device: &Device) -> R
     let (tensors, device) = (open(path)?, device.clone().inner());
     let moment = |kind: &str, path: &str| -> Result<Tensor<1>> {
         let data = tensors.floats(&format!("{kind}.{path}"));
-        Ok(Tensor::from_data(data.or_data(|| "what AdamW remembers is not whole".to_owned())?, &device))
+        Ok(Tensor::from_data(data.or_data(|| "AdamW's state is incomplete".to_owned())?, &device))
     };
     let of_each = |(path, steps): (String, u64)| {
         let (mean, square) = (moment("mean", &path)?, moment("square", &path)?);

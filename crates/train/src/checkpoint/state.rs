@@ -1,4 +1,4 @@
-//! How far training has come: everything that a checkpoint needs beside tensors.
+//! The progress of training: everything in a checkpoint but tensors.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use crate::report::anomaly::LossWatch;
 use crate::validation::Validation;
 use crate::{LossScale, Metric, StepFigures, TrainingPrecision};
 
-/// What is known after some steps. Equal runs have equal states.
+/// The progress after some steps. Equal runs have equal states.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct State {
@@ -18,24 +18,44 @@ pub(crate) struct State {
     pub(crate) since_validation: Mean,
     /// Every validation.
     pub(crate) validations: Vec<EpochFigures>,
-    /// The index of the best validation.
+    /// Index of the best validation.
     pub(crate) best: Option<usize>,
     /// Validations since the best.
     pub(crate) stale: u32,
-    /// In which numbers training began.
+    /// The precision that training started with.
     #[serde(default)]
     pub(crate) precision: TrainingPrecision,
-    /// What the loss is scaled with, where it is.
+    /// The loss scale, for half precision.
     #[serde(default)]
     pub(crate) loss_scale: Option<LossScale>,
-    /// Steps without an update, because their scaled gradients were not finite.
+    /// Steps without an update because their scaled gradients were not finite.
     #[serde(default)]
     pub(crate) skipped_steps: u64,
-    /// How often batches are cut in two, for want of memory.
+    /// How many times training batches were halved for lack of memory.
     #[serde(default)]
     pub(crate) halvings: u32,
-    /// Losses, to tell a breakdown from noise.
+    /// The same of validation batches.
+    #[serde(default)]
+    pub(crate) eval_halvings: u32,
+    /// The validation before the first step.
+    pub(crate) start: Option<Validation>,
+    /// Where another build of the program took over.
+    #[serde(default)]
+    pub(crate) program_changes: Vec<ProgramChange>,
+    /// The running loss, to tell divergence from noise.
     pub(crate) watch: LossWatch,
+}
+
+/// A run that was stopped and then resumed by another build of the program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProgramChange {
+    /// Steps done by then.
+    pub step: u64,
+    /// Hash of the program that took them.
+    pub before: String,
+    /// Hash of the program that resumed.
+    pub after: String,
 }
 
 /// A running mean, weighted by rows.
@@ -46,25 +66,37 @@ pub(crate) struct Mean {
     rows: u64,
 }
 
-/// What an epoch, or the steps between two validations, came to.
+/// Figures of an epoch, or of the steps between two validations.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EpochFigures {
-    /// Epochs done; with a fraction where validation comes within them.
+    /// Epochs done, with a fraction for a validation within an epoch.
     pub epoch: f64,
     /// Steps done.
     pub step: u64,
-    /// Mean training loss since the validation before, over rows as the parameters were when each was seen, in nats.
+    /// Mean training loss since the previous validation in nats, each row with the parameters of its step.
     pub training_loss: f64,
-    /// Mean loss over the validation part, in nats.
+    /// Mean loss over the validation split, in nats.
     pub validation_loss: f64,
-    /// Share of the validation part that is labelled right, with all labels of a row where it may have several.
+    /// Share of the validation split whose labels are all right.
     pub validation_accuracy: f64,
-    /// F1 over the validation part, every label weighing the same.
+    /// F1 over the validation split, averaged over labels.
     pub validation_macro_f1: f64,
-    /// F1 of all decisions about a label of a row together; where rows may have several labels.
+    /// F1 over all decisions about labels, for multi-label classifiers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_micro_f1: Option<f64>,
+}
+
+impl EpochFigures {
+    /// The figures over the validation split alone.
+    pub(crate) fn validation(&self) -> Validation {
+        Validation {
+            loss: self.validation_loss,
+            accuracy: self.validation_accuracy,
+            macro_f1: self.validation_macro_f1,
+            micro_f1: self.validation_micro_f1,
+        }
+    }
 }
 
 impl Mean {
@@ -73,7 +105,7 @@ impl Mean {
         self.rows += rows as u64;
     }
 
-    /// The mean so far; starts anew.
+    /// The mean so far, which is reset.
     pub(crate) fn take(&mut self) -> Option<f64> {
         let Self { sum, rows } = std::mem::take(self);
         (rows > 0).then(|| sum / rows as f64)
@@ -86,7 +118,7 @@ impl Mean {
 }
 
 impl State {
-    /// Counts a step.
+    /// Adds a step.
     pub(crate) fn add_step(&mut self, figures: StepFigures, rows: usize) {
         self.step += 1;
         self.skipped_steps += u64::from(figures.skipped);
@@ -94,7 +126,7 @@ impl State {
         self.since_validation.add(figures.loss, rows);
     }
 
-    /// Counts a validation; says whether it is the best so far.
+    /// Adds a validation, and returns whether it is the best so far.
     pub(crate) fn add_validation(&mut self, validation: Validation, epoch: f64, metric: Metric) -> bool {
         let figures = EpochFigures {
             epoch,
@@ -105,8 +137,9 @@ impl State {
             validation_macro_f1: validation.macro_f1,
             validation_micro_f1: validation.micro_f1,
         };
-        // Written so that the earlier of two equal ones stays the best.
-        let better = self.best().is_none_or(|best| metric.score(&figures) > metric.score(best));
+        // The earlier of two equal ones stays the best.
+        let better =
+            self.best().is_none_or(|best| metric.score(&figures.validation()) > metric.score(&best.validation()));
         self.validations.push(figures);
         if better {
             self.best = Some(self.validations.len() - 1);
@@ -117,19 +150,24 @@ impl State {
         better
     }
 
+    /// The validation of the parameters that are kept: the best, or the last.
+    pub(crate) fn kept(&self, best: bool) -> Option<&EpochFigures> {
+        if best { self.best() } else { self.validations.last() }
+    }
+
     /// The best validation.
     pub(crate) fn best(&self) -> Option<&EpochFigures> {
         self.validations.get(self.best?)
     }
 
-    /// The steps of the best `count` validations, the best first; the earlier of equal ones.
+    /// Steps of the `count` best validations, best first; of equal ones the earlier first.
     pub(crate) fn best_steps(&self, count: usize, metric: Metric) -> Vec<u64> {
         let mut ranked: Vec<&EpochFigures> = self.validations.iter().collect();
-        ranked.sort_by(|one, other| metric.score(other).total_cmp(&metric.score(one)));
+        ranked.sort_by(|one, other| metric.score(&other.validation()).total_cmp(&metric.score(&one.validation())));
         ranked.iter().take(count).map(|figures| figures.step).collect()
     }
 
-    /// Whether so many validations in a row were no better; a patience of 0 never ends.
+    /// Whether this many validations in a row were no better; a patience of 0 never ends.
     pub(crate) fn is_stale(&self, patience: u32) -> bool {
         patience > 0 && self.stale >= patience
     }

@@ -22,124 +22,123 @@ use crate::{
 pub struct Config {
     /// `flex`, `ndarray`, `cuda` or `cuda:N`.
     pub device: String,
-    /// How many GPUs train together, counted on from `device`: each takes so many rows as a batch has.
+    /// Number of GPUs that train together, from `device` on. Each takes `batch_size` rows of every batch.
     pub devices: usize,
-    /// Whether to refuse what cannot be repeated bit for bit.
+    /// Refuse devices on which a run cannot be repeated bit for bit.
     pub deterministic: bool,
-    /// The numbers of forward and backward passes: `auto`, `fp32`, `bf16` or `fp16`; parameters are single precision in any case.
+    /// Precision of forward and backward passes: `auto`, `fp32`, `bf16` or `fp16`. Parameters are always fp32.
     pub precision: TrainingPrecision,
-    /// Whether results of cheap operations are computed again for the backward pass rather than kept.
+    /// Recompute cheap activations in the backward pass instead of keeping them.
     pub gradient_checkpointing: bool,
-    /// What becomes of a head that the model already has: `auto`, `keep` or `new`.
+    /// Whether to keep a head that the model already has: `auto`, `keep` or `new`.
     pub head: StartHead,
-    /// Which hidden state is classified: as the family does, or the mean.
+    /// Pooling of the hidden states: as in the model's family, or their mean.
     pub pooling: Pooling,
-    /// Times that every row is seen.
+    /// Passes over the training split.
     pub epochs: u32,
-    /// Rows that pass the network together.
+    /// Rows per batch.
     pub batch_size: usize,
-    /// Tokens that pass the network together, every row counted as long as the longest: rows are then as many as fit; 0:
-    /// `batch_size` says it.
+    /// Tokens per batch, padding included: as many rows as fit, in training and validation. 0 counts rows instead.
     pub tokens_per_batch: usize,
-    /// Batches in a step, whose gradients are averaged over all their rows.
+    /// Batches per step (gradient accumulation); gradients are averaged over all their rows.
     pub accumulation_steps: usize,
-    /// The highest learning rate, reached after warm-up.
+    /// Peak learning rate, reached after warm-up.
     pub learning_rate: f64,
-    /// Whether to look for the rate before training: `off`, `report` or `use`.
+    /// Learning-rate search before training: `off`, `report` or `use`.
     pub find_learning_rate: FindLearningRate,
-    /// What follows the climb of the rate: `linear`, `cosine`, `constant` or `polynomial`.
+    /// Learning-rate schedule after warm-up: `linear`, `cosine`, `constant` or `polynomial`.
     pub schedule: ScheduleShape,
-    /// The exponent of the polynomial schedule.
+    /// Exponent of the polynomial schedule.
     pub schedule_power: f64,
-    /// Share of all steps in which the rate climbs from zero.
+    /// Warm-up as a share of all steps; less than one step is no warm-up.
     pub warmup_ratio: f64,
-    /// Steps in which the rate climbs from zero; 0: `warmup_ratio` says it.
+    /// Warm-up steps; 0 uses `warmup_ratio`.
     pub warmup_steps: u64,
-    /// What the learning rate is multiplied with from one layer to the one below it; 1: one rate for all.
+    /// Layer-wise learning-rate decay: the factor from each layer to the layer below; 1 uses one rate.
     pub layer_decay: f64,
-    /// Decoupled weight decay; biases and norms have none.
+    /// Decoupled weight decay; biases and norms are exempt.
     pub weight_decay: f64,
     /// Decay of the gradients' running mean.
     pub adam_beta1: f64,
     /// Decay of the gradients' running mean square.
     pub adam_beta2: f64,
-    /// Added to the root of the mean square.
+    /// Added to the root of the mean square, for numerical stability.
     pub adam_epsilon: f64,
-    /// Largest norm of all gradients together; 0: no clipping.
+    /// Gradients are clipped to this global norm; 0 does not clip.
     pub max_grad_norm: f64,
-    /// Dropout after embeddings, attention and feed-forward; -1: as the model's config says.
+    /// Dropout after embeddings, attention and feed-forward; -1 is the model's own.
     pub hidden_dropout: f64,
-    /// Dropout of attention weights; -1: as the model's config says.
+    /// Dropout of attention weights; -1 is the model's own.
     pub attention_dropout: f64,
-    /// Dropout before the output map; -1: as the model's config says.
+    /// Dropout before the output layer; -1 is the model's own.
     pub classifier_dropout: f64,
-    /// Which rows an epoch has: `shuffled`, all once, or `balanced`, of every label as many.
+    /// Sampling of an epoch: `shuffled`, every row once, or `balanced`, as many rows of every label.
     pub sampling: Sampling,
-    /// What labels weigh in the loss: `none` or `balanced`.
+    /// Weights of labels in the loss: `none` or `balanced`.
     pub class_weights: ClassWeights,
-    /// Weights of labels by name, in the place of those of `class_weights`.
+    /// Weights of labels by name; they override `class_weights`.
     pub label_weights: BTreeMap<String, f64>,
-    /// Share of the truth that is spread evenly over all labels.
+    /// Label smoothing: the share of the target that is spread evenly over all labels.
     pub label_smoothing: f64,
-    /// Exponent of the focal loss; 0: none.
+    /// Exponent of the focal loss; 0 is plain cross-entropy.
     pub focal_gamma: f64,
-    /// Weight of the distance between two passes with different dropout; 0: one pass.
+    /// Weight of R-Drop's divergence between two passes with different dropout; 0 makes one pass.
     pub r_drop: f64,
-    /// Parts that stand still: `embeddings`, `layers.0-3`, `encoder`, `head`.
+    /// Frozen parts: `embeddings`, `layers.0-3`, `encoder`, `head`.
     pub freeze: Vec<String>,
-    /// Steps after which one more layer, from the top, begins to move; 0: all from the start.
+    /// Gradual unfreezing: steps after which one more layer, from the top, is unfrozen; 0 trains all from the start.
     pub unfreeze_steps: u64,
-    /// Layers, from the top, that begin anew.
+    /// Number of layers, from the top, that are re-initialised.
     pub reinit_layers: usize,
-    /// Rank of low-rank updates, which are then all that moves but the head; 0: the parameters themselves move.
+    /// Rank of LoRA adapters, which are then trained along with the head; 0 is full fine-tuning.
     pub lora_rank: usize,
-    /// What the updates are multiplied with, times the rank.
+    /// LoRA's alpha: adapters are scaled by alpha over rank.
     pub lora_alpha: f64,
-    /// The layers' weights that are updated so.
+    /// Names of the weights with LoRA adapters.
     pub lora_targets: Vec<String>,
-    /// Decay of the moving average of the parameters, which is what is validated and saved; 0: none.
+    /// Decay of the moving average of the parameters, which is validated and saved; 0 keeps none.
     pub ema_decay: f64,
-    /// Batches whose rows are sorted by length together; 0: no sorting.
+    /// Number of batches whose rows are sorted by length together; 0 does not sort.
     pub sort_window: usize,
-    /// Steps between validations; 0: one at the end of each epoch.
+    /// Steps between validations; 0 validates at the end of each epoch.
     pub eval_steps: u64,
-    /// The figure that tells which validation is best.
+    /// The metric that decides which validation is best.
     pub early_stopping_metric: Metric,
-    /// Validations in a row, none better than the best before, after which training stops; 0: never early.
+    /// Validations in a row without a better one after which training stops; 0 never stops early.
     pub early_stopping_patience: u32,
     /// Keep the weights of the best validation rather than the last.
     pub restore_best: bool,
-    /// Models of so many of the best validations are left in `best/`.
+    /// Number of the best validations whose models are saved in `best/`.
     pub keep_best: usize,
-    /// A step's loss so many times its running mean ends training; 0: never.
+    /// A loss this many times its running mean ends training; 0 never does.
     pub divergence_factor: f64,
-    /// Rows in a validation batch.
+    /// Rows per validation batch, unless `tokens_per_batch` is set.
     pub eval_batch_size: usize,
-    /// Steps between checkpoints; 0: only at the end of each epoch.
+    /// Steps between checkpoints; 0 writes them only at the end of each epoch.
     pub checkpoint_steps: u64,
     /// Steps between lines in `metrics.jsonl`.
     pub log_steps: u64,
-    /// Whether Burn's terminal dashboard takes the place of bars and lines, where stdout is a terminal.
+    /// Show Burn's dashboard instead of bars and lines if stdout is a terminal.
     pub dashboard: bool,
-    /// Whether to write TensorBoard's event file.
+    /// Write a TensorBoard event file.
     pub tensorboard: bool,
-    /// Decides the head's first weights, the order of rows and dropout.
+    /// Seed of the new head, the order of rows and dropout.
     pub seed: u64,
 }
 
-/// Which hidden state is classified.
+/// How hidden states are pooled for classification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pooling {
-    /// As the model's family does it.
+    /// As in the model's family.
     #[serde(rename = "")]
     Family,
-    /// The mean over the tokens.
+    /// Mean over the tokens.
     #[serde(rename = "mean")]
     Mean,
 }
 
 impl Config {
-    /// How the learning rate moves over so many steps.
+    /// The learning-rate schedule for this many steps.
     pub(crate) fn schedule(&self, total_steps: u64) -> Result<Schedule> {
         let warmup_steps = match self.warmup_steps {
             0 => Schedule::warmup_of(self.warmup_ratio, total_steps),
@@ -160,7 +159,7 @@ impl Config {
         })
     }
 
-    /// The loss, with these weights of labels.
+    /// The training objective, with these label weights.
     pub(crate) fn objective(&self, label_weights: Option<Vec<f32>>) -> Objective {
         Objective {
             label_weights,
@@ -170,12 +169,12 @@ impl Config {
         }
     }
 
-    /// How many of the best validations' parameters have to be kept while training runs.
+    /// Number of the best validations whose parameters are kept during training.
     pub(crate) fn best_kept(&self) -> usize {
         self.keep_best.max(usize::from(self.restore_best))
     }
 
-    /// The optimiser's constants.
+    /// The optimiser's hyperparameters.
     pub(crate) fn adamw(&self) -> AdamWConfig {
         AdamWConfig {
             beta1: self.adam_beta1,
@@ -186,7 +185,7 @@ impl Config {
         }
     }
 
-    /// -1 means that the model's config decides.
+    /// A dropout setting; `None` for -1, the model's own.
     pub(crate) fn dropout(&self, value: f64) -> Option<f64> {
         (value >= 0.0).then_some(value)
     }

@@ -1,4 +1,4 @@
-//! In which numbers the network computes.
+//! The precision that the network computes in.
 
 use burn::tensor::{Device, FloatDType};
 use firebrand_kernels::{Half, Precision, bf16};
@@ -7,24 +7,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::LossScale;
 
-/// The numbers of forward and backward passes. Parameters, their moments and all that is saved are single precision in any
-/// case.
+/// Precision of forward and backward passes. Parameters, optimiser state and saved models are always fp32.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TrainingPrecision {
-    /// [`Bf16`](Self::Bf16) where the device multiplies it faster, elsewhere [`Fp32`](Self::Fp32).
+    /// [`Bf16`](Self::Bf16) if the device multiplies it faster, otherwise [`Fp32`](Self::Fp32).
     #[default]
     Auto,
     /// Single precision.
     Fp32,
-    /// [bfloat16](https://en.wikipedia.org/wiki/Bfloat16_floating-point_format) where torch's autocast has it.
+    /// Mixed precision with [bfloat16](https://en.wikipedia.org/wiki/Bfloat16_floating-point_format), as in torch's autocast.
     Bf16,
-    /// Half precision where torch's autocast has it, with the [loss scaled](crate::LossScale); on GPUs.
+    /// Mixed precision with half precision, as in torch's autocast, and a [scaled loss](crate::LossScale); on GPUs.
     Fp16,
 }
 
 impl TrainingPrecision {
-    /// The name in the configuration.
+    /// Its name in the configuration.
     pub fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",
@@ -34,7 +33,7 @@ impl TrainingPrecision {
         }
     }
 
-    /// Refuses what the device cannot do.
+    /// Refuses a precision that the device does not have.
     pub(crate) fn check(self, device: &str) -> Result<()> {
         match (self, device) {
             (Self::Bf16, "ndarray") => {
@@ -49,7 +48,7 @@ impl TrainingPrecision {
         }
     }
 
-    /// Without a choice left, on a device.
+    /// Resolves `auto` for a device.
     pub(crate) fn on(self, name: &str, device: &Device) -> Self {
         let fast = || match name {
             "flex" => bf16::is_fast(),
@@ -63,7 +62,7 @@ impl TrainingPrecision {
         }
     }
 
-    /// What the kernels are told on a device, once [chosen](Self::on).
+    /// The kernels' precision on a device, once [resolved](Self::on).
     pub(crate) fn of_kernels(self, device: &str) -> Precision {
         match self {
             Self::Auto | Self::Fp32 => Precision::F32,
@@ -73,19 +72,18 @@ impl TrainingPrecision {
         }
     }
 
-    /// What the loss is scaled with at first, where it is.
+    /// The initial loss scale, if this precision needs one.
     pub(crate) fn loss_scale(self) -> Option<LossScale> {
         (self == Self::Fp16).then(LossScale::default)
     }
 }
 
-/// The line of the log that says what is computed in on a device, on a processor that multiplies bfloat16 numbers faster or
-/// not.
+/// The log line about a device's precision; `fast` says whether the processor multiplies bfloat16 numbers faster.
 pub(crate) fn words(precision: TrainingPrecision, device: &str, fast: bool) -> String {
     let name = precision.name();
     match precision {
         TrainingPrecision::Bf16 if device == "flex" && !fast => format!(
-            "precision {name}: this processor has no avx512_bf16, so nothing is gained by it here (`train.precision = \"fp32\"` is as fast)"
+            "precision {name}: this processor has no avx512_bf16, so bf16 brings nothing here (`train.precision = \"fp32\"` is as fast)"
         ),
         _ => format!("precision {name}"),
     }
@@ -98,15 +96,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_processor_that_gains_nothing_is_told_of() {
+    fn bf16_on_a_processor_without_it_is_pointed_out() {
         assert_eq!(words(TrainingPrecision::Fp32, "flex", false), "precision fp32");
         assert_eq!(words(TrainingPrecision::Bf16, "flex", true), "precision bf16");
         assert_eq!(words(TrainingPrecision::Bf16, "cuda", false), "precision bf16");
-        assert!(words(TrainingPrecision::Bf16, "flex", false).contains("nothing is gained"));
+        assert!(words(TrainingPrecision::Bf16, "flex", false).contains("brings nothing"));
     }
 
     #[test]
-    fn the_faster_precision_is_chosen_and_no_other_changed() {
+    fn auto_resolves_to_the_faster_precision() {
         let on = |precision: TrainingPrecision, name| precision.on(name, &device(name).unwrap());
         let fast = if bf16::is_fast() { TrainingPrecision::Bf16 } else { TrainingPrecision::Fp32 };
         assert_eq!(on(TrainingPrecision::Auto, "flex"), fast);
@@ -119,7 +117,21 @@ mod tests {
     }
 
     #[test]
-    fn a_gpu_has_its_tensors_cast() {
+    fn a_device_without_a_precision_is_refused_by_key() {
+        for (precision, device, fine) in [
+            (TrainingPrecision::Bf16, "ndarray", false),
+            (TrainingPrecision::Fp16, "flex", false),
+            (TrainingPrecision::Bf16, "flex", true),
+            (TrainingPrecision::Fp16, "cuda", true),
+        ] {
+            let found = precision.check(device);
+            assert_eq!(found.is_ok(), fine, "{precision:?} {device}");
+            assert!(found.err().is_none_or(|error| error.message().starts_with("`precision`")));
+        }
+    }
+
+    #[test]
+    fn gpus_cast_tensors() {
         assert_eq!(TrainingPrecision::Bf16.of_kernels("flex"), Precision::Bf16);
         assert_eq!(TrainingPrecision::Bf16.of_kernels("cuda:1"), Precision::Cast(Half::Bf16));
         assert_eq!(TrainingPrecision::Fp16.of_kernels("cuda"), Precision::Cast(Half::F16));

@@ -1,6 +1,6 @@
-//! What training works with, as the configuration wants it.
+//! Builds what training works with from the configuration.
 
-use firebrand_model::{Classifier, ProblemType};
+use firebrand_model::{Classifier, ProblemType, named_parameters};
 use firebrand_pipeline::{Error, Result};
 
 use crate::learner::devices;
@@ -9,7 +9,7 @@ use crate::{
     AdamW, BatchSize, Config, Freeze, LayerDecay, Learner, Lora, MicroBatch, Rows, Sampler, Sampling, TrainingPrecision,
 };
 
-/// The classifier with what moves it: an optimiser that remembers nothing yet, and the loss.
+/// The learner: the classifier, a fresh optimiser and the objective.
 pub(crate) fn learner(
     config: &Config,
     precision: TrainingPrecision,
@@ -27,24 +27,37 @@ pub(crate) fn learner(
     Ok(learner.with_loss_scale(precision.loss_scale()).with_objective(config.objective(weights)))
 }
 
-/// What stands still.
+/// The frozen parts.
 pub(crate) fn freeze(config: &Config, classifier: &Classifier) -> Result<Freeze> {
     let freeze = Freeze::new(&config.freeze, config.unfreeze_steps, classifier.network.encoder.layers.len())?;
     Ok(if config.lora_rank > 0 { freeze.with_lora(config.lora_targets.clone()) } else { freeze })
 }
 
-/// The low-rank updates, where they are wanted, of a classifier as it was pretrained.
+/// What to say when layers get random weights that are then frozen for good.
+pub(crate) fn frozen_at_random(config: &Config, classifier: &Classifier, freeze: &Freeze) -> Option<String> {
+    let layers = classifier.network.encoder.layers.len();
+    let first = layers.checked_sub(config.reinit_layers).filter(|&first| first < layers)?;
+    let paths = named_parameters(&classifier.network).into_iter().map(|(path, _)| path);
+    let reinitialised = (first..layers).map(|layer| format!("encoder.layers.{layer}.")).collect::<Vec<_>>();
+    let frozen = |path: &String| !freeze.trains(path, u64::MAX);
+    paths.filter(|path| reinitialised.iter().any(|layer| path.starts_with(layer))).find(frozen).map(|path| {
+        let by = if config.lora_rank > 0 { "lora_rank" } else { "freeze" };
+        format!("`train.reinit_layers` gives `{path}` random weights, and `train.{by}` keeps them as they are: they are never trained")
+    })
+}
+
+/// LoRA adapters for a pretrained classifier, if configured.
 pub(crate) fn lora(config: &Config, classifier: &Classifier) -> Result<Option<Lora>> {
     let Config { lora_rank, lora_alpha, ref lora_targets, seed, .. } = *config;
     (lora_rank > 0).then(|| Lora::new(&classifier.network, lora_rank, lora_alpha, lora_targets, seed)).transpose()
 }
 
-/// The order of the rows, as the configuration wants it.
+/// The configured sampler.
 pub(crate) fn sampler(config: &Config, classifier: &Classifier, rows: &Rows) -> Result<Sampler> {
     let balanced = config.sampling == Sampling::Balanced;
     if balanced && classifier.config().problem == ProblemType::MultiLabelClassification {
         return Err(Error::key("sampling", "is \"balanced\", but rows may have several labels")
-            .hint("`train.class_weights = \"balanced\"` makes up for rare labels there"));
+            .hint("`train.class_weights = \"balanced\"` compensates for rare labels there"));
     }
     let by_label = balanced.then(|| {
         let mut by_label = vec![Vec::new(); classifier.labels().len()];
@@ -60,7 +73,7 @@ pub(crate) fn sampler(config: &Config, classifier: &Classifier, rows: &Rows) -> 
         budget => {
             if let Some(row) = (0..lengths.len()).find(|&row| lengths[row] > budget) {
                 let (id, tokens) = (rows.id(row), lengths[row]);
-                let problem = format!("is {budget}, but row {id} of the training part has {tokens} tokens");
+                let problem = format!("is {budget}, but row {id} of the training split has {tokens} tokens");
                 return Err(Error::key("tokens_per_batch", problem).hint("raise it, or lower `tokenize.max_length`"));
             }
             BatchSize::Tokens(budget)
@@ -69,11 +82,40 @@ pub(crate) fn sampler(config: &Config, classifier: &Classifier, rows: &Rows) -> 
     Ok(Sampler { lengths, by_label, batch, devices, sort_window, seed })
 }
 
-/// Rows of these numbers.
+/// The rows with these indices.
 pub(crate) fn micro_batch<'a>(rows: &'a Rows, numbers: &[usize]) -> MicroBatch<'a> {
     MicroBatch {
         rows: numbers.iter().map(|&row| rows.tokens(row)).collect(),
         labels: numbers.iter().map(|&row| rows.labels(row)).collect(),
         weights: numbers.iter().map(|&row| rows.weight(row)).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use firebrand_model::device;
+    use firebrand_pipeline::{Slot, config::default_section};
+
+    use super::*;
+
+    #[test]
+    fn layers_that_stay_random_are_named() {
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/tests/golden/models/bert");
+        let classifier = Classifier::load(&fixture, &device("flex").unwrap()).unwrap();
+        let warning = |change: fn(&mut Config)| {
+            let mut config = Config { reinit_layers: 1, ..default_section(Slot::Train).unwrap() };
+            change(&mut config);
+            frozen_at_random(&config, &classifier, &freeze(&config, &classifier).unwrap())
+        };
+        assert_eq!(warning(|_| ()), None);
+        assert_eq!(warning(|config| config.freeze = vec!["layers.0".to_owned()]), None);
+        assert_eq!(warning(|config| config.unfreeze_steps = 50), None);
+        assert_eq!(warning(|config| (config.reinit_layers, config.lora_rank) = (0, 2)), None);
+        let found = warning(|config| config.freeze = vec!["layers.1".to_owned()]).unwrap();
+        assert!(found.contains("`encoder.layers.1.") && found.contains("`train.freeze`"), "{found}");
+        let found = warning(|config| config.lora_rank = 2).unwrap();
+        assert!(found.contains("`encoder.layers.1.") && found.contains("`train.lora_rank`"), "{found}");
     }
 }

@@ -1,9 +1,9 @@
-//! In the place of the dashboard, in builds without it: there can be none.
+//! Stand-in for the dashboard in builds without it.
 
 use crate::StepFigures;
 use crate::validation::Validation;
 
-/// A dashboard that is never there.
+/// A dashboard that cannot exist.
 #[derive(Debug)]
 pub(crate) enum Dashboard {}
 

@@ -1,4 +1,4 @@
-//! Burn's renderer, told of our own loop.
+//! Burn's renderer, fed by our own training loop.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use burn_train::metric::{
 };
 use burn_train::renderer::tui::TuiMetricsRendererWrapper;
 use burn_train::renderer::{MetricState, MetricsRenderer, MetricsRendererTraining};
-use firebrand_pipeline::progress::{self, Hushed};
+use firebrand_pipeline::progress::{self, QuietProgress};
 
 use super::screen::{self, Screen};
 use crate::StepFigures;
@@ -18,30 +18,30 @@ use crate::validation::Validation;
 
 const LOSS: &str = "Loss";
 const LEARNING_RATE: &str = "Learning rate";
-const GRADIENTS: &str = "Norm of the gradients";
+const GRADIENTS: &str = "Gradient norm";
 const SPEED: &str = "Rows per second";
 const ACCURACY: &str = "Accuracy";
 const MACRO_F1: &str = "Macro F1";
 const MICRO_F1: &str = "Micro F1";
 
-/// The dashboard, while it is on the terminal. Fields are dropped in their order: the picture, the terminal, and then what was
-/// said meanwhile is printed.
+/// The dashboard, while it is on the terminal. Fields are dropped in order: first the display, then the terminal is restored, and
+/// then lines that were logged in the meantime are printed.
 pub(crate) struct Dashboard {
     renderer: TuiMetricsRendererWrapper,
     interrupter: Interrupter,
     _screen: Screen,
-    _hushed: Hushed,
+    _quiet: QuietProgress,
 }
 
 impl Dashboard {
-    /// Takes the terminal; `None` where it cannot be had.
+    /// Takes over the terminal; `None` if that is not possible.
     pub(crate) fn open(epochs: u32, done: u32) -> Option<Self> {
-        let hushed = progress::hush();
+        let quiet = progress::quiet();
         let screen = Screen::take()?;
         let interrupter = Interrupter::new();
         let renderer = TuiMetricsRendererWrapper::new(interrupter.clone(), Some(done as usize));
         screen.keep_interrupts();
-        let mut dashboard = Self { renderer, interrupter, _screen: screen, _hushed: hushed };
+        let mut dashboard = Self { renderer, interrupter, _screen: screen, _quiet: quiet };
         dashboard.tell(|renderer| {
             for (name, better) in [
                 (LOSS, false),
@@ -59,10 +59,10 @@ impl Dashboard {
         Some(dashboard)
     }
 
-    /// An epoch, counted from 0, begins, or is gone on with.
+    /// Starts or resumes an epoch, counted from 0.
     pub(crate) fn epoch(&mut self, epoch: u32, steps: u64) {
         self.tell(|renderer| {
-            // Burn counts the one that is under way, and is told of the one before.
+            // Burn displays the epoch after the one that it is given.
             if let Some(before) = epoch.checked_sub(1) {
                 renderer.update_epoch(before as usize + 1);
             }
@@ -70,7 +70,7 @@ impl Dashboard {
         });
     }
 
-    /// A step is done, so many of its epoch's; `speed` is in rows per second.
+    /// Shows a finished step and the number of steps of its epoch; `speed` is in rows per second.
     pub(crate) fn step(&mut self, figures: StepFigures, learning_rate: f64, speed: f64, steps_done: u64) {
         self.tell(|renderer| {
             renderer.update_train(number(LOSS, figures.loss));
@@ -81,7 +81,7 @@ impl Dashboard {
         });
     }
 
-    /// A validation is done.
+    /// Shows a validation.
     pub(crate) fn validation(&mut self, validation: &Validation) {
         self.tell(|renderer| {
             renderer.update_valid(number(LOSS, validation.loss));
@@ -93,12 +93,12 @@ impl Dashboard {
         });
     }
 
-    /// Whether the user has asked there for an end.
+    /// Whether the user asked the dashboard to stop.
     pub(crate) fn asks_to_stop(&self) -> bool {
         self.interrupter.should_stop()
     }
 
-    /// Tells the renderer. It panics once the user has asked there for an end at once, which is then had as by a second Ctrl-C.
+    /// Calls the renderer. It panics once the user has asked it to abort, which then exits like a second Ctrl-C.
     fn tell(&mut self, what: impl FnOnce(&mut TuiMetricsRendererWrapper)) {
         if catch_unwind(AssertUnwindSafe(|| what(&mut self.renderer))).is_err() {
             screen::give_back();
@@ -121,7 +121,7 @@ fn definition(name: &str, higher_is_better: bool) -> MetricDefinition {
 }
 
 fn number(name: &str, value: f64) -> MetricState {
-    // Rates are far below what the other figures are shown with.
+    // Learning rates are too small for four decimals.
     let text = if name == LEARNING_RATE { format!("{value:.3e}") } else { format!("{value:.4}") };
     let entry = MetricEntry::new(id(name), SerializedEntry::new(text, value.to_string()));
     MetricState::Numeric(entry, Some(NumericEntry::Value(value)))

@@ -1,4 +1,4 @@
-//! Burn's terminal dashboard, in builds with the feature `dashboard`, where it is wanted and stdout is a terminal.
+//! Burn's terminal dashboard, if configured, in builds with the feature `dashboard` and with a terminal on stdout.
 
 use std::io::IsTerminal;
 
@@ -18,7 +18,7 @@ mod screen;
 #[cfg(feature = "dashboard")]
 pub(crate) use burn::Dashboard;
 
-/// Refuses what the build does not hold.
+/// Refuses a dashboard that this build does not have.
 pub(crate) fn check(config: &Config) -> Result<()> {
     if config.dashboard && cfg!(not(feature = "dashboard")) {
         return Err(Error::key("dashboard", "is true, but this build has no dashboard")
@@ -27,12 +27,12 @@ pub(crate) fn check(config: &Config) -> Result<()> {
     Ok(())
 }
 
-/// Opens the dashboard over so many epochs, where it is wanted and can be seen.
+/// Opens the dashboard, if configured and stdout is a terminal. `done` epochs are done already.
 pub(crate) fn open(config: &Config, done: u32) -> Option<Dashboard> {
     (config.dashboard && std::io::stdout().is_terminal()).then(|| Dashboard::open(config.epochs, done)).flatten()
 }
 
-/// Gives the terminal back at once, for a process that is about to end without unwinding.
+/// Restores the terminal at once, in a process that is about to exit without unwinding.
 pub(crate) fn abandon() {
     #[cfg(feature = "dashboard")]
     screen::give_back();
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dashboard_is_refused_where_there_is_none_and_not_shown_without_a_terminal() {
+    fn a_dashboard_needs_its_feature_and_a_terminal() {
         let config: Config = default_section(Slot::Train).unwrap();
         check(&config).unwrap();
         assert!(open(&config, 0).is_none());

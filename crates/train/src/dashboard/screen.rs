@@ -1,4 +1,4 @@
-//! The terminal, taken from the runner while a dashboard is on it.
+//! Control of the terminal, taken from the runner while a dashboard is shown.
 //!
 //! A stage is a process group of its own, in the background of its terminal, where a process that changes the terminal's
 //! settings or reads keys is stopped. So the group is brought to the foreground, and the runner's back in the end.
@@ -19,17 +19,17 @@ mod unix {
     use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
     use nix::unistd::{Pid, getpgrp, tcgetpgrp, tcsetpgrp};
 
-    /// How the terminal was, while it is taken.
+    /// The terminal's original state, while it is taken over.
     static BEFORE: Mutex<Option<(Termios, Pid)>> = Mutex::new(None);
 
-    /// Leaves the second screen, the mouse and the hidden cursor behind.
+    /// Leaves the alternate screen, and restores mouse and cursor.
     const PLAIN: &[u8] = b"\x1b[?1006l\x1b[?1015l\x1b[?1003l\x1b[?1002l\x1b[?1000l\x1b[?1049l\x1b[?25h";
 
-    /// The terminal is given back when this is dropped.
+    /// Restores the terminal when dropped.
     pub(in super::super) struct Screen(());
 
     impl Screen {
-        /// Takes the terminal of stdout; `None` where it cannot be had.
+        /// Takes over the terminal of stdout; `None` if that is not possible.
         pub(in super::super) fn take() -> Option<Self> {
             let before = (tcgetattr(stdout()).ok()?, tcgetpgrp(stdout()).ok()?);
             to_front(getpgrp()).ok()?;
@@ -55,12 +55,12 @@ mod unix {
 
     impl Drop for Screen {
         fn drop(&mut self) {
-            // The dashboard has left its picture by itself.
+            // The dashboard has already left the alternate screen.
             restore(b"");
         }
     }
 
-    /// Makes the terminal what it was, with the dashboard on it; nothing where it was not taken.
+    /// Restores the terminal with the dashboard still on it, if it was taken over.
     pub(in super::super) fn give_back() {
         restore(PLAIN);
     }
@@ -75,7 +75,7 @@ mod unix {
     }
 
     fn to_front(group: Pid) -> nix::Result<()> {
-        // Who does this from the background is stopped, unless this signal is held back.
+        // A background process that does this is stopped by SIGTTOU, unless it is blocked.
         let mut held = SigSet::empty();
         held.add(Signal::SIGTTOU);
         held.thread_block()?;

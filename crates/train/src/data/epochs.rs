@@ -1,8 +1,8 @@
-//! Where epochs begin and end, in steps.
+//! The steps of each epoch.
 
 use crate::Sampler;
 
-/// The steps of all epochs. Under a budget of tokens each epoch has its own number of them, as its order cuts the batches.
+/// The steps of all epochs. With a token budget their number varies from epoch to epoch, with the order of the rows.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Epochs {
     /// Steps done after each epoch.
@@ -10,7 +10,7 @@ pub(crate) struct Epochs {
 }
 
 impl Epochs {
-    /// So many epochs, in steps of so many batches.
+    /// This many epochs, with this many batches per step.
     pub(crate) fn new(sampler: &Sampler, epochs: u32, batches_in_step: usize) -> Self {
         let mut end = 0;
         let count = |epoch| {
@@ -20,23 +20,23 @@ impl Epochs {
         Self { ends: (0..epochs).map(count).collect() }
     }
 
-    /// Steps of all epochs.
+    /// Number of steps in all epochs.
     pub(crate) fn steps(&self) -> u64 {
         self.ends.last().copied().unwrap_or(0)
     }
 
-    /// The epoch that comes after so many steps, and how many of its steps are done.
+    /// The epoch in progress after so many steps, and how many of its steps are done.
     pub(crate) fn place(&self, step: u64) -> (u32, u64) {
         let epoch = self.ends.partition_point(|&end| end <= step);
         (epoch as u32, step - self.start(epoch))
     }
 
-    /// Steps of the epoch.
+    /// Number of steps in an epoch.
     pub(crate) fn steps_of(&self, epoch: u32) -> u64 {
         self.ends.get(epoch as usize).map_or(0, |end| end - self.start(epoch as usize))
     }
 
-    /// Epochs done after so many steps, with the share of the current one.
+    /// Epochs done after so many steps, including the fraction of the current one.
     pub(crate) fn seen(&self, step: u64) -> f64 {
         let (epoch, done) = self.place(step);
         f64::from(epoch) + done as f64 / self.steps_of(epoch).max(1) as f64

@@ -1,4 +1,4 @@
-//! The rows of a part.
+//! The rows of a split.
 
 pub(crate) mod epochs;
 pub(crate) mod sampling;
@@ -7,25 +7,25 @@ use firebrand_dataset::{LabelMap, TokenRow};
 use firebrand_model::{Classifier, Tokens};
 use firebrand_pipeline::{Error, Result};
 
-/// Rows with one label each or, where the label map says so, any number.
+/// Rows of a split, with one label each or, for a multi-label map, any number.
 #[derive(Debug)]
 pub struct Rows {
     rows: Vec<TokenRow>,
-    part: &'static str,
+    split: &'static str,
 }
 
 impl Rows {
-    /// Checks that there are rows, each with tokens and with labels of the map.
+    /// Checks that there are rows, and that each has tokens and valid labels.
     ///
     /// # Errors
-    /// A data error that names the part and the row.
-    pub fn new(rows: Vec<TokenRow>, labels: &LabelMap, part: &'static str) -> Result<Self> {
+    /// A data error that names the split and the row.
+    pub fn new(rows: Vec<TokenRow>, labels: &LabelMap, split: &'static str) -> Result<Self> {
         if rows.is_empty() {
-            return Err(Error::data(format!("the {part} part has no rows")).hint("see the report of the split stage"));
+            return Err(Error::data(format!("the {split} split has no rows")).hint("see the report of the split stage"));
         }
         for row in &rows {
             let problem = |problem: String| {
-                Error::data(format!("{part} row {}: {problem}", row.id))
+                Error::data(format!("{split} row {}: {problem}", row.id))
                     .hint("run the pipeline with `--from clean --force`")
             };
             if let Some(found) = labels.problem_of(&row.labels) {
@@ -33,14 +33,14 @@ impl Rows {
                 return Err(if labels.is_multi_label() || row.labels.len() == 1 {
                     error
                 } else {
-                    error.hint("where rows may have several labels, or none: `clean.multi_label = true`")
+                    error.hint("if rows may have several labels, or none, set `clean.multi_label = true`")
                 });
             }
             if row.ids.is_empty() || row.ids.len() != row.type_ids.len() {
                 return Err(problem(format!("{} ids and {} type ids", row.ids.len(), row.type_ids.len())));
             }
         }
-        Ok(Self { rows, part })
+        Ok(Self { rows, split })
     }
 
     /// Number of rows; at least one.
@@ -59,7 +59,7 @@ impl Rows {
         &self.rows[row].labels
     }
 
-    /// What a row weighs in the loss of training.
+    /// Weight of a row in the training loss.
     pub fn weight(&self, row: usize) -> f32 {
         self.rows[row].weight
     }
@@ -74,10 +74,26 @@ impl Rows {
         self.rows.iter().map(|row| row.ids.len()).collect()
     }
 
-    /// Refuses rows that the model's tables do not reach.
+    /// A hash of everything in the rows that training reads.
+    pub(crate) fn hash(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for row in &self.rows {
+            hasher.update(&row.id.to_le_bytes());
+            for numbers in [&row.ids, &row.type_ids, &row.labels] {
+                hasher.update(&(numbers.len() as u64).to_le_bytes());
+                for number in numbers {
+                    hasher.update(&number.to_le_bytes());
+                }
+            }
+            hasher.update(&row.weight.to_le_bytes());
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+
+    /// Refuses rows that are too long for the model, or have ids beyond its embedding tables.
     pub(crate) fn check_fits(&self, classifier: &Classifier) -> Result<()> {
         for row in &self.rows {
-            let problem = |problem: String| Err(Error::data(format!("{} row {}: {problem}", self.part, row.id)));
+            let problem = |problem: String| Err(Error::data(format!("{} row {}: {problem}", self.split, row.id)));
             if let Some(most) = classifier.max_length().filter(|&most| row.ids.len() > most) {
                 return problem(format!(
                     "{} tokens, but the model takes {most}: lower `tokenize.max_length`",

@@ -1,4 +1,4 @@
-//! The order in which training sees the rows.
+//! The order of rows in training.
 
 use rand::Rng;
 use rand::seq::SliceRandom;
@@ -6,46 +6,46 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
 
-/// Which rows an epoch has.
+/// How the rows of an epoch are sampled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sampling {
     /// Every row once.
     #[default]
     Shuffled,
-    /// As many rows, of every label the same number: of a rare label each row several times, of a frequent one some.
+    /// As many rows in all, and as many of every label: rare labels are oversampled, frequent ones undersampled.
     Balanced,
 }
 
-/// How much a batch holds.
+/// The size of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BatchSize {
-    /// So many rows.
+    /// A number of rows.
     Rows(usize),
-    /// As many rows as fit when each takes the room of the longest, in tokens: what is computed, and what memory has to hold.
-    /// (fairseq's `max_tokens`.) A row that is longer by itself is alone.
+    /// A budget of tokens, padding included, for as many rows as fit (fairseq's `max_tokens`). A row above the budget is a batch
+    /// of its own.
     Tokens(usize),
 }
 
-/// Gives the batches of an epoch, as row numbers: a function of what it was made from and the epoch alone.
+/// Makes the batches of an epoch, as row indices: a function of its fields and the epoch alone.
 #[derive(Debug, Clone)]
 pub struct Sampler {
-    /// Tokens of each row.
+    /// Length of each row in tokens.
     pub lengths: Vec<usize>,
-    /// The rows of each label, where each is to be seen as often as the others.
+    /// The rows of each label, for balanced sampling.
     pub by_label: Option<Vec<Vec<usize>>>,
-    /// What a batch holds, for each of the devices that share it.
+    /// Size of a batch, per device.
     pub batch: BatchSize,
-    /// Devices that share each batch.
+    /// Number of devices that share each batch.
     pub devices: usize,
-    /// Batches that are sorted by length together; 0: none.
+    /// Number of batches whose rows are sorted by length together; 0 does not sort.
     pub sort_window: usize,
-    /// Of all random choices.
+    /// Seed of all random choices.
     pub seed: u64,
 }
 
 impl Sampler {
-    /// Batches of an epoch: of every epoch as many where they hold so many rows, else as the order of the rows makes them.
+    /// Number of batches in an epoch. With a token budget it depends on the order of the rows.
     pub fn batches(&self, epoch: u32) -> usize {
         match self.batch {
             BatchSize::Rows(size) => self.lengths.len().div_ceil(size * self.devices),
@@ -53,8 +53,8 @@ impl Sampler {
         }
     }
 
-    /// Rows are shuffled, or drawn; then `sort_window` batches at a time are sorted by length, so that rows of like length
-    /// share a batch and little is padded; then the batches are shuffled.
+    /// The batches of an epoch. Rows are shuffled, or drawn by label; then `sort_window` batches at a time are sorted by length, so
+    /// that rows of similar length share a batch and there is little padding; then the batches are shuffled.
     pub fn epoch(&self, epoch: u32) -> Vec<Vec<usize>> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         rng.set_stream(u64::from(epoch));
@@ -71,7 +71,7 @@ impl Sampler {
             }
             BatchSize::Tokens(budget) => {
                 let mean = self.lengths.iter().sum::<usize>().div_ceil(self.lengths.len().max(1));
-                // Up in one window and down in the next, so that no batch is cut short where two windows meet.
+                // Ascending in one window and descending in the next, so that no batch is cut short at the border of two.
                 self.sort_windows(&mut order, (budget / mean.max(1)).max(1) * self.devices, true);
                 self.cut(&order, budget)
             }
@@ -80,8 +80,7 @@ impl Sampler {
         batches
     }
 
-    /// Sorts as many rows by length at a time as `sort_window` batches of this size hold; if `turning`, every second time the
-    /// longest come first.
+    /// Sorts windows of `sort_window` batches of this size by length; if `turning`, every second window in descending order.
     fn sort_windows(&self, order: &mut [usize], size: usize, turning: bool) {
         if self.sort_window == 0 {
             return;
@@ -94,7 +93,7 @@ impl Sampler {
         }
     }
 
-    /// Cuts rows, in their order, into batches within a budget.
+    /// Splits rows, in their order, into batches within a token budget.
     fn cut(&self, order: &[usize], budget: usize) -> Vec<Vec<usize>> {
         let mut batches = Vec::new();
         let (mut batch, mut longest) = (Vec::new(), 0);
@@ -113,10 +112,11 @@ impl Sampler {
     }
 }
 
-/// `count` rows, of every label that has any the same number but for one; no row again before all of its label were drawn.
+/// Draws `count` rows, as many of every label as of any other, give or take one. No row is drawn twice before all rows of its
+/// label were drawn once.
 fn draw(by_label: &[Vec<usize>], count: usize, rng: &mut impl Rng) -> Vec<usize> {
     let mut labels: Vec<&Vec<usize>> = by_label.iter().filter(|rows| !rows.is_empty()).collect();
-    // Who gets one row more where they do not divide.
+    // Decides which labels get one row more if they do not divide evenly.
     labels.shuffle(rng);
     let mut drawn = Vec::with_capacity(count);
     for (place, rows) in labels.iter().enumerate() {
@@ -141,7 +141,7 @@ mod tests {
         Sampler { lengths, by_label: None, batch: BatchSize::Rows(batch_size), devices: 1, sort_window, seed: 42 }
     }
 
-    /// Lengths as those of film reviews of a sentence: 10, 19, 26, 35, 47 and 78 tokens at 5, 25, 50, 75, 95 and 100 %.
+    /// Lengths like those of one-sentence film reviews: 10, 19, 26, 35, 47 and 78 tokens at 5, 25, 50, 75, 95 and 100 %.
     fn reviews(batch: BatchSize, sort_window: usize) -> Sampler {
         let known = [(0.0, 3.0), (0.05, 10.0), (0.25, 19.0), (0.5, 26.0), (0.75, 35.0), (0.95, 47.0), (1.0, 78.0)];
         let length = |share: f64| {

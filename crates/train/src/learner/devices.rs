@@ -1,4 +1,4 @@
-//! How many devices train together, and which.
+//! The devices that train together.
 
 use burn::tensor::Device;
 use firebrand_model::device;
@@ -6,10 +6,10 @@ use firebrand_pipeline::{Error, Result};
 
 use crate::{Config, recording};
 
-/// The devices beside the first, recording gradients: those with the numbers that follow.
+/// The devices after the first, recording gradients: those with the following numbers.
 ///
 /// # Errors
-/// When there are not so many, or of the kind there is but one.
+/// When there are fewer, or only one of that kind can exist.
 pub(crate) fn others(config: &Config) -> Result<Vec<Device>> {
     let refuse = |problem: String| Error::key("devices", format!("is {}, but {problem}", config.devices));
     let first = match config.device.split_once(':') {
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn one_is_no_other_and_several_are_of_cuda_alone() {
+    fn only_cuda_has_several_devices() {
         assert!(others(&default_section(Slot::Train).unwrap()).unwrap().is_empty());
         for device in ["flex", "ndarray"] {
             let text = refused(device, 2);
@@ -57,7 +57,7 @@ mod tests {
 
     #[cfg(not(feature = "cuda"))]
     #[test]
-    fn gpus_are_counted_on_from_the_first() {
+    fn gpus_are_numbered_from_the_first() {
         assert!(refused("cuda:2", 2).contains("cuda:3 cannot be used"));
     }
 }

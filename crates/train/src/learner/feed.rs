@@ -1,5 +1,4 @@
-//! A step's rows as tensors on the devices that take them; where a device computes by itself, those of the next step are
-//! made meanwhile.
+//! The tensors of a step on the devices that train. With a GPU those of the next step are prepared in the meantime.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,16 +12,16 @@ use firebrand_pipeline::{Result, ResultExt};
 use crate::loss::Targets;
 use crate::{MicroBatch, Objective};
 
-/// Makes tensors of rows. A step's are the same whenever and on whichever thread they are made.
+/// Prepares the tensors of steps. They are the same whenever and on whichever thread they are prepared.
 #[derive(Debug, Clone)]
 pub(crate) struct Feed {
     /// The devices that share each batch; the first has the optimiser.
     pub(crate) devices: Vec<Device>,
-    /// What the scores are held against.
+    /// The training objective, which decides the targets.
     pub(crate) objective: Objective,
-    /// How often each batch is cut in two, so that its parts pass one after the other: the same for all clones.
+    /// How many times each batch is halved, its parts passing one after the other. Shared by all clones.
     halvings: Arc<AtomicU32>,
-    /// Rows of a batch that the memory of a device holds.
+    /// The largest number of rows that fit into a device's memory.
     #[cfg(test)]
     pub(crate) fits: Option<usize>,
     pad_token_id: u32,
@@ -30,34 +29,34 @@ pub(crate) struct Feed {
     problem: ProblemType,
 }
 
-/// A step's rows on their devices.
+/// The shards of a step, on their devices.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) shards: Vec<Shard>,
-    /// How often their batches were cut in two.
+    /// How many times their batches were halved.
     pub(crate) halvings: u32,
 }
 
-/// Rows that pass the network of one device together.
+/// Rows that share a forward pass on one device.
 #[derive(Debug)]
 pub(crate) struct Shard {
-    /// The device's index.
+    /// Index of the device.
     pub(crate) device: usize,
-    /// Its number within the step, which tells its dropout from that of all others.
+    /// Its number within the step, which selects its dropout masks.
     pub(crate) number: u32,
     pub(crate) batch: Batch,
     pub(crate) targets: Targets,
 }
 
 impl Prepared {
-    /// Rows of the largest shard.
+    /// Number of rows of the largest shard.
     pub(crate) fn largest(&self) -> usize {
         self.shards.iter().map(|shard| shard.batch.lengths.len()).max().unwrap_or(0)
     }
 }
 
 impl Feed {
-    /// Of the batches of a classifier, on its own device.
+    /// A feed for a classifier, on its own device.
     pub(crate) fn new(classifier: &Classifier) -> Self {
         Self {
             devices: vec![classifier.device()],
@@ -71,15 +70,15 @@ impl Feed {
         }
     }
 
-    /// The tensors of a step, counted from 0. Each batch is dealt out over the devices.
+    /// The tensors of a step, counted from 0. Each batch is sharded over the devices.
     ///
     /// # Errors
-    /// When the rows cannot be batched, or their labels are not such as the classifier gives.
+    /// When the rows cannot be batched, or their labels do not fit the classifier.
     pub(crate) fn prepare(&self, step: u64, batches: &[MicroBatch<'_>]) -> Result<Prepared> {
         let mut shards = Vec::with_capacity(batches.len() * self.devices.len());
         let halvings = self.halvings();
-        for batch in batches.iter().flat_map(|batch| batch.cut(1 << halvings)) {
-            for (index, part) in batch.dealt(self.devices.len()).iter().enumerate() {
+        for batch in batches.iter().flat_map(|batch| batch.split(1 << halvings)) {
+            for (index, part) in batch.sharded(self.devices.len()).iter().enumerate() {
                 let device = &self.devices[index];
                 let answers = (self.labels, self.problem);
                 let targets = self.objective.targets(&part.labels, &part.weights, answers, device)?;
@@ -91,21 +90,21 @@ impl Feed {
         Ok(Prepared { shards, halvings })
     }
 
-    /// How often batches are cut in two.
+    /// How many times batches are halved.
     pub(crate) fn halvings(&self) -> u32 {
         self.halvings.load(Ordering::Relaxed)
     }
 
-    /// Cuts batches in two so many times from now on.
+    /// Halves batches this many times from now on.
     pub(crate) fn set_halvings(&self, halvings: u32) {
         self.halvings.store(halvings, Ordering::Relaxed);
     }
 }
 
 impl MicroBatch<'_> {
-    /// At most so many parts, one after the other, with as many rows each but the last.
-    fn cut(&self, parts: usize) -> Vec<Self> {
-        // A batch without rows stays one, to be refused as such.
+    /// Splits it into at most this many parts of equal size but for the last.
+    fn split(&self, parts: usize) -> Vec<Self> {
+        // An empty batch stays one, to be refused later.
         let rows = self.rows.len().div_ceil(parts).max(1);
         let starts = (0..self.rows.len().max(1)).step_by(rows);
         let of = |start: usize| Self {
@@ -116,20 +115,19 @@ impl MicroBatch<'_> {
         starts.map(of).collect()
     }
 
-    /// Its rows dealt out like cards, so that each of so many shares has rows of all lengths; shares without any are left out.
-    fn dealt(&self, shares: usize) -> Vec<Self> {
+    /// Deals its rows out to shards like cards, so that each has rows of all lengths; empty shards are left out.
+    fn sharded(&self, shares: usize) -> Vec<Self> {
         let of = |share: usize| Self {
             rows: self.rows.iter().skip(share).step_by(shares).copied().collect(),
             labels: self.labels.iter().skip(share).step_by(shares).copied().collect(),
             weights: self.weights.iter().skip(share).step_by(shares).copied().collect(),
         };
-        // A batch without rows stays one, to be refused as such.
+        // An empty batch stays one, to be refused later.
         (0..shares.min(self.rows.len()).max(1)).map(of).collect()
     }
 }
 
-/// What `make` makes of each item, in order. If `beside`, one thread more makes what comes next while a caller works with
-/// what came before.
+/// Applies `make` to each item, in order. If `beside`, a thread prepares the next one while the caller works on the last.
 pub(crate) fn ahead<'scope, I: Copy + Send + 'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     beside: bool,
@@ -140,11 +138,11 @@ pub(crate) fn ahead<'scope, I: Copy + Send + 'scope, T: Send + 'scope>(
     if !beside {
         return Box::new(made);
     }
-    // One waits here and another is under way.
+    // One item waits here while another is being prepared.
     let (sender, receiver) = sync_channel(1);
     scope.spawn(move || {
         for pair in made {
-            // Nobody takes any more: a step failed, or training was stopped.
+            // The receiver is gone: a step failed, or training was stopped.
             if sender.send(pair).is_err() {
                 break;
             }
@@ -163,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_dealt_out_with_their_labels_and_weights() {
+    fn rows_are_sharded_with_their_labels_and_weights() {
         let ids: Vec<[u32; 1]> = (0..7).map(|id| [id]).collect();
         let batch = MicroBatch {
             rows: ids.iter().map(|id| Tokens { ids: id, type_ids: &[0] }).collect(),
@@ -171,7 +169,7 @@ mod tests {
             weights: (0..7).map(|row| row as f32).collect(),
         };
         let found: Vec<Vec<u32>> = batch
-            .dealt(3)
+            .sharded(3)
             .iter()
             .map(|share| {
                 let rows: Vec<u32> = share.rows.iter().map(|row| row.ids[0]).collect();
@@ -181,13 +179,13 @@ mod tests {
             })
             .collect();
         assert_eq!(found, [vec![0, 3, 6], vec![1, 4], vec![2, 5]]);
-        assert_eq!(batch.dealt(9).len(), 7);
+        assert_eq!(batch.sharded(9).len(), 7);
         let plain = MicroBatch { weights: Vec::new(), ..batch };
-        assert!(plain.dealt(3).iter().all(|share| share.weights.is_empty()));
+        assert!(plain.sharded(3).iter().all(|share| share.weights.is_empty()));
     }
 
-    /// How many were made by the time the first had been taken for a while.
-    fn made_meanwhile(beside: bool, wanted: usize) -> usize {
+    /// How many items were prepared a while after the first was taken.
+    fn prepared_ahead(beside: bool, wanted: usize) -> usize {
         let made = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             let make = |item: usize| {
@@ -202,16 +200,16 @@ mod tests {
             }
             let found = made.load(Ordering::SeqCst);
             assert_eq!(pairs.next(), Some((1, 10)));
-            // What is left is not made: the scope ends at once, rather than never.
+            // The remaining items are not prepared: the scope ends at once, rather than never.
             found
         })
     }
 
     #[test]
-    fn what_comes_next_is_made_meanwhile_in_order_and_no_further() {
-        assert_eq!(made_meanwhile(false, 1), 1);
-        // The first, one that waits, and one that is held until there is room.
-        assert_eq!(made_meanwhile(true, 3), 3);
+    fn the_next_items_are_prepared_in_order_and_no_further() {
+        assert_eq!(prepared_ahead(false, 1), 1);
+        // The first, one that waits in the channel, and one that blocks until there is room.
+        assert_eq!(prepared_ahead(true, 3), 3);
         for beside in [false, true] {
             std::thread::scope(|scope| {
                 let found: Vec<_> = ahead(scope, beside, 0..100, |item: u32| item * 2).collect();

@@ -1,27 +1,29 @@
-//! A device whose memory does not hold a batch.
+//! What can go wrong in a step or a batch, above all a device that is out of memory.
 //!
-//! Burn computes on a GPU while the program goes on. An operation that finds no memory is left out, with all that rest on it,
-//! and whoever reads the result gets the error; the device stays usable. So a step's loss and the norm of its gradients,
-//! which are read before anything is changed, tell whether it was taken whole.
+//! Burn computes on a GPU asynchronously. An operation that runs out of memory is skipped along with everything that depends on
+//! it, and whoever reads the result gets the error; the device stays usable. The loss of a step and the norm of its gradients
+//! are read before any update, so they tell whether the whole step succeeded.
 
 use std::fmt::Display;
 
 use firebrand_pipeline::Error;
 
-/// Why a step's passes came to nothing.
+/// Why a step, or a batch, came to nothing.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The device's memory did not hold them.
+    /// It does not fit into the device's memory.
     Memory,
-    /// Anything else.
+    /// The loss or a gradient is not a finite number: training broke down.
+    NotFinite(String),
+    /// Anything else, a failing device among it.
     Other(Error),
 }
 
 impl Failure {
-    /// Of what Burn says when a tensor cannot be read.
+    /// From the error of reading a tensor.
     pub(crate) fn of(error: impl Display) -> Self {
         let text = error.to_string();
-        // As cubecl 0.11 words it: a full device, one that is full at a launch, a buffer larger than any it can have.
+        // The messages of cubecl 0.11 for a full device, a full device at a launch, and a buffer above the maximum size.
         let words = ["out of device memory", "out-of-memory", "can't allocate buffer of size"];
         if words.iter().any(|words| text.contains(words)) {
             return Self::Memory;
@@ -36,11 +38,21 @@ impl From<Error> for Failure {
     }
 }
 
-/// The error of a step whose rows do not fit one by one.
-pub(crate) fn too_small() -> Error {
-    Error::config("the memory of the GPU does not hold a batch of one row")
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Memory => out_of_memory(),
+            Failure::NotFinite(problem) => Self::other(problem),
+            Failure::Other(error) => error,
+        }
+    }
+}
+
+/// The error of a batch of one row that does not fit.
+fn out_of_memory() -> Error {
+    Error::config("a batch of one row does not fit into the GPU's memory")
         .hint("lower `tokenize.max_length`, set `train.gradient_checkpointing = true` or `train.precision = \"bf16\"`")
-        .hint("or take a smaller model, or see whether another program has the memory (`nvidia-smi`)")
+        .hint("or use a smaller model, or check whether another program uses the memory (`nvidia-smi`)")
 }
 
 #[cfg(test)]
@@ -53,7 +65,7 @@ mod tests {
     use super::*;
     use crate::{AdamW, AdamWConfig, Learner, MicroBatch};
 
-    /// A learner on a device that holds so many rows of a batch.
+    /// A learner on a device with memory for this many rows.
     fn learner(rows: Option<usize>) -> Learner {
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/tests/golden/models/bert");
         let classifier = Classifier::load(&fixture, &device("flex").unwrap().autodiff()).unwrap();
@@ -90,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_holds_no_row_is_an_error_that_says_what_to_do() {
+    fn a_device_without_memory_for_one_row_is_an_error_with_advice() {
         let ids = vec![vec![3, 4, 5]; 8];
         let error = learner(Some(0)).step_over(0, &batches(&ids), 1e-3).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
@@ -98,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_device_is_told_from_other_failures() {
+    fn out_of_memory_is_distinguished_from_other_failures() {
         for text in [
             "An error happened during execution\nCaused by:\n  out of device memory allocating 1024 bytes\n",
             "An out-of-memory error happened during launch\nCaused by:\n  x",

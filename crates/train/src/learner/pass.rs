@@ -1,4 +1,4 @@
-//! A step's forward and backward passes, over one device or several.
+//! The forward and backward passes of a step, on one device or several.
 
 use std::panic::resume_unwind;
 
@@ -13,13 +13,13 @@ use crate::learner::memory::Failure;
 use crate::loss::Targets;
 use crate::{Gradients, Objective};
 
-/// What all passes of a step have in common.
+/// What all passes of a step share.
 pub(crate) struct Passes<'a> {
     pub(crate) objective: &'a Objective,
     pub(crate) precision: Precision,
-    /// At the beginning of the step.
+    /// As it is at the start of the step.
     pub(crate) dropout: &'a DropoutRng,
-    /// What the loss is multiplied with before its gradients are taken.
+    /// Factor of the loss for the backward pass.
     pub(crate) loss_scale: f64,
 }
 
@@ -29,11 +29,11 @@ type Result<T> = std::result::Result<T, Failure>;
 type Found = (f64, Option<Gradients>);
 
 impl Passes<'_> {
-    /// The mean loss over all rows of a step, and its gradients, times the loss scale, on the first device: as if the rows had
-    /// passed together.
+    /// The mean loss over all rows of a step, and its gradients times the loss scale, on the first device: as if the rows were one
+    /// batch.
     ///
-    /// Each further device works, on a thread of its own, with a copy of the parameters; sums are taken in the devices' order,
-    /// so that who is done first decides nothing.
+    /// Every other device has a thread and a copy of the parameters. Sums are taken in the order of the devices, so that timing
+    /// changes nothing.
     pub(crate) fn all(&self, network: &Network, feed: &Feed, prepared: Prepared) -> Result<(f64, Gradients)> {
         let mass =
             Mass { all: prepared.shards.iter().map(|shard| shard.targets.mass()).sum(), count: prepared.shards.len() };
@@ -68,7 +68,7 @@ impl Passes<'_> {
         Ok((sum.0, gradients))
     }
 
-    /// Over the shards of one device, one after the other.
+    /// Runs the shards of one device, one after the other.
     fn over(&self, network: &Network, shards: Vec<Shard>, mass: Mass) -> Result<Found> {
         let mut sum: Found = (0.0, None);
         for shard in shards {
@@ -78,9 +78,9 @@ impl Passes<'_> {
         Ok(sum)
     }
 
-    /// A shard's share in the step's mean loss, and the gradients of that.
+    /// A shard's contribution to the mean loss of the step, and its gradients.
     fn one(&self, network: &Network, shard: &Shard, share: f64) -> Result<(f64, Gradients)> {
-        // Masks are those of the shard, so that no two of them share any, whichever device has it.
+        // Dropout masks depend on the shard, not on the device, and no two shards share any.
         let mut dropout = self.dropout.clone();
         dropout.begin_batch(shard.number);
         let rows = RowGradients::default();
@@ -94,23 +94,23 @@ impl Passes<'_> {
         let loss = if share == 1.0 { loss } else { loss.mul_scalar(share) };
         let found = loss.clone().try_into_data().map_err(Failure::of)?.iter::<f64>().sum::<f64>();
         if !found.is_finite() {
-            return Err(Error::other(format!("the loss is {found}")).into());
+            return Err(Failure::NotFinite(format!("the loss is {found}")));
         }
         let loss = if self.loss_scale == 1.0 { loss } else { loss.mul_scalar(self.loss_scale) };
         Ok((found, Gradients::of(network, loss.backward(), &rows)))
     }
 }
 
-/// What a step's rows weigh together.
+/// The total weight of a step's rows.
 #[derive(Clone, Copy)]
 struct Mass {
     all: f64,
-    /// Of shards.
+    /// Number of shards.
     count: usize,
 }
 
 impl Mass {
-    /// What a shard has in the step's mean.
+    /// A shard's share of the mean.
     fn share(self, targets: &Targets) -> f64 {
         if self.count == 1 || self.all == 0.0 { 1.0 } else { targets.mass() / self.all }
     }

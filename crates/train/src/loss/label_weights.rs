@@ -1,4 +1,4 @@
-//! What each label weighs in the loss.
+//! Weights of labels in the loss.
 
 use std::collections::BTreeMap;
 
@@ -7,21 +7,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::Rows;
 
-/// Where the labels' weights come from.
+/// Where label weights come from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClassWeights {
-    /// `label_weights` alone.
+    /// Only from `label_weights`.
     #[default]
     None,
-    /// From the training part: the rarer, the heavier.
+    /// From label frequencies in the training split: the rarer, the heavier.
     Balanced,
 }
 
-/// The weight of each label, by index; `None` where all weigh the same. Given weights take the place of the counted ones.
+/// The weight of each label, by index; `None` if all weigh the same. Given weights override computed ones.
 ///
-/// Counted as scikit-learn's `balanced` does, rows over labels times rows of the label, so that the mean weight of a row is
-/// 1. Where a row may have several labels: rows without the label over rows with it.
+/// Computed as `balanced` in scikit-learn: rows / (labels × rows of the label), so that the mean weight of a row is 1. For
+/// multi-label classifiers: rows without the label / rows with it.
 ///
 /// # Errors
 /// A configuration error when a weight is given to a label that does not exist.
@@ -40,7 +40,7 @@ pub(crate) fn label_weights(
         for (weight, &count) in weights.iter_mut().zip(&counts).filter(|(_, count)| **count > 0) {
             *weight = match several {
                 false => rows.len() as f64 / (present * count) as f64,
-                // A label that every row has is weighed like one that a single row lacks.
+                // A label on every row weighs as if one row lacked it.
                 true => (rows.len() - count).max(1) as f64 / count as f64,
             };
         }

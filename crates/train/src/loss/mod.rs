@@ -1,4 +1,4 @@
-//! The loss of training, and what bends it: weights of labels and rows, focal loss, label smoothing, R-Drop.
+//! The training objective: cross-entropy with weights of labels and rows, focal loss, label smoothing, R-Drop.
 
 pub(crate) mod label_weights;
 
@@ -7,28 +7,30 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use firebrand_model::{ProblemType, binary_cross_entropy, cross_entropy};
 use firebrand_pipeline::{Error, Result};
 
-/// The loss that training makes small. The default is the plain mean cross-entropy, or the binary one where rows may have
-/// several labels. Validation always measures the plain one, so that runs can be compared.
+use crate::Rows;
+
+/// The loss that training minimises. The default is plain mean cross-entropy, binary for multi-label classifiers. Validation
+/// always measures plain cross-entropy, so that runs can be compared.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Objective {
-    /// A weight for each label, by index. Where rows have one label each, a row weighs as its label does; where they may have
-    /// several, the weight is that of the label's presence against its absence (torch's `pos_weight`).
+    /// A weight for each label, by index. With one label per row it is the weight of the row; for multi-label classifiers it is the
+    /// weight of the label's presence against its absence (torch's `pos_weight`).
     pub label_weights: Option<Vec<f32>>,
-    /// Exponent of the focal loss ([arXiv 1708.02002](https://arxiv.org/abs/1708.02002)); 0: none.
+    /// Exponent of the focal loss ([arXiv 1708.02002](https://arxiv.org/abs/1708.02002)); 0 turns it off.
     pub focal_gamma: f64,
-    /// Share of the truth that is spread evenly over all labels ([arXiv 1512.00567](https://arxiv.org/abs/1512.00567)), with
-    /// several labels per row over presence and absence.
+    /// Label smoothing: the share of the target that is spread evenly over all labels
+    /// ([arXiv 1512.00567](https://arxiv.org/abs/1512.00567)), or over presence and absence for multi-label classifiers.
     pub label_smoothing: f64,
-    /// Weight of the distance between two passes with different dropout
-    /// ([arXiv 2106.14448](https://arxiv.org/abs/2106.14448)); 0: one pass.
+    /// Weight of R-Drop's divergence between two passes with different dropout
+    /// ([arXiv 2106.14448](https://arxiv.org/abs/2106.14448)); 0 makes one pass.
     pub r_drop: f64,
 }
 
-/// What the scores of a batch are held against.
+/// The targets of a batch.
 #[derive(Debug)]
 pub(crate) struct Targets {
     truth: Truth,
-    /// What each row weighs in the step's mean.
+    /// Weight of each row in the mean loss of the step.
     masses: Vec<f32>,
     device: Device,
 }
@@ -36,13 +38,13 @@ pub(crate) struct Targets {
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is one for each step, and it is not moved about")]
 enum Truth {
-    /// `[rows]`: the index of each row's label, all rows weighing the same.
+    /// `[rows]`: the index of each row's label, with equal weights.
     One(Tensor<1, Int>),
-    /// `[rows, labels]`: the share of each label in a row's truth, times its weight.
+    /// `[rows, labels]`: target probabilities times weights.
     Shares(Tensor<2>),
-    /// `[rows, labels]`: 1 for each label of a row, else 0, all rows weighing the same.
+    /// `[rows, labels]`: 1 for each label of a row, else 0, with equal weights.
     Several(Tensor<2>),
-    /// `[rows, labels]` each: the share of presence, and that of absence, times their weights.
+    /// `[rows, labels]` each: target probabilities of presence and of absence, times their weights.
     PresentAbsent(Tensor<2>, Tensor<2>),
 }
 
@@ -51,11 +53,11 @@ impl Objective {
         self.label_weights.is_none() && self.focal_gamma == 0.0 && self.label_smoothing == 0.0
     }
 
-    /// The targets of a batch. `weights` has one for each row, or none where all rows weigh the same; a classifier's answers are
-    /// so many labels, with this meaning.
+    /// The targets of a batch for a classifier with this many labels. `weights` has one for each row, or is empty if all weigh the
+    /// same.
     ///
     /// # Errors
-    /// When a row's labels are not such as the classifier gives.
+    /// When a row's labels do not fit the classifier.
     pub(crate) fn targets(
         &self,
         labels: &[impl AsRef<[u32]>],
@@ -113,6 +115,35 @@ impl Objective {
         Ok(Targets { truth, masses, device: device.clone() })
     }
 
+    /// The mean training loss of a model that favours no label, which is about where training with a new head starts: with one
+    /// label per row each has probability 1/n, with any number of labels each has one half.
+    pub(crate) fn loss_of_guessing(&self, rows: &Rows, classes: usize, problem: ProblemType) -> f64 {
+        let one = problem == ProblemType::SingleLabelClassification;
+        let weight_of = |label: usize| self.label_weights.as_ref().map_or(1.0, |weights| f64::from(weights[label]));
+        let mean_weight = (0..classes).map(weight_of).sum::<f64>() / classes as f64;
+        // Sums over rows of their weight in the mean, and of their loss for each nat of a single decision.
+        let (mut mass, mut nats) = (0.0, 0.0);
+        for row in 0..rows.len() {
+            let weight = f64::from(rows.weight(row));
+            let present: f64 = rows.labels(row).iter().map(|&label| weight_of(label as usize)).sum();
+            if one {
+                mass += weight * present;
+                nats += weight * (present * (1.0 - self.label_smoothing) + mean_weight * self.label_smoothing);
+            } else {
+                // A label's weight is that of its presence; absence weighs 1.
+                let present = (present - rows.labels(row).len() as f64) / classes as f64;
+                let smoothed =
+                    present * (1.0 - self.label_smoothing) + (mean_weight - 1.0) * self.label_smoothing / 2.0;
+                mass += weight;
+                nats += weight * (1.0 + smoothed);
+            }
+        }
+        let probability = if one { 1.0 / classes as f64 } else { 0.5 };
+        let focal = (1.0 - probability).powf(self.focal_gamma);
+        let mean = if mass > 0.0 { nats / mass } else { 1.0 };
+        -probability.ln() * focal * mean
+    }
+
     /// The mean loss over a batch, `[1]`.
     ///
     /// # Shapes
@@ -123,7 +154,7 @@ impl Objective {
             if self.focal_gamma == 0.0 {
                 return loss;
             }
-            // Kept off zero, where the gradient of a power below 1 has no end.
+            // Bounded away from zero, where a power below 1 has an infinite gradient.
             let missing = logarithms.exp().neg().add_scalar(1.0).clamp_min(1e-6);
             loss * missing.powf_scalar(self.focal_gamma)
         };
@@ -143,8 +174,8 @@ impl Objective {
         }
     }
 
-    /// The mean of the losses of two passes over one batch, and their distance: the symmetric Kullback-Leibler divergence of
-    /// the answers, weighted. `[1]`.
+    /// The mean loss of two passes over one batch, plus the weighted symmetric Kullback-Leibler divergence of their predictions.
+    /// `[1]`.
     pub(crate) fn loss_of_two(&self, first: Tensor<2>, second: Tensor<2>, targets: &Targets) -> Tensor<1> {
         let losses = self.loss(first.clone(), targets) + self.loss(second.clone(), targets);
         let [rows, classes] = first.dims();
@@ -154,7 +185,7 @@ impl Objective {
                 let (p, q) = (log_softmax(first, 1), log_softmax(second, 1));
                 (p.clone().exp() - q.clone().exp()) * (p - q)
             }
-            // Of presence and absence: the logarithms' differences differ by that of the scores.
+            // Of presence and absence: ln p - ln (1 - p) is the score itself.
             Truth::Several(_) | Truth::PresentAbsent(..) => {
                 let (p, q) = (log_sigmoid(first.clone()).exp(), log_sigmoid(second.clone()).exp());
                 ((p - q) * (first - second)).div_scalar(classes as f64)
@@ -168,13 +199,13 @@ impl Objective {
 }
 
 impl Targets {
-    /// What the batch weighs in the step's mean.
+    /// Total weight of the batch in the mean loss of the step.
     pub(crate) fn mass(&self) -> f64 {
         self.masses.iter().map(|&mass| f64::from(mass)).sum()
     }
 }
 
-/// The mass itself; 1 for one of zero, whose loss is zero too.
+/// The mass itself, or 1 instead of 0, when the loss is 0 as well.
 fn positive(mass: f64) -> f64 {
     if mass > 0.0 { mass } else { 1.0 }
 }

@@ -8,9 +8,11 @@
 //! ```
 
 use burn::tensor::{Tensor, TensorData};
+use firebrand_dataset::{LabelMap, TokenRow};
 use firebrand_model::{ProblemType, device};
 
 use super::Objective;
+use crate::Rows;
 
 const X: [f32; 12] = [1.0, -0.5, 0.25, 0.2, 0.4, -1.0, -2.0, 1.5, 0.5, 0.1, 0.0, 0.3];
 const X2: [f32; 12] = [0.8, -0.1, 0.05, 0.5, 0.3, -0.7, -1.5, 1.0, 0.9, 0.0, 0.2, 0.1];
@@ -279,4 +281,48 @@ fn rows_without_weight_teach_nothing() {
     for labels in [&ONE, &SEVERAL] {
         check(&Objective::default(), labels, &[0.0; 4], 0.0, [0.0; 12]);
     }
+}
+
+/// What `targets` and `loss` give for scores of zero.
+#[test]
+fn the_loss_of_guessing_is_that_of_equal_scores() {
+    let device = device("flex").unwrap().autodiff();
+    let base = Objective::default();
+    let objectives = [
+        base.clone(),
+        Objective { label_weights: label_weights(), ..base.clone() },
+        Objective { label_weights: Some(vec![1.0, 60.0, 3.0]), focal_gamma: 2.0, label_smoothing: 0.1, ..base },
+    ];
+    for (labels, problem) in
+        [(ONE, ProblemType::SingleLabelClassification), (SEVERAL, ProblemType::MultiLabelClassification)]
+    {
+        let several = problem == ProblemType::MultiLabelClassification;
+        let map = LabelMap::new(["a", "b", "c"].map(str::to_owned).to_vec()).unwrap().with_multi_label(several);
+        let row = |(labels, weight): (&[u32], f32)| TokenRow {
+            id: 0,
+            ids: vec![1],
+            type_ids: vec![0],
+            labels: labels.to_vec(),
+            weight,
+            cut: 0,
+        };
+        let rows = Rows::new(labels.into_iter().zip(ROWS).map(row).collect(), &map, "train").unwrap();
+        for objective in &objectives {
+            let targets = objective.targets(&labels, &ROWS, (3, problem), &device).unwrap();
+            let scores = Tensor::<2>::zeros([4, 3], &device);
+            let expected = objective.loss(scores, &targets).into_data().iter::<f64>().sum::<f64>();
+            let found = objective.loss_of_guessing(&rows, 3, problem);
+            assert!((found - expected).abs() < 1e-5 * (1.0 + expected), "{objective:?}: {found}, expected {expected}");
+        }
+    }
+    assert!(
+        (Objective::default().loss_of_guessing(&one_row(), 50, ProblemType::MultiLabelClassification) - 0.6931).abs()
+            < 1e-4
+    );
+}
+
+fn one_row() -> Rows {
+    let map = LabelMap::new((0..50).map(|label| label.to_string()).collect()).unwrap().with_multi_label(true);
+    let row = TokenRow { id: 0, ids: vec![1], type_ids: vec![0], labels: vec![3], weight: 1.0, cut: 0 };
+    Rows::new(vec![row], &map, "train").unwrap()
 }

@@ -1,4 +1,4 @@
-//! AdamW with the reference's meaning.
+//! AdamW as in PyTorch.
 
 use std::collections::BTreeMap;
 
@@ -7,21 +7,21 @@ use burn::tensor::Tensor;
 use firebrand_kernels::fused;
 
 use crate::optimiser::gradients::Gradient;
-use crate::parameters::{self, Change};
+use crate::parameters::{self, MapParameters};
 use crate::{Gradients, LayerDecay};
 
-/// The constants of [`AdamW`].
+/// Hyperparameters of [`AdamW`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct AdamWConfig {
     /// Decay of the gradients' running mean.
     pub beta1: f64,
     /// Decay of the gradients' running mean square.
     pub beta2: f64,
-    /// Added to the root of the mean square.
+    /// Added to the root of the mean square, for numerical stability.
     pub epsilon: f64,
     /// Decoupled weight decay.
     pub weight_decay: f64,
-    /// Ends of the paths of parameters without decay (`bias`, `norm.weight`).
+    /// Suffixes of the paths of parameters without weight decay (`bias`, `norm.weight`).
     pub no_decay: Vec<String>,
 }
 
@@ -29,10 +29,10 @@ impl AdamWConfig {
     /// The usual [`no_decay`](Self::no_decay).
     pub const BIASES_AND_NORMS: [&str; 2] = ["bias", "norm.weight"];
 
-    /// The decay of the parameter of this path.
+    /// The weight decay of the parameter at this path.
     pub fn decay(&self, path: &str) -> f64 {
-        let spared = self.no_decay.iter().any(|end| path.ends_with(end.as_str()));
-        if spared { 0.0 } else { self.weight_decay }
+        let exempt = self.no_decay.iter().any(|end| path.ends_with(end.as_str()));
+        if exempt { 0.0 } else { self.weight_decay }
     }
 }
 
@@ -46,27 +46,27 @@ pub struct AdamW {
     pub(crate) moments: BTreeMap<String, Moments>,
 }
 
-/// What is remembered of a parameter's gradients.
+/// Optimiser state of one parameter.
 #[derive(Debug, Clone)]
 pub(crate) struct Moments {
-    /// Steps that the parameter had a gradient in.
+    /// Steps in which the parameter had a gradient.
     pub(crate) steps: u64,
-    /// Running mean.
+    /// Running mean of its gradients.
     pub(crate) mean: Tensor<1>,
-    /// Running mean square.
+    /// Running mean of their squares.
     pub(crate) square: Tensor<1>,
-    /// Of a table whose gradients are of rows: which rows ever had one; nothing where that is to be found out.
+    /// For an embedding table with row gradients: which rows ever had one. Empty if that is not known yet.
     pub(crate) touched: Vec<bool>,
 }
 
 impl Moments {
-    /// None yet, for such a parameter.
+    /// The state of a parameter that has had no gradient yet.
     fn zeros(parameter: &Tensor<1>) -> Self {
         let zeros = || Tensor::zeros(parameter.shape(), &parameter.device());
         Self { steps: 0, mean: zeros(), square: zeros(), touched: Vec::new() }
     }
 
-    /// Finds out which rows ever had a gradient: only zeros are as good as none.
+    /// Derives from the moments which rows ever had a gradient: a row of zeros is as good as untouched.
     fn find_touched(&mut self, width: usize) {
         let rows = self.mean.dims()[0].checked_div(width).unwrap_or(0);
         if self.touched.len() == rows {
@@ -86,23 +86,23 @@ impl Moments {
 }
 
 impl AdamW {
-    /// An optimiser that remembers nothing yet.
+    /// An optimiser without state.
     pub fn new(config: AdamWConfig) -> Self {
         Self { config, layer_decay: None, moments: BTreeMap::new() }
     }
 
-    /// Moves the parameters of lower layers at smaller rates.
+    /// Uses smaller learning rates for lower layers.
     #[must_use]
     pub fn with_layer_decay(self, layer_decay: Option<LayerDecay>) -> Self {
         Self { layer_decay, ..self }
     }
 
-    /// Moves every parameter that has a gradient.
+    /// Updates every parameter that has a gradient.
     pub fn step<M: Module>(&mut self, module: M, gradients: Gradients, learning_rate: f64) -> M {
         parameters::map(module, &mut Step { optimizer: self, gradients, learning_rate })
     }
 
-    /// The values of a parameter after a step; `scale` is what the gradient is to be multiplied with first.
+    /// The values of a parameter after a step. The gradient is multiplied by `scale` first.
     pub(crate) fn update(
         &mut self,
         path: &str,
@@ -149,13 +149,13 @@ struct Step<'a> {
     learning_rate: f64,
 }
 
-impl Change for Step<'_> {
-    fn change<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+impl MapParameters for Step<'_> {
+    fn map<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(gradient) = self.gradients.remove(path) else { return param };
         let (id, tensor, mapper) = param.consume();
         let shape = tensor.dims();
         let strategy = tensor.gradient_checkpointing_strategy();
-        // By value, so that the numbers are changed in place.
+        // By value, so that the update happens in place.
         let moved = self.optimizer.update(path, tensor.inner().flatten(0, D - 1), gradient, self.learning_rate);
         let tensor = parameters::leaf(moved.reshape(shape), strategy);
         Param::from_mapped_value(id, tensor, mapper)

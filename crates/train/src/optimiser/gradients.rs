@@ -4,21 +4,22 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Gradients as BurnGradients, Tensor};
+use firebrand_kernels::adamw::clip_factor;
 use firebrand_kernels::embedding::SparseRows;
 use firebrand_kernels::fused::{self, RowGradients};
 
 use crate::learner::memory::Failure;
-use crate::parameters::{self, Look};
+use crate::parameters::{self, VisitParameters};
 
-/// The gradient of a parameter.
+/// The gradient of one parameter.
 #[derive(Debug)]
 pub(crate) enum Gradient {
-    /// Of every element, flattened.
+    /// For every element, flattened.
     Dense(Tensor<1>),
-    /// Of a table's rows that were looked up; of the others it is zero.
+    /// For the rows of an embedding table that were looked up; zero for all others.
     Rows {
         rows: SparseRows,
-        /// Elements of a row.
+        /// Elements per row.
         width: usize,
     },
 }
@@ -38,26 +39,26 @@ impl Gradient {
     }
 }
 
-/// Gradients of parameters by path. A parameter that the loss does not reach has none.
+/// Gradients by parameter path. A parameter that does not contribute to the loss has none.
 #[derive(Debug)]
 pub struct Gradients {
     by_path: BTreeMap<String, Gradient>,
     norm: f64,
-    /// What each is to be multiplied with where it is used.
+    /// Factor that is applied when a gradient is used.
     scale: f64,
-    /// What the device says where they could not be computed; the norm is no number then.
+    /// The device's error if they could not be computed; the norm is then NaN.
     failure: Option<String>,
 }
 
 impl Gradients {
-    /// Takes the gradients of a module's parameters out of a backward pass, and those of tables that were left in `rows`.
+    /// Collects the gradients of a module's parameters from a backward pass, and those of embedding tables from `rows`.
     pub fn of<M: Module>(module: &M, gradients: BurnGradients, rows: &RowGradients) -> Self {
         let mut visit = Visit { gradients, rows, taker: Taker::default() };
         parameters::visit(module, &mut visit);
         visit.taker.finish()
     }
 
-    /// The sum of both, neither of which is clipped.
+    /// The sum of two sets of unclipped gradients.
     #[must_use]
     pub fn plus(mut self, other: Self) -> Self {
         let mut sum = BTreeMap::new();
@@ -72,7 +73,7 @@ impl Gradients {
         Self::measured(sum)
     }
 
-    /// The same ones on another device.
+    /// Moves them to another device.
     #[must_use]
     pub(crate) fn on(self, device: &Device) -> Self {
         let to_device = |gradient| match gradient {
@@ -83,7 +84,7 @@ impl Gradients {
         Self { by_path, ..self }
     }
 
-    /// All of them, unclipped, by path.
+    /// The unclipped gradients by path.
     pub(crate) fn into_paths(self) -> BTreeMap<String, Gradient> {
         self.by_path
     }
@@ -93,7 +94,7 @@ impl Gradients {
         self.by_path.iter()
     }
 
-    /// Gradients with their norm.
+    /// Computes the norm of these gradients.
     pub(crate) fn measured(by_path: BTreeMap<String, Gradient>) -> Self {
         let mut measured = Taker::default();
         by_path.into_iter().for_each(|(path, gradient)| measured.add(path, gradient));
@@ -108,36 +109,36 @@ impl Gradients {
     /// Scales all gradients down to the norm `largest`: `clip_grad_norm_` of torch.
     #[must_use]
     pub fn clipped(self, largest: f64) -> Self {
-        Self { scale: self.scale * (largest / (self.norm + 1e-6)).min(1.0), ..self }
+        Self { scale: self.scale * clip_factor(self.norm, largest), ..self }
     }
 
-    /// What they are without a scale that the loss had.
+    /// Divides by the factor that the loss was scaled with.
     #[must_use]
     pub(crate) fn unscaled(self, scale: f64) -> Self {
         Self { norm: self.norm / scale, scale: self.scale / scale, ..self }
     }
 
-    /// Whether they could be computed.
+    /// An error if the device could not compute them.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         self.failure.as_ref().map_or(Ok(()), |failure| Err(Failure::of(failure)))
     }
 
-    /// Takes the gradient of a path, and what it is to be multiplied with.
+    /// Removes the gradient at a path, and returns it with its scale.
     pub(crate) fn remove(&mut self, path: &str) -> Option<(Gradient, f64)> {
         self.by_path.remove(path).map(|gradient| (gradient, self.scale))
     }
 }
 
-/// Whether a device's tensors lie in this process's memory.
+/// Whether a device keeps its tensors in host memory.
 pub(crate) fn on_host(device: &Device) -> bool {
     firebrand_model::CPU_DEVICES.iter().any(|name| firebrand_model::device(name).is_ok_and(|host| host == *device))
 }
 
-/// Collects gradients and measures them.
+/// Collects gradients and computes their norm.
 #[derive(Default)]
 struct Taker {
     by_path: BTreeMap<String, Gradient>,
-    /// Sum of squares of the gradients that lie in this process's memory.
+    /// Sum of squares of the gradients in host memory.
     on_host: f64,
     /// Sums of squares of the others.
     elsewhere: Vec<Tensor<1>>,
@@ -156,7 +157,7 @@ impl Taker {
     fn finish(self) -> Gradients {
         let (mut squares, mut failure) = (self.on_host, None);
         if !self.elsewhere.is_empty() {
-            // One tensor, so that a device is asked once.
+            // One tensor, so that there is one transfer from the device.
             match Tensor::cat(self.elsewhere, 0).try_into_data() {
                 Ok(data) => squares += data.iter::<f64>().sum::<f64>(),
                 Err(error) => (squares, failure) = (f64::NAN, Some(error.to_string())),
@@ -172,8 +173,8 @@ struct Visit<'a> {
     taker: Taker,
 }
 
-impl Look for Visit<'_> {
-    fn look<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
+impl VisitParameters for Visit<'_> {
+    fn visit<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
         if !param.is_require_grad() {
             return;
         }

@@ -1,16 +1,15 @@
-//! Loss scaling: so that small gradients are not lost in half precision, whose smallest number is 6e-8
+//! Loss scaling, which keeps small gradients from underflowing in half precision, whose smallest number is 6e-8
 //! ([arXiv 1710.03740](https://arxiv.org/abs/1710.03740)).
 
-use firebrand_pipeline::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// What the loss is multiplied with before its gradients are taken, which are divided by it again: `torch.amp.GradScaler`.
+/// Dynamic loss scaling, as in `torch.amp.GradScaler`: the loss is multiplied by `scale`, and its gradients are divided by it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LossScale {
     /// The factor.
     pub scale: f64,
-    /// Steps since it last changed, all of them with finite gradients.
+    /// Steps with finite gradients since it last changed.
     pub good_steps: u64,
 }
 
@@ -24,15 +23,15 @@ impl LossScale {
     /// Steps with finite gradients after which the scale is doubled.
     pub const GROWTH_STEPS: u64 = 2_000;
 
-    /// Takes in whether a step's gradients were finite, and so whether the step is taken.
+    /// Updates the scale after a step, given whether its gradients were finite.
     ///
     /// # Errors
-    /// When they are not even without any scale.
-    pub(crate) fn add(&mut self, finite: bool) -> Result<()> {
+    /// When gradients are not finite although the loss is no longer scaled up.
+    pub(crate) fn add(&mut self, finite: bool) -> Result<(), String> {
         self.good_steps = if finite { self.good_steps + 1 } else { 0 };
         if !finite {
             if self.scale <= 1.0 {
-                return Err(Error::other("the gradients are not finite, and the loss is not scaled up any more"));
+                return Err("the gradients are not finite, and the loss is not scaled up any more".to_owned());
             }
             self.scale /= 2.0;
         } else if self.good_steps == Self::GROWTH_STEPS {
@@ -64,6 +63,6 @@ mod tests {
             scale.add(false).unwrap();
         }
         assert_eq!(scale.scale, 1.0);
-        assert!(scale.add(false).unwrap_err().message().contains("not finite"));
+        assert!(scale.add(false).unwrap_err().contains("not finite"));
     }
 }

@@ -1,4 +1,4 @@
-//! From gradients to new parameters: AdamW, clipping, the learning-rate schedule, loss scaling.
+//! From gradients to updated parameters: AdamW, clipping, the learning-rate schedule, loss scaling.
 
 pub(crate) mod adamw;
 pub(crate) mod gradients;

@@ -1,52 +1,56 @@
-//! How the learning rate moves.
+//! Learning-rate schedules.
 
 use serde::{Deserialize, Serialize};
 
-/// What follows the linear climb from zero. Each equals the schedule of the same name in transformers' `get_scheduler`.
+/// The schedule after linear warm-up. Each equals the schedule of the same name in transformers' `get_scheduler`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ScheduleShape {
-    /// A straight line to zero.
+    /// Linear decay to zero.
     #[default]
     Linear,
-    /// Half a cosine to zero ([arXiv 1608.03983](https://arxiv.org/abs/1608.03983), without restarts).
+    /// Cosine decay to zero ([arXiv 1608.03983](https://arxiv.org/abs/1608.03983), without restarts).
     Cosine,
-    /// The peak to the end.
+    /// No decay.
     Constant,
-    /// A power of the share of steps that is left, down to 1e-7.
+    /// Polynomial decay to 1e-7.
     Polynomial,
 }
 
-/// A linear climb from zero, then one of the [shapes](ScheduleShape).
+/// Linear warm-up from zero, then one of the [shapes](ScheduleShape).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Schedule {
-    /// What follows the climb.
+    /// The schedule after warm-up.
     pub shape: ScheduleShape,
     /// The exponent of [`ScheduleShape::Polynomial`].
     pub power: f64,
-    /// The highest rate.
+    /// The highest learning rate.
     pub peak: f64,
-    /// Steps of the climb.
+    /// Warm-up steps.
     pub warmup_steps: u64,
-    /// All steps.
+    /// All steps, warm-up included.
     pub total_steps: u64,
 }
 
 impl Schedule {
-    /// Where the polynomial ends: the reference's `lr_end`.
+    /// Where polynomial decay ends: `lr_end` in transformers.
     const END: f64 = 1e-7;
 
-    /// The usual one: a climb of so many steps, then a straight line to zero.
+    /// Linear warm-up, then linear decay to zero.
     pub fn linear(peak: f64, warmup_steps: u64, total_steps: u64) -> Self {
         Self { shape: ScheduleShape::Linear, power: 1.0, peak, warmup_steps, total_steps }
     }
 
-    /// Steps of a climb that is a share of all steps, rounded up as the reference does.
+    /// Warm-up steps for a share of all steps, rounded up as transformers does.
+    ///
+    /// Unlike there, a share of less than one step is no warm-up, and the last step is never part of it: the first warm-up
+    /// step has a rate of zero, which in a run of one step would be all of it.
     pub fn warmup_of(ratio: f64, total_steps: u64) -> u64 {
-        (ratio * total_steps as f64).ceil() as u64
+        let steps = ratio * total_steps as f64;
+        if steps < 1.0 { 0 } else { (steps.ceil() as u64).min(total_steps - 1) }
     }
 
-    /// The rate of a step, counted from 0.
+    /// The learning rate of a step, counted from 0.
     pub fn rate(&self, step: u64) -> f64 {
         if step < self.warmup_steps {
             return self.peak * step as f64 / self.warmup_steps as f64;
@@ -58,7 +62,7 @@ impl Schedule {
             ScheduleShape::Cosine => self.peak * 0.5 * (1.0 - (std::f64::consts::PI * share).cos()),
             ScheduleShape::Constant => self.peak,
             ScheduleShape::Polynomial => {
-                // Below the end's rate there is nothing to fall to.
+                // A peak below the end rate stays as it is.
                 let end = Self::END.min(self.peak);
                 (self.peak - end) * share.powf(self.power) + end
             }
@@ -135,7 +139,23 @@ mod tests {
     }
 
     #[test]
-    fn the_climbs_share_is_rounded_up() {
+    fn the_warmup_share_is_rounded_up() {
         assert_eq!([(0.1, 10), (0.1, 11), (0.0, 5)].map(|(ratio, steps)| Schedule::warmup_of(ratio, steps)), [1, 2, 0]);
+    }
+
+    /// Every ratio that the configuration takes, for every short run: some step reaches the peak, and the first step of a run
+    /// without room for warm-up is not wasted at a rate of zero.
+    #[test]
+    fn warmup_never_swallows_the_run() {
+        for total in 1..40 {
+            for ratio in [0.0, 0.06, 0.1, 0.5, 0.9, 0.999] {
+                let warmup = Schedule::warmup_of(ratio, total);
+                assert!(warmup < total, "{ratio} of {total}");
+                let schedule = Schedule::linear(1.0, warmup, total);
+                let rates: Vec<f64> = (0..total).map(|step| schedule.rate(step)).collect();
+                assert!(rates.contains(&1.0), "{ratio} of {total}: {rates:?}");
+            }
+        }
+        assert_eq!([1, 6, 9, 10].map(|total| Schedule::warmup_of(0.1, total)), [0, 0, 0, 1]);
     }
 }

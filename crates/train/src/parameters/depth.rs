@@ -1,4 +1,4 @@
-//! How deep in the network a parameter lies, by its path.
+//! The depth of a parameter in the network, from its path.
 
 /// 0 for the embeddings and the tables that all layers read, `n + 1` for layer `n`, and `layers + 1` for what comes after the
 /// last layer, the head included. Layers are counted as they have parameters: ALBERT's all share one.
@@ -8,24 +8,24 @@ pub(crate) fn depth(path: &str, layers: usize) -> usize {
         return index.unwrap_or(0) + 1;
     }
     if path.starts_with("encoder.convolution") {
-        // Beside the lowest layer.
+        // Applied after the first layer (DeBERTa v2).
         return 1;
     }
     if path.starts_with("head.") || path.starts_with("encoder.final_norm") { layers + 1 } else { 0 }
 }
 
-/// A learning rate for each depth: that of the head times a power of `decay`, the lower the smaller, as BEiT and ELECTRA are
-/// fine-tuned ([arXiv 2006.05987](https://arxiv.org/abs/2006.05987) has it beside other remedies).
+/// Layer-wise learning-rate decay: the rate of each layer is `decay` times that of the layer above it, as ELECTRA and BEiT are
+/// fine-tuned ([arXiv 2006.05987](https://arxiv.org/abs/2006.05987) compares it with other remedies).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LayerDecay {
-    /// From one layer to the one below it.
+    /// Factor from one layer to the layer below.
     pub decay: f64,
-    /// Layers that have parameters.
+    /// Number of layers with parameters of their own.
     pub layers: usize,
 }
 
 impl LayerDecay {
-    /// What the learning rate of the parameter of this path is multiplied with.
+    /// The factor for the learning rate of the parameter at this path.
     pub fn factor(&self, path: &str) -> f64 {
         let above = (self.layers + 1).saturating_sub(depth(path, self.layers));
         self.decay.powi(i32::try_from(above).unwrap_or(i32::MAX))

@@ -1,23 +1,25 @@
-//! Walks over a module's parameters that know each one's path (`encoder.layers.0.mlp.up.weight`).
+//! Visiting and mapping a module's parameters by their path (`encoder.layers.0.mlp.up.weight`).
 
 pub(crate) mod depth;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{GradientCheckpointingStrategy, Tensor};
+use firebrand_model::is_path_segment;
 
-/// What becomes of a parameter.
-pub(crate) trait Change {
-    /// The parameter of this path, changed or as it is.
-    fn change<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>>;
+/// Maps parameters to new ones.
+pub(crate) trait MapParameters {
+    /// The new parameter at this path.
+    fn map<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>>;
 }
 
-/// What is to be seen of a parameter.
-pub(crate) trait Look {
-    /// Sees the parameter of this path.
-    fn look<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>);
+/// Reads parameters.
+pub(crate) trait VisitParameters {
+    /// Visits the parameter at this path.
+    fn visit<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>);
 }
 
-/// A parameter's new values, recording gradients as the old ones did. (Burn forgets how where a tensor leaves the graph.)
+/// A leaf of the autodiff graph with these values. `strategy` is that of the parameter's old tensor, which Burn drops when a
+/// tensor leaves the graph.
 pub(crate) fn leaf<const D: usize>(values: Tensor<D>, strategy: Option<GradientCheckpointingStrategy>) -> Tensor<D> {
     let leaf = Tensor::from_inner(values);
     let leaf = match strategy {
@@ -27,14 +29,14 @@ pub(crate) fn leaf<const D: usize>(values: Tensor<D>, strategy: Option<GradientC
     leaf.require_grad()
 }
 
-/// Changes every parameter, in the module's order.
-pub(crate) fn map<M: Module>(module: M, change: &mut impl Change) -> M {
-    module.map(&mut Walk { each: change, path: Vec::new() })
+/// Maps every parameter, in the module's order.
+pub(crate) fn map<M: Module>(module: M, mapper: &mut impl MapParameters) -> M {
+    module.map(&mut Walk { each: mapper, path: Vec::new() })
 }
 
-/// Looks at every parameter, in the module's order.
-pub(crate) fn visit<M: Module>(module: &M, look: &mut impl Look) {
-    module.visit(&mut Walk { each: look, path: Vec::new() });
+/// Visits every parameter, in the module's order.
+pub(crate) fn visit<M: Module>(module: &M, visitor: &mut impl VisitParameters) {
+    module.visit(&mut Walk { each: visitor, path: Vec::new() });
 }
 
 struct Walk<'a, T> {
@@ -42,30 +44,44 @@ struct Walk<'a, T> {
     path: Vec<String>,
 }
 
-impl<T: Change> ModuleMapper for Walk<'_, T> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
+impl<T> Walk<'_, T> {
+    fn enter(&mut self, name: &str, container: &str) {
+        if is_path_segment(container) {
+            self.path.push(name.to_owned());
+        }
     }
 
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        self.each.change(&self.path.join("."), param)
+    fn exit(&mut self, container: &str) {
+        if is_path_segment(container) {
+            self.path.pop();
+        }
     }
 }
 
-impl<T: Look> ModuleVisitor for Walk<'_, T> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
+impl<T: MapParameters> ModuleMapper for Walk<'_, T> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.enter(name, container);
     }
 
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.exit(container);
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        self.each.map(&self.path.join("."), param)
+    }
+}
+
+impl<T: VisitParameters> ModuleVisitor for Walk<'_, T> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.exit(container);
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.each.look(&self.path.join("."), param);
+        self.each.visit(&self.path.join("."), param);
     }
 }

@@ -1,4 +1,4 @@
-//! The picture of a range test.
+//! The plot of a range test.
 
 use std::fmt::Write;
 
@@ -8,12 +8,12 @@ const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 320.0;
 const MARGIN: f64 = 48.0;
 
-/// Losses over rates, the rates on a logarithmic axis, as an SVG file.
+/// Loss over learning rate, on a logarithmic axis, as an SVG file.
 pub(crate) fn svg(test: &RangeTest) -> String {
     let low = test.losses.iter().copied().fold(f64::INFINITY, f64::min);
     let high = test.losses.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let (first, last) = (test.rates.first().copied().unwrap_or(1e-7), test.rates.last().copied().unwrap_or(1.0));
-    // Where all are the same, the line runs through the middle.
+    // If all values are equal, the line runs through the middle.
     let part = |value: f64, from: f64, to: f64| if to > from { (value - from) / (to - from) } else { 0.5 };
     let x = |rate: f64| MARGIN + (WIDTH - 2.0 * MARGIN) * part(rate.log10(), first.log10(), last.log10());
     let y = |loss: f64| HEIGHT - MARGIN - (HEIGHT - 2.0 * MARGIN) * part(loss, low, high);
@@ -23,7 +23,7 @@ pub(crate) fn svg(test: &RangeTest) -> String {
          font-size=\"11\">\n<title>Loss over learning rate</title>\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
     );
     let (bottom, right) = (HEIGHT - MARGIN, WIDTH - MARGIN);
-    // Writing to a text cannot fail.
+    // Writing to a string cannot fail.
     let _ = writeln!(svg, "<path d=\"M{MARGIN} {MARGIN}V{bottom}H{right}\" fill=\"none\" stroke=\"#888\"/>");
     for power in first.log10().ceil() as i32..=last.log10().floor() as i32 {
         let at = x(10f64.powi(power));

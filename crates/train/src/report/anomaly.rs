@@ -1,29 +1,29 @@
-//! Training that breaks down: noticed, and the rows it happened on written down.
+//! Training that diverges: how that is noticed, and the rows it happened on.
 
 use std::path::PathBuf;
 
 use firebrand_pipeline::{Error, Result, StageIo};
 use serde::{Deserialize, Serialize};
 
-/// The file that names the rows.
+/// The file with the rows.
 const FILE: &str = "anomaly.json";
 
-/// `anomaly.json`: where training broke down.
+/// `anomaly.json`: the step in which training broke down.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Anomaly {
     /// The step, counted from 1.
     pub step: u64,
-    /// What was found.
+    /// What went wrong.
     pub problem: String,
-    /// Of the step.
+    /// Learning rate of the step.
     pub learning_rate: f64,
-    /// Ids of the step's rows in the training part.
+    /// Ids of the step's rows in the training split.
     pub rows: Vec<u64>,
 }
 
 impl Anomaly {
-    /// Writes the file, and makes the error that names it.
+    /// Writes the file, and returns the error that names it.
     pub(crate) fn report(&self, io: &StageIo) -> Error {
         let path = io.output(FILE);
         let ids: Vec<String> = self.rows.iter().take(8).map(u64::to_string).collect();
@@ -42,11 +42,11 @@ impl Anomaly {
         error
             .hint("lower `train.learning_rate`, or raise `train.warmup_ratio`, and keep `train.max_grad_norm` at 1")
             .hint(
-                "if it happens in the first steps whatever the rate, look at the pretrained weights: fetch them again",
+                "if it happens in the first steps at any rate, the pretrained weights may be damaged: fetch them again",
             )
     }
 
-    /// Removes what an earlier attempt left.
+    /// Removes the file of an earlier attempt.
     pub(crate) fn forget(io: &StageIo) -> Result<()> {
         let path: PathBuf = io.output(FILE);
         match std::fs::remove_file(&path) {
@@ -56,24 +56,24 @@ impl Anomaly {
     }
 }
 
-/// Watches the losses of the steps: kept in a checkpoint, so that a resumed run judges as a straight one.
+/// The running mean of the loss. It is part of checkpoints, so that a resumed run judges as a straight one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LossWatch {
-    /// The running mean, not yet divided by its weight.
+    /// Weighted sum of the losses.
     sum: f64,
-    /// The weight of the losses in it.
+    /// Sum of their weights.
     weight: f64,
 }
 
 impl LossWatch {
-    /// What a step of before weighs after one more.
+    /// Decay of the weights from step to step.
     const KEPT: f64 = 0.98;
 
-    /// Takes in a step's loss; says what is wrong when it is more than `factor` times the running mean (0: never).
+    /// Adds a step's loss. Returns a description if it is more than `factor` times the running mean; 0 turns that off.
     ///
-    /// A mean below `guess`, the loss of guessing evenly, counts as that: a model that has all but learned its rows meets a
-    /// hard one now and then, which is no breakdown.
+    /// A mean below `guess`, the loss of guessing, counts as `guess`: a model that has learned its rows almost perfectly meets a
+    /// hard one now and then, which is not divergence.
     pub(crate) fn add(&mut self, loss: f64, factor: f64, guess: f64) -> Option<String> {
         let mean = if self.weight > 0.0 { self.sum / self.weight } else { loss };
         self.sum = self.sum * Self::KEPT + loss * (1.0 - Self::KEPT);
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_leap_is_told_from_noise() {
+    fn divergence_is_distinguished_from_noise() {
         let mut watch = LossWatch::default();
         for step in 0..50 {
             assert_eq!(watch.add(1.0 + 0.5 * f64::from(step % 3), 4.0, 0.7), None);
@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(watch.clone().add(5.9, 4.0, 0.7), None);
         let found = watch.add(6.1, 4.0, 0.7).unwrap();
         assert!(found.contains("6.100") && found.contains("running mean of 1.491"), "{found}");
-        // After learning everything, twice the loss of guessing is still no breakdown.
+        // After everything is learned, twice the loss of guessing is still not divergence.
         let mut learned = LossWatch::default();
         learned.add(0.001, 4.0, 0.7);
         assert_eq!(learned.add(1.4, 4.0, 0.7), None);

@@ -1,4 +1,4 @@
-//! `metrics.jsonl`: a line every few steps and one per validation. No times: equal runs write equal bytes.
+//! `metrics.jsonl`: a line every few steps and one per validation. It has no times, so that equal runs write equal bytes.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use firebrand_pipeline::{Error, Result, ResultExt};
 use serde::{Deserialize, Serialize};
 
+use crate::Validation;
 use crate::report::tensorboard::Events;
 
 /// A line of `metrics.jsonl`.
@@ -26,16 +27,16 @@ pub struct Line {
     /// Norm of all gradients together in the last step, before clipping.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grad_norm: Option<f64>,
-    /// Mean loss over the validation part, in nats.
+    /// Mean loss over the validation split, in nats.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation_loss: Option<f64>,
-    /// Share of the validation part that is labelled right, with all labels of a row where it may have several.
+    /// Share of the validation split whose labels are all right.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation_accuracy: Option<f64>,
-    /// F1 over the validation part, every label weighing the same.
+    /// F1 over the validation split, averaged over labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_macro_f1: Option<f64>,
-    /// F1 of all decisions about a label of a row together; where rows may have several labels.
+    /// F1 over all decisions about labels, for multi-label classifiers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_micro_f1: Option<f64>,
 }
@@ -55,6 +56,17 @@ impl Line {
             validation_micro_f1: None,
         }
     }
+
+    /// The line of a validation.
+    pub(crate) fn of_validation(step: u64, epoch: f64, validation: &Validation) -> Self {
+        Self {
+            validation_loss: Some(validation.loss),
+            validation_accuracy: Some(validation.accuracy),
+            validation_macro_f1: Some(validation.macro_f1),
+            validation_micro_f1: validation.micro_f1,
+            ..Self::at(step, epoch)
+        }
+    }
 }
 
 /// The open file.
@@ -62,19 +74,19 @@ impl Line {
 pub(crate) struct MetricsLog {
     path: PathBuf,
     file: BufWriter<File>,
-    /// The same for TensorBoard, where it is wanted.
+    /// The same figures for TensorBoard, if enabled.
     events: Option<Events>,
 }
 
 impl MetricsLog {
     /// Opens the file and keeps the lines of steps up to `step`: what an interrupted run wrote beyond its checkpoint
-    /// will be written again. TensorBoard's file, in the directory `events`, is made anew from them. The kept lines take the
+    /// will be written again, and at step 0 that is everything. TensorBoard's file, in the directory `events`, is rewritten from them. The kept lines take the
     /// file's place as a whole, so that a kill here loses none.
     pub(crate) fn open(path: &Path, step: u64, events: Option<&Path>) -> Result<Self> {
         let kept = match fs::read_to_string(path) {
             Ok(text) => text
                 .lines()
-                .filter(|line| serde_json::from_str::<Line>(line).is_ok_and(|line| line.step <= step))
+                .filter(|line| serde_json::from_str::<Line>(line).is_ok_and(|line| step > 0 && line.step <= step))
                 .fold(String::new(), |kept, line| kept + line + "\n"),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(Error::io("read", path, &error)),
@@ -94,11 +106,11 @@ impl MetricsLog {
         if let Some(events) = &mut self.events {
             events.write(line)?;
         }
-        // At once, so that whoever watches the file sees it.
+        // Flushed at once, for whoever watches the file.
         writeln!(self.file, "{text}").and_then(|()| self.file.flush()).map_err(|error| self.failed(&error))
     }
 
-    /// Makes the lines so far last through a power failure.
+    /// Makes the lines so far survive a power failure.
     pub(crate) fn flush(&mut self) -> Result<()> {
         self.file.flush().and_then(|()| self.file.get_ref().sync_all()).map_err(|error| self.failed(&error))
     }

@@ -1,6 +1,7 @@
-//! What a run writes down: metrics, TensorBoard events, the summary, and where training broke down.
+//! What a run reports: metrics, TensorBoard events, the summary, and the step in which training broke down.
 
 pub(crate) mod anomaly;
+pub(crate) mod finding;
 pub(crate) mod log;
 pub(crate) mod speed;
 pub(crate) mod summary;

@@ -1,8 +1,8 @@
-//! How fast training goes.
+//! Training speed.
 
 use std::time::{Duration, Instant};
 
-/// Rows per second since the last validation, or since this process took training up.
+/// Rows per second since the last validation, or since this process started to train.
 pub(crate) struct Speed {
     start: Instant,
     rows: usize,

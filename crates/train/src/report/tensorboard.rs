@@ -1,6 +1,6 @@
-//! TensorBoard's event files: what `metrics.jsonl` says, as curves.
+//! TensorBoard event files with the figures of `metrics.jsonl`.
 //!
-//! A file is a row of records: the length of the data (u64), a masked CRC-32C of it, the data, and one of the data
+//! A file is a sequence of records: the length of the data (u64), a masked CRC-32C of it, the data, and one of the data
 //! (`tensorflow/core/lib/io/record_writer.h`). The data is an `Event` of protocol buffers, of which a few fields are written.
 //!
 //! Events have a wall time in seconds. Here it is the step: equal runs write equal bytes, and TensorBoard's relative axis
@@ -22,10 +22,10 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    /// TensorBoard takes a file by the middle of its name; where others have a time and a host, this has none.
+    /// TensorBoard recognises a file by `tfevents` in its name. This one has no time and no host, as others do.
     pub(crate) const FILE: &str = "events.out.tfevents.0.firebrand";
 
-    /// Makes the file in a directory with the lines so far.
+    /// Creates the file in a directory, with the lines so far.
     pub(crate) fn create(directory: &Path, lines: &[Line]) -> Result<Self> {
         fs::create_dir_all(directory).map_err(|error| Error::io("create", directory, &error))?;
         let path = directory.join(Self::FILE);
@@ -69,7 +69,7 @@ impl Events {
         record.extend(masked(crc32c(&length)).to_le_bytes());
         record.extend(data);
         record.extend(masked(crc32c(data)).to_le_bytes());
-        // At once, so that TensorBoard sees it.
+        // Flushed at once, for TensorBoard.
         let written = self.file.write_all(&record).and_then(|()| self.file.flush());
         written.map_err(|error| Error::io("write", &self.path, &error))
     }
@@ -88,14 +88,14 @@ fn event(step: u64) -> Vec<u8> {
     data
 }
 
-/// A field of bytes, of text or of another message.
+/// A field with bytes, text or another message.
 fn bytes_field(data: &mut Vec<u8>, field: u8, bytes: &[u8]) {
     data.push(field << 3 | 2);
     varint(data, bytes.len() as u64);
     data.extend(bytes);
 }
 
-/// Seven bits to a byte, the lowest first.
+/// Seven bits per byte, lowest first.
 fn varint(data: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         data.push(value as u8 | 0x80);
@@ -104,7 +104,7 @@ fn varint(data: &mut Vec<u8>, mut value: u64) {
     data.push(value as u8);
 }
 
-/// The checksum of Castagnoli's polynomial, bit by bit: events are few and short.
+/// CRC-32C (Castagnoli), bit by bit: events are few and short.
 fn crc32c(bytes: &[u8]) -> u32 {
     let mut crc = u32::MAX;
     for &byte in bytes {
@@ -116,7 +116,7 @@ fn crc32c(bytes: &[u8]) -> u32 {
     !crc
 }
 
-/// A checksum of data that itself holds checksums would be weak, so it is turned and moved.
+/// TensorFlow's mask, since checksums of data that contains checksums are weak.
 fn masked(crc: u32) -> u32 {
     crc.rotate_right(15).wrapping_add(0xa282_ead8)
 }

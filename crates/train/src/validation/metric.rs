@@ -1,36 +1,36 @@
-//! What makes one validation better than another.
+//! The metric that ranks validations.
 
 use serde::{Deserialize, Serialize};
 
-use crate::EpochFigures;
+use crate::Validation;
 
-/// The figure by which the best parameters are chosen, and for want of which training stops early.
+/// The metric that decides which parameters are best, and when training stops early.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
-    /// Mean loss: the lower, the better.
+    /// Mean loss; lower is better.
     #[default]
     Loss,
-    /// Share of rows labelled right: the higher, the better.
+    /// Share of rows whose labels are all right; higher is better.
     Accuracy,
-    /// F1, every label weighing the same: the higher, the better.
+    /// F1 averaged over labels; higher is better.
     MacroF1,
-    /// F1 of all decisions together, the higher, the better. With one label per row that is the accuracy.
+    /// F1 over all decisions; higher is better. With one label per row it equals accuracy.
     MicroF1,
 }
 
 impl Metric {
-    /// A number that is the higher, the better.
-    pub(crate) fn score(self, figures: &EpochFigures) -> f64 {
+    /// The metric as a number of which higher is better.
+    pub(crate) fn score(self, validation: &Validation) -> f64 {
         match self {
-            Self::Loss => -figures.validation_loss,
-            Self::Accuracy => figures.validation_accuracy,
-            Self::MacroF1 => figures.validation_macro_f1,
-            Self::MicroF1 => figures.validation_micro_f1.unwrap_or(figures.validation_accuracy),
+            Self::Loss => -validation.loss,
+            Self::Accuracy => validation.accuracy,
+            Self::MacroF1 => validation.macro_f1,
+            Self::MicroF1 => validation.micro_f1.unwrap_or(validation.accuracy),
         }
     }
 
-    /// What validations without it have not brought.
+    /// What the validations before an early stop did not bring.
     pub(crate) fn progress(self) -> &'static str {
         match self {
             Self::Loss => "a lower loss",

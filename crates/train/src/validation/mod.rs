@@ -1,31 +1,35 @@
-//! Loss and accuracy over the validation part.
+//! Loss, accuracy and F1 over the validation split.
 
+pub(crate) mod batches;
 pub(crate) mod metric;
 
-use firebrand_model::{Classifier, ProblemType, Tokens};
-use firebrand_pipeline::{Error, Result, ResultExt};
+use batches::EvalBatches;
+use firebrand_model::{Classifier, ProblemType};
+use firebrand_pipeline::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::Rows;
 
-/// What a validation found.
+/// Figures over the validation split.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Validation {
-    /// Mean of `-ln p(label)`, in nats; where rows may have several labels, that of every decision about a label.
-    pub(crate) loss: f64,
-    /// Share of rows labelled right, with all their labels.
-    pub(crate) accuracy: f64,
-    /// F1, every label weighing the same; 0 for a label that no row has or is given.
-    pub(crate) macro_f1: f64,
-    /// F1 of all decisions about a label of a row together; where rows may have several labels.
-    pub(crate) micro_f1: Option<f64>,
+#[serde(deny_unknown_fields)]
+pub struct Validation {
+    /// Mean of `-ln p(label)` in nats; with any number of labels per row, the mean over every decision about a label.
+    pub loss: f64,
+    /// Share of rows whose labels are all right.
+    pub accuracy: f64,
+    /// F1 averaged over labels; 0 for a label that no row has and none is given.
+    pub macro_f1: f64,
+    /// F1 over all decisions about labels; `None` when each row has exactly one label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub micro_f1: Option<f64>,
 }
 
-/// Decisions about one label.
+/// Counts of the decisions about one label.
 #[derive(Debug, Clone, Copy, Default)]
 struct Decisions {
     hits: u64,
-    /// Given where it is not, or not given where it is.
+    /// False positives and false negatives.
     wrong: u64,
 }
 
@@ -35,7 +39,16 @@ fn macro_f1(labels: &[Decisions]) -> f64 {
 }
 
 impl Validation {
-    /// The shares in words.
+    /// The figures, unless training has made them NaN or infinite.
+    pub(crate) fn finite(self) -> Result<Self> {
+        if self.loss.is_finite() {
+            return Ok(self);
+        }
+        Err(Error::other("the model's scores on the validation split are not finite numbers")
+            .hint("lower `train.learning_rate`: training broke down"))
+    }
+
+    /// Accuracy, or micro F1, for the log.
     pub(crate) fn words(&self) -> String {
         match self.micro_f1 {
             None => format!("accuracy {:.2} %", 100.0 * self.accuracy),
@@ -44,28 +57,22 @@ impl Validation {
     }
 }
 
-/// Runs the model, without dropout, over all rows; `progress` is told how many more are done.
+/// Runs the model without dropout over all rows. `progress` is called with the number of rows of each finished batch.
 pub(crate) fn validate(
     classifier: &Classifier,
     rows: &Rows,
-    batch_size: usize,
+    batches: &mut EvalBatches,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Validation> {
-    let tokens: Vec<Tokens<'_>> = (0..rows.len()).map(|row| rows.tokens(row)).collect();
-    let logits = classifier.logits(&tokens, batch_size, progress).or_data(|| "cannot validate".to_owned())?;
+    let logits = batches.logits(classifier, rows, progress)?;
     let labelled = logits.iter().enumerate().map(|(row, logits)| (logits.as_slice(), rows.labels(row)));
-    let validation = match classifier.config().problem {
+    Ok(match classifier.config().problem {
         ProblemType::SingleLabelClassification => one_label(labelled),
         ProblemType::MultiLabelClassification => several_labels(labelled),
-    };
-    if !validation.loss.is_finite() {
-        return Err(Error::other("the model's answers on the validation part are not finite numbers")
-            .hint("lower `train.learning_rate`: training broke down"));
-    }
-    Ok(validation)
+    })
 }
 
-/// Of scores and the one label of each row.
+/// From scores and the one label of each row.
 fn one_label<'a>(rows: impl Iterator<Item = (&'a [f32], &'a [u32])>) -> Validation {
     let (mut loss, mut right, mut count) = (0.0, 0, 0);
     let mut decisions = Vec::new();
@@ -73,7 +80,7 @@ fn one_label<'a>(rows: impl Iterator<Item = (&'a [f32], &'a [u32])>) -> Validati
         decisions.resize(logits.len(), Decisions::default());
         let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let sum: f64 = logits.iter().map(|&logit| f64::from(logit - largest).exp()).sum();
-        // The first of equal scores is the answer, as everywhere.
+        // Of equal scores the first wins, as everywhere.
         let answer = logits.iter().position(|&logit| logit == largest);
         for target in labels.iter().map(|&label| label as usize) {
             loss += sum.ln() - f64::from(logits[target] - largest);
@@ -93,7 +100,7 @@ fn one_label<'a>(rows: impl Iterator<Item = (&'a [f32], &'a [u32])>) -> Validati
     Validation { loss: loss / count, accuracy, macro_f1: macro_f1(&decisions), micro_f1: None }
 }
 
-/// Of scores and any number of labels of each row. A label is given from a probability of one half on: a score of 0.
+/// From scores and any number of labels of each row. A label is assigned from a probability of one half on: a score of 0.
 fn several_labels<'a>(rows: impl Iterator<Item = (&'a [f32], &'a [u32])>) -> Validation {
     let (mut loss, mut decisions, mut right, mut count) = (0.0, 0_u64, 0_u64, 0_u64);
     let (mut hits, mut wrong) = (0_u64, 0_u64);
@@ -104,7 +111,7 @@ fn several_labels<'a>(rows: impl Iterator<Item = (&'a [f32], &'a [u32])>) -> Val
         for (label, &logit) in (0..).zip(logits) {
             let (there, given) = (labels.contains(&label), logit >= 0.0);
             let logit = f64::from(logit);
-            // `-ln σ(x)` or `-ln σ(-x)`, without the large exponential of either.
+            // `-ln σ(x)` or `-ln σ(-x)`, without overflow.
             loss += (-logit.abs()).exp().ln_1p() + if there { -logit } else { logit }.max(0.0);
             decisions += 1;
             hits += u64::from(there && given);
@@ -115,7 +122,7 @@ fn several_labels<'a>(rows: impl Iterator<Item = (&'a [f32], &'a [u32])>) -> Val
         right += u64::from(wrong == wrong_before);
         count += 1;
     }
-    // Without any label, true or given, nothing was missed.
+    // Without any label, true or assigned, nothing was missed.
     let micro_f1 = if hits + wrong == 0 { 1.0 } else { 2.0 * hits as f64 / (2 * hits + wrong) as f64 };
     let accuracy = right as f64 / count as f64;
     let macro_f1 = macro_f1(&by_label);

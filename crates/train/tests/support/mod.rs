@@ -1,4 +1,4 @@
-//! A small world to train in: a tiny BERT, rows whose label can be told from their tokens, and requests.
+//! Test fixtures: a tiny BERT, rows whose label follows from their tokens, and requests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ pub(crate) struct World {
     home: tempfile::TempDir,
 }
 
-/// Files that equal runs write equally.
+/// The files that equal runs write with equal bytes.
 pub(crate) const OUTPUTS: [&str; 5] = [
     "model/model.safetensors",
     "model/config.json",
@@ -43,12 +43,12 @@ impl World {
         self.home.path().join(path)
     }
 
-    /// Replaces the rows of a part.
-    pub(crate) fn write(&self, part: &str, rows: &[TokenRow]) {
-        write_tokens(&self.path(&format!("tokenize/{part}.parquet")), rows).unwrap();
+    /// Replaces the rows of a split.
+    pub(crate) fn write(&self, split: &str, rows: &[TokenRow]) {
+        write_tokens(&self.path(&format!("tokenize/{split}.parquet")), rows).unwrap();
     }
 
-    /// What the runner would ask for.
+    /// The request that the runner would write.
     pub(crate) fn request(&self, run: &str, config: &Config, resume: bool) -> Request {
         let output = self.path(run);
         fs::create_dir_all(&output).unwrap();
@@ -91,13 +91,13 @@ pub(crate) fn config() -> Config {
         sort_window: 3,
         eval_batch_size: 10,
         log_steps: 3,
-        // So that what is saved answers as what was validated, on every processor.
+        // So that the saved model and the validated one agree on every processor.
         precision: TrainingPrecision::Fp32,
         ..default_section(Slot::Train).unwrap()
     }
 }
 
-/// Rows of 4 to 20 tokens; the label is told by which third of the vocabulary the tokens come from.
+/// Rows of 4 to 20 tokens; the label is the third of the vocabulary that the tokens come from.
 pub(crate) fn rows(count: u64, seed: u64) -> Vec<TokenRow> {
     // Constants of Knuth's MMIX generator.
     let mut state = seed;

@@ -1,13 +1,13 @@
-//! The Python names that a pickle of tensors may use. A name means nothing more than its line here: nothing is called.
+//! The Python names that a pickle of tensors may refer to. They are only matched here; nothing is ever called.
 
 use crate::checkpoint::floats::FloatKind;
 
-/// What a name stands for.
+/// A known Python name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Global {
     /// A dictionary.
     OrderedDict,
-    /// The list of sizes that a shape is.
+    /// `torch.Size`, a tensor's shape.
     Size,
     /// `(storage, offset, shape, strides, …)` → tensor.
     RebuildTensor,
@@ -17,7 +17,7 @@ pub(super) enum Global {
     Storage(Element),
 }
 
-/// What a storage's numbers are.
+/// The element type of a storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Element {
     Float(FloatKind),
@@ -49,7 +49,7 @@ impl Global {
             ("torch", "BoolStorage") => Self::Storage(Element::Bool),
             _ => {
                 return Err(format!(
-                    "it asks for `{}.{}`, which is no part of plain tensors; nothing of it was run",
+                    "it asks for `{}.{}`, which plain tensors do not need; nothing was run",
                     short(module),
                     short(name)
                 ));
@@ -69,7 +69,7 @@ pub(super) fn short(name: &str) -> String {
 }
 
 impl Element {
-    /// Bytes per number.
+    /// Bytes per element.
     pub(super) const fn size(self) -> u64 {
         match self {
             Self::Float(kind) => kind.size(),
@@ -80,7 +80,7 @@ impl Element {
         }
     }
 
-    /// What errors call it.
+    /// Its name in messages.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Float(FloatKind::F16) => "float16",

@@ -1,19 +1,19 @@
-//! The instructions of a pickle.
+//! The interpreter of a pickle's instructions.
 
 use super::global::Global;
 use super::value::{Objects, Value, add};
 
-/// The most values on the stack: torch writes dictionaries in pieces of a thousand entries.
-const DEEPEST: usize = 16_384;
+/// The maximum depth of the stack: torch writes dictionaries in batches of a thousand entries.
+const MAX_DEPTH: usize = 16_384;
 
-/// A pickle that is being read.
+/// The state of the interpreter.
 pub(super) struct Machine<'a> {
     bytes: &'a [u8],
-    /// Where the next instruction stands.
+    /// Offset of the next instruction.
     pub(super) place: usize,
     objects: Objects<'a>,
     stack: Vec<Value>,
-    /// Where on the stack marks are.
+    /// Positions of the marks on the stack.
     marks: Vec<usize>,
     memo: Vec<Value>,
 }
@@ -30,17 +30,17 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// What was built, without what was only needed to build it.
+    /// The objects that were built.
     pub(super) fn into_objects(self) -> Objects<'a> {
         self.objects
     }
 
-    /// Runs to the end, and gives what the pickle stands for.
+    /// Runs to the end and returns the value of the pickle.
     pub(super) fn run(&mut self) -> Result<Value, String> {
         loop {
             let [instruction] = self.array()?;
             match instruction {
-                // PROTO, FRAME: how it is written, which shows anyway.
+                // PROTO, FRAME: not needed to read the rest.
                 0x80 => drop(self.array::<1>()?),
                 0x95 => drop(self.array::<8>()?),
                 // MARK
@@ -136,16 +136,16 @@ impl<'a> Machine<'a> {
                     let storage = self.objects.outside(reference)?;
                     self.push(storage)?;
                 }
-                // BUILD: the dictionary gets attributes beside its entries, which hold the modules' versions.
+                // BUILD: sets attributes of the dictionary, which hold the modules' versions.
                 b'b' => {
                     let (state, object) = (self.pop()?, self.pop()?);
                     if !matches!((state, object), (Value::Dict(_), Value::Dict(_))) {
                         let (state, object) = (self.objects.kind(state), self.objects.kind(object));
-                        return Err(format!("{object} is given {state} as its state, which no set of tensors needs"));
+                        return Err(format!("{object} is given {state} as its state, which plain tensors do not need"));
                     }
                     self.push(object)?;
                 }
-                other => return Err(format!("instruction 0x{other:02x} is none that a set of tensors needs")),
+                other => return Err(format!("instruction 0x{other:02x} is not needed for plain tensors")),
             }
         }
     }
@@ -157,7 +157,7 @@ impl<'a> Machine<'a> {
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], String> {
-        // `take` gives as many as are asked for.
+        // `take` returns exactly `N` bytes.
         self.take(N).map(|bytes| bytes.try_into().unwrap_or([0; N]))
     }
 
@@ -175,7 +175,7 @@ impl<'a> Machine<'a> {
         self.push(value)
     }
 
-    /// A number of some bytes, the highest of which says its sign.
+    /// A signed little-endian number of variable length.
     fn long(&mut self) -> Result<(), String> {
         let [length] = self.array()?;
         let bytes = self.take(length.into())?;
@@ -190,14 +190,14 @@ impl<'a> Machine<'a> {
     }
 
     fn push(&mut self, value: Value) -> Result<(), String> {
-        if self.stack.len() >= DEEPEST {
-            return Err(format!("more than {DEEPEST} values wait on its stack"));
+        if self.stack.len() >= MAX_DEPTH {
+            return Err(format!("more than {MAX_DEPTH} values on its stack"));
         }
         self.stack.push(value);
         Ok(())
     }
 
-    /// Where the last values start. None of them lies below a mark: those belong to whoever set it.
+    /// Position of the last `count` values, none of which may lie below a mark.
     fn last(&self, count: usize) -> Result<usize, String> {
         let lowest = self.marks.last().copied().unwrap_or(0);
         self.stack.len().checked_sub(count).filter(|&start| start >= lowest).ok_or_else(too_few)
@@ -209,8 +209,8 @@ impl<'a> Machine<'a> {
     }
 
     fn mark(&mut self) -> Result<(), String> {
-        if self.marks.len() >= DEEPEST {
-            return Err(format!("more than {DEEPEST} marks wait on its stack"));
+        if self.marks.len() >= MAX_DEPTH {
+            return Err(format!("more than {MAX_DEPTH} marks on its stack"));
         }
         self.marks.push(self.stack.len());
         Ok(())
@@ -220,7 +220,7 @@ impl<'a> Machine<'a> {
         self.marks.pop().ok_or_else(|| "a mark is missing on its stack".to_owned())
     }
 
-    /// Puts the values from some place on into a tuple.
+    /// Replaces the values from `start` on by a tuple of them.
     fn tuple(&mut self, start: usize) -> Result<(), String> {
         let values = self.stack.get(start..).ok_or_else(too_few)?;
         let tuple = self.objects.add_tuple(values)?;
@@ -228,7 +228,7 @@ impl<'a> Machine<'a> {
         self.push(tuple)
     }
 
-    /// Puts the names and values from some place on into the dictionary before them.
+    /// Moves the keys and values from `start` on into the dictionary below them.
     fn set_items(&mut self, start: usize) -> Result<(), String> {
         let dict = self.stack[self.last(self.stack.len() - start + 1)?];
         let (pairs, rest) = self.stack[start..].as_chunks::<2>();
@@ -242,12 +242,12 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Remembers the value on top of the stack.
+    /// Memoises the value on top of the stack.
     fn put(&mut self, place: usize) -> Result<(), String> {
         let value = self.stack[self.last(1)?];
         let next = self.memo.len();
         if place > next {
-            return Err(format!("it remembers value {place} before value {next}"));
+            return Err(format!("it memoises value {place} before value {next}"));
         }
         if place == next {
             self.objects.spend(1)?;
@@ -259,10 +259,10 @@ impl<'a> Machine<'a> {
 
     fn get(&mut self, place: usize) -> Result<(), String> {
         let value = self.memo.get(place).copied();
-        self.push(value.ok_or_else(|| format!("it recalls value {place}, which it never remembered"))?)
+        self.push(value.ok_or_else(|| format!("it refers to value {place}, which it never memoised"))?)
     }
 }
 
 fn too_few() -> String {
-    "too few values lie on its stack".to_owned()
+    "too few values on its stack".to_owned()
 }

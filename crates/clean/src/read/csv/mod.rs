@@ -1,0 +1,295 @@
+//! CSV and TSV.
+//!
+//! The fields are the `csv` crate's work. What is decided here is what the file does not say: its separator, whether quotation
+//! marks quote, whether its first line is a header; and which rows cannot be right.
+
+mod cells;
+mod quotes;
+mod split;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeSet, HashSet};
+
+use firebrand_pipeline::{Error, Result};
+
+use self::cells::Cells;
+use self::split::{Problem, Record, split};
+use super::{BadRow, Table};
+use crate::columns::is_usual;
+use crate::files::Kind;
+use crate::nearest::{counted, listed, short};
+use crate::settings::{BadRows, Quote, ReadOptions};
+
+/// A file of fields between separators.
+#[derive(Debug)]
+pub(crate) struct Csv {
+    names: Vec<String>,
+    cells: Cells,
+    /// The places in `cells` of the rows that are good.
+    rows: Vec<usize>,
+    /// The first line of each of these rows.
+    lines: Vec<u64>,
+    bad: Vec<BadRow>,
+    notes: Vec<String>,
+    /// The columns with the texts and the labels, by their content, where no header names them.
+    by_content: Option<(usize, usize)>,
+}
+
+impl Csv {
+    /// Reads a whole file. `named` are the columns that the configuration names.
+    pub(crate) fn new(name: &str, text: &str, kind: Kind, options: &ReadOptions, named: &[&str]) -> Result<Self> {
+        // Line ends of old Macs.
+        let converted = (text.contains('\r') && !text.contains('\n')).then(|| text.replace('\r', "\n"));
+        let text = converted.as_deref().unwrap_or(text);
+        let (text, first_line, declared) = without_sep_line(text);
+        let separator = options.separator.or(declared).unwrap_or_else(|| match kind {
+            Kind::Tsv => b'\t',
+            _ => sniff_separator(text),
+        });
+        let mut notes = Vec::new();
+        let quote = match options.quote {
+            Quote::Is(quote) => Some(quote),
+            Quote::None => None,
+            Quote::Detect if separator == b'\t' => {
+                quotes::in_tsv(name, text, first_line, options.bad_rows, &mut notes)?
+            }
+            Quote::Detect => Some(b'"'),
+        };
+        let records = split(text, separator, quote, first_line);
+        if records.is_empty() {
+            return Err(Error::data(format!("{name} has only blank lines")));
+        }
+        // What has no sound quotes is not decoded: the decoder would read on into the next record.
+        let content = |record: &Record| match record.problem {
+            None => text.get(record.range.clone()).unwrap_or_default(),
+            Some(_) => "?",
+        };
+        let cells = Cells::decode(records.iter().map(content), separator, quote);
+        if cells.rows() != records.len() {
+            return Err(Error::other(format!("{name}: {} records became {} rows", records.len(), cells.rows()))
+                .hint("this is a mistake in this program: please report it"));
+        }
+        let mut csv = Self { names: Vec::new(), cells, rows: Vec::new(), lines: Vec::new(), bad: Vec::new(), notes, by_content: None };
+        let first = csv.header(name, options.header, named)?;
+        if first == 1 && let Some(Record { line, problem: Some(problem), .. }) = records.first() {
+            let header = [BadRow { number: *line, why: why(problem, text) }];
+            return Err(bad_rows(name, &header, separator));
+        }
+        csv.check_rows(text, separator, options.quote == Quote::Detect, records.get(first..).unwrap_or_default(), first);
+        if options.bad_rows == BadRows::Error && !csv.bad.is_empty() {
+            return Err(bad_rows(name, &csv.bad, separator));
+        }
+        if csv.rows.is_empty() {
+            return Err(Error::data(format!("{name} has a header and no rows"))
+                .hint("the first line names the columns; rows follow below it"));
+        }
+        if first == 0 {
+            csv.name_by_content(name);
+        }
+        Ok(csv)
+    }
+
+    /// Decides whether the first record is the header, and takes the columns' names from it, or numbers them. Returns where
+    /// the rows start.
+    fn header(&mut self, name: &str, wanted: Option<bool>, named: &[&str]) -> Result<usize> {
+        let mut names: Vec<String> = self.cells.row(0).map(|column| column.trim().to_owned()).collect();
+        if wanted.unwrap_or_else(|| self.has_header(&names, named)) {
+            check_header(name, &names)?;
+            self.names = names;
+            return Ok(1);
+        }
+        names = (1..=names.len()).map(|number| number.to_string()).collect();
+        self.names = names;
+        Ok(0)
+    }
+
+    /// Whether the first record names columns. One that names a wanted or usual column does. Otherwise it is a row when one
+    /// of its values is what other rows repeat in that column, as labels are.
+    fn has_header(&self, first: &[String], named: &[&str]) -> bool {
+        if first.iter().any(|column| is_usual(column) || named.contains(&column.as_str())) {
+            return true;
+        }
+        let rows: Vec<usize> = (0..self.cells.rows()).collect();
+        let repeats = |(column, value): (usize, &String)| self.cells.profile(column, &rows).repeats(value);
+        !first.iter().enumerate().any(repeats)
+    }
+
+    /// Tells good rows from bad ones.
+    fn check_rows(&mut self, text: &str, separator: u8, detect: bool, records: &[Record], first: usize) {
+        let expected = self.names.len();
+        let swallowed = if detect { self.swallowed(text, separator, records, first) } else { BTreeSet::new() };
+        for (index, record) in records.iter().enumerate() {
+            let found = self.cells.width(first + index);
+            let why = match &record.problem {
+                Some(problem) => Some(why(problem, text)),
+                None if found != expected => {
+                    let like = if first == 0 { "the first row" } else { "the header" };
+                    Some(format!("has {}, {like} has {expected}", counted(found, "field")))
+                }
+                None if swallowed.contains(&index) => {
+                    let last = record.line + record.lines - 1;
+                    Some(format!("a quote opens a field that ends in line {last}, and what it holds looks like rows"))
+                }
+                None => None,
+            };
+            match why {
+                Some(why) => self.bad.push(BadRow { number: record.line, why }),
+                None => {
+                    self.rows.push(first + index);
+                    self.lines.push(record.line);
+                }
+            }
+        }
+    }
+
+    /// The records that seem to have swallowed others: one of their lines, but for the last, has as many fields as a row, and
+    /// one of these is a value that other rows repeat in its column.
+    fn swallowed(&self, text: &str, separator: u8, records: &[Record], first: usize) -> BTreeSet<usize> {
+        let long: Vec<usize> =
+            records.iter().enumerate().filter(|(_, record)| record.lines > 1).map(|(index, _)| index).collect();
+        if long.is_empty() || self.names.len() < 2 {
+            return BTreeSet::new();
+        }
+        let short: Vec<usize> = records
+            .iter()
+            .enumerate()
+            .filter(|(_, record)| record.lines == 1 && record.problem.is_none())
+            .map(|(index, _)| first + index)
+            .collect();
+        let profiles: Vec<_> = (0..self.names.len()).map(|column| self.cells.profile(column, &short)).collect();
+        let looks_like_a_row = |line: &str| {
+            let fields: Vec<&str> = line.trim_end_matches('\r').split(char::from(separator)).collect();
+            fields.len() == profiles.len()
+                && fields.iter().zip(&profiles).any(|(value, profile)| profile.repeats(value.trim_matches('"')))
+        };
+        let content = |index: &usize| records.get(*index).and_then(|record| text.get(record.range.clone()));
+        let swallows = |index: &usize| {
+            let lines: Vec<&str> = content(index).unwrap_or_default().split('\n').collect();
+            lines.split_last().is_some_and(|(_, before)| before.iter().any(|line| looks_like_a_row(line)))
+        };
+        long.into_iter().filter(swallows).collect()
+    }
+
+    /// Finds texts and labels where no header names them: the longest values, and the only others that repeat.
+    fn name_by_content(&mut self, name: &str) {
+        let profiles: Vec<_> = (0..self.names.len()).map(|column| self.cells.profile(column, &self.rows)).collect();
+        let longest = (0..profiles.len()).max_by(|a, b| profiles[*a].mean_length.total_cmp(&profiles[*b].mean_length));
+        let labels: Vec<usize> =
+            (0..profiles.len()).filter(|column| Some(*column) != longest && profiles[*column].is_categorical()).collect();
+        let mut note = format!("{name} has no header: its columns are called 1 to {}", self.names.len());
+        if let (Some(text), [label]) = (longest, labels.as_slice()) {
+            self.by_content = Some((text, *label));
+            note.push_str(&format!("; by their content, {} holds the texts and {} the labels", text + 1, label + 1));
+        }
+        self.notes.push(note);
+    }
+}
+
+impl Table for Csv {
+    fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    fn column(&self, column: usize) -> Result<Vec<Option<String>>> {
+        let values = self.rows.iter().map(|row| self.cells.get(*row, column));
+        Ok(values.map(|value| (!value.is_empty()).then(|| value.to_owned())).collect())
+    }
+
+    fn place(&self, row: usize) -> u64 {
+        self.lines.get(row).copied().unwrap_or_default()
+    }
+
+    fn bad_rows(&self) -> &[BadRow] {
+        &self.bad
+    }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    fn by_content(&self) -> Option<(usize, usize)> {
+        self.by_content
+    }
+}
+
+/// The text after a first line such as `sep=;`, which spreadsheets write; the line that it starts with, and the separator.
+fn without_sep_line(text: &str) -> (&str, u64, Option<u8>) {
+    let Some((line, rest)) = text.split_once('\n') else { return (text, 1, None) };
+    let line = line.trim_end_matches('\r').trim_matches('"');
+    let separator = line.get(..4).filter(|start| start.eq_ignore_ascii_case("sep=")).and_then(|_| line.get(4..));
+    match separator.map(str::as_bytes) {
+        Some([separator]) => (rest, 2, Some(*separator)),
+        _ => (text, 1, None),
+    }
+}
+
+/// The separator: what the first line has most of outside quotes. Spreadsheets of many countries write semicolons.
+fn sniff_separator(text: &str) -> u8 {
+    let mut quoted = false;
+    let mut counts = [(b',', 0), (b';', 0), (b'\t', 0), (b'|', 0)];
+    for byte in text.trim_start_matches(['\r', '\n']).bytes() {
+        match byte {
+            b'"' => quoted = !quoted,
+            b'\n' if !quoted => break,
+            _ if !quoted => counts.iter_mut().filter(|(known, _)| *known == byte).for_each(|(_, count)| *count += 1),
+            _ => {}
+        }
+    }
+    let most = counts.iter().map(|(_, count)| *count).max().unwrap_or_default();
+    counts.iter().find(|(_, count)| *count == most).map_or(b',', |(separator, _)| *separator)
+}
+
+fn check_header(name: &str, names: &[String]) -> Result<()> {
+    let mut seen = HashSet::new();
+    // pandas leaves the name of its index column empty: such columns can be there, and cannot be asked for.
+    match names.iter().find(|column| !column.is_empty() && !seen.insert(column.as_str())) {
+        Some(twice) => Err(Error::data(format!(
+            "{name} names two columns \"{}\": {}",
+            short(twice, 60),
+            listed(names.iter().map(String::as_str))
+        ))
+        .hint("rename one of them in the header")
+        .hint("if the first line is a row and not a header: `header = false` below [clean]")),
+        None => Ok(()),
+    }
+}
+
+/// A problem in words.
+fn why(problem: &Problem, text: &str) -> String {
+    match problem {
+        Problem::Unclosed => "a quote opens a field and nothing closes it".to_owned(),
+        Problem::TextAfter(at) => {
+            let next: String = text.get(*at..).unwrap_or_default().chars().take(20).collect();
+            format!("after the quote that ends a field stands \"{}\"", short(&next, 20))
+        }
+    }
+}
+
+/// The error for rows that cannot be read: the first with its reason, the others by their lines.
+fn bad_rows(name: &str, bad: &[BadRow], separator: u8) -> Error {
+    const SHOWN: usize = 5;
+    let (number, why) = bad.first().map_or((0, ""), |row| (row.number, row.why.as_str()));
+    let more = bad.get(1..).unwrap_or_default();
+    let colon = if why.starts_with("has ") { "" } else { ":" };
+    let mut message = format!("{name}, line {number}{colon} {why}");
+    if !more.is_empty() {
+        let lines: Vec<_> = more.iter().take(SHOWN).map(|row| row.number.to_string()).collect();
+        let rest = if more.len() > SHOWN { ", …" } else { "" };
+        message.push_str(&format!(
+            " (the first of {} that cannot be read; the others: line {}{rest})",
+            counted(bad.len(), "row"),
+            lines.join(", ")
+        ));
+    }
+    let separator = if separator == b'\t' { "tab".to_owned() } else { format!("`{}`", char::from(separator)) };
+    let error = Error::data(message);
+    let error = if colon.is_empty() {
+        error.hint(format!("the separator is a {separator} (`separator` below [clean] names another); a field that has one in it stands in double quotes"))
+    } else {
+        error
+            .hint("a quote inside a quoted field is written twice: \"he said \"\"no\"\"\"")
+            .hint("`quote = \"none\"` below [clean] reads quotation marks as text, `quote = \"\\\"\"` says that they are quotes")
+    };
+    error.hint("`bad_rows = \"drop\"` below [clean] leaves such rows out, and counts them")
+}

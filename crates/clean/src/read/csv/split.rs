@@ -1,0 +1,161 @@
+//! A text into records, before any of them is decoded.
+//!
+//! The `csv` crate decodes fields, but it reads on past a quote that nothing closes, to the end of the file if need be, and
+//! says nothing. So the records are found here first, and each is known to be sound before it is decoded.
+
+use std::ops::Range;
+
+/// A record: one row's bytes, without the line end.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Record {
+    /// Its first line in the file, from 1.
+    pub(super) line: u64,
+    /// How many lines it runs over.
+    pub(super) lines: u64,
+    pub(super) range: Range<usize>,
+    /// What is wrong with its quotes, if anything is.
+    pub(super) problem: Option<Problem>,
+}
+
+/// What can be wrong with quotes.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Problem {
+    /// A quote opens a field, and no quote closes it.
+    Unclosed,
+    /// After the quote that closes a field there is something else, which starts here.
+    TextAfter(usize),
+}
+
+/// The records of a text. Blank lines are none. Without a `quote`, every line is a record.
+///
+/// A record whose quotes are not sound ends with its first line: what comes after it may be rows of their own.
+pub(super) fn split(text: &str, separator: u8, quote: Option<u8>, first_line: u64) -> Vec<Record> {
+    let mut scan = Scan { bytes: text.as_bytes(), at: 0, line: first_line, separator, quote };
+    let mut records = Vec::new();
+    while let Some(record) = scan.next() {
+        records.push(record);
+    }
+    records
+}
+
+struct Scan<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    line: u64,
+    separator: u8,
+    quote: Option<u8>,
+}
+
+impl Scan<'_> {
+    fn next(&mut self) -> Option<Record> {
+        while let Some(length) = self.line_end() {
+            self.at += length;
+            self.line += 1;
+        }
+        if matches!(self.bytes.get(self.at..), None | Some(b"" | b"\r")) {
+            return None;
+        }
+        let (start, line) = (self.at, self.line);
+        let problem = self.fields().err();
+        if problem.is_some() && (self.line > line || problem == Some(Problem::Unclosed)) {
+            (self.at, self.line) = (start, line);
+        }
+        if problem.is_some() {
+            self.plain(false);
+        }
+        let mut record = Record { line, lines: self.line - line + 1, range: start..self.at, problem };
+        if let Some(length) = self.line_end() {
+            self.at += length;
+            self.line += 1;
+        } else if let Some(b"\r") = self.bytes.get(self.at..) {
+            // The last line of a file with Windows line ends, of which only half is left.
+            self.at += 1;
+        } else if self.bytes.get(record.range.end - 1) == Some(&b'\r') {
+            record.range.end -= 1;
+        }
+        Some(record)
+    }
+
+    /// Moves over the fields of a record, up to its line end.
+    fn fields(&mut self) -> Result<(), Problem> {
+        loop {
+            match self.quote {
+                Some(quote) if self.bytes.get(self.at) == Some(&quote) => self.quoted(quote)?,
+                _ => self.plain(true),
+            }
+            if self.bytes.get(self.at) != Some(&self.separator) {
+                return Ok(());
+            }
+            self.at += 1;
+        }
+    }
+
+    /// Moves to the next line end or, if asked, separator.
+    fn plain(&mut self, separators: bool) {
+        while let Some(byte) = self.bytes.get(self.at) {
+            if self.line_end().is_some() || separators && *byte == self.separator {
+                return;
+            }
+            self.at += 1;
+        }
+    }
+
+    /// Moves over a field in quotes.
+    fn quoted(&mut self, quote: u8) -> Result<(), Problem> {
+        self.at += 1;
+        loop {
+            match self.bytes.get(self.at) {
+                None => return Err(Problem::Unclosed),
+                Some(b'\n') => self.line += 1,
+                Some(byte) if *byte == quote => {
+                    self.at += 1;
+                    if self.bytes.get(self.at) != Some(&quote) {
+                        break;
+                    }
+                }
+                Some(_) => {}
+            }
+            self.at += 1;
+        }
+        let rest = &self.bytes[self.at..];
+        let ends = rest.first().is_none_or(|byte| *byte == self.separator) || rest == b"\r" || self.line_end().is_some();
+        if ends { Ok(()) } else { Err(Problem::TextAfter(self.at)) }
+    }
+
+    /// The length of the line end here, if there is one.
+    fn line_end(&self) -> Option<usize> {
+        match self.bytes.get(self.at) {
+            Some(b'\n') => Some(1),
+            Some(b'\r') if self.bytes.get(self.at + 1) == Some(&b'\n') => Some(2),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str, quote: Option<u8>) -> Vec<(u64, u64, &str, Option<Problem>)> {
+        let records = split(text, b',', quote, 1).into_iter();
+        records.map(|record| (record.line, record.lines, &text[record.range], record.problem)).collect()
+    }
+
+    #[test]
+    fn sound_records_may_run_over_lines() {
+        let text = "a,b\r\n\r\n\"x\n\"\"y\"\"\",1\nz,\"2\"\r";
+        let expected = [(1, 1, "a,b", None), (3, 2, "\"x\n\"\"y\"\"\",1", None), (5, 1, "z,\"2\"", None)];
+        assert_eq!(found(text, Some(b'"')), expected);
+        assert_eq!(found(text, None).len(), 4);
+    }
+
+    #[test]
+    fn a_record_with_a_stray_quote_ends_with_its_line() {
+        let text = "\"a,1\nb,2\n";
+        assert_eq!(found(text, Some(b'"')), [(1, 1, "\"a,1", Some(Problem::Unclosed)), (2, 1, "b,2", None)]);
+        let text = "\"a\" b,1\nc,2";
+        assert_eq!(found(text, Some(b'"')), [(1, 1, text[..7].as_ref(), Some(Problem::TextAfter(3))), (2, 1, "c,2", None)]);
+        let text = "\"a,1\nb\"c,2\nd,3";
+        assert_eq!(found(text, Some(b'"')).len(), 3);
+    }
+}

@@ -1,0 +1,121 @@
+//! The model against the baselines, on the same test rows; and the intervals of all their figures.
+
+use firebrand_metrics::{Compared, Comparison, Figures, Task, Test, Verdict, resample};
+use serde::Serialize;
+
+use crate::baseline::Baselines;
+use crate::display::p_value;
+use crate::outcome::Answers;
+use crate::rows::Rows;
+
+/// Adds the intervals of the model's and the baselines' figures, and compares the model with each baseline.
+pub(crate) fn compare(test: &Rows, task: Task, model: &mut Answers, baselines: Option<&mut Baselines>) {
+    let units = test.units();
+    let Some(Baselines { majority, classic }) = baselines else {
+        let samples = resample(&[model.to_compare(test)], &units);
+        model.figures.add_intervals(&samples[0], units.are_groups());
+        return;
+    };
+    let samples = resample(&[&*model, &classic.test, &majority.test].map(|answers| answers.to_compare(test)), &units);
+    let compared = |answers: &Answers, place: usize| {
+        let against = |other: &Answers, of_other: usize| {
+            let [first, second] = [(answers, place), (other, of_other)].map(|(answers, place)| Compared {
+                predictions: answers.to_compare(test),
+                figures: headline_figures(&answers.figures),
+                samples: &samples[place],
+            });
+            Comparison::new(task, first, second, &units)
+        };
+        [against(&classic.test, 1), against(&majority.test, 2)]
+    };
+    let [with_classic, with_majority] = compared(model, 0);
+    (classic.comparison, majority.comparison) = (Some(with_classic), Some(with_majority));
+    for (answers, samples) in [model, &mut classic.test, &mut majority.test].into_iter().zip(&samples) {
+        answers.figures.add_intervals(samples, units.are_groups());
+    }
+}
+
+fn headline_figures(figures: &Figures) -> [f64; 3] {
+    [figures.accuracy, figures.macro_f1, figures.averages.micro.f1.unwrap_or_default()]
+}
+
+/// Whether the model is worth its cost, in a sentence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Judgement {
+    pub(crate) verdict: Verdict,
+    pub(crate) message: String,
+}
+
+impl Judgement {
+    /// The model against TF-IDF.
+    pub(crate) fn new(comparison: &Comparison) -> Self {
+        let headline = comparison.headline();
+        let figure = if comparison.micro_f1.is_some() { "micro F1" } else { "accuracy" };
+        let points = format!("{:.1} points of {figure}", headline.difference.abs() * 100.0);
+        let interval = headline.interval_95;
+        let evidence = format!(
+            "95 % interval of the difference {:+.1} to {:+.1}; {}, {}",
+            interval.low * 100.0,
+            interval.high * 100.0,
+            test_name(headline.test),
+            p_value(headline.p_value)
+        );
+        const CLASSIC: &str = "TF-IDF with logistic regression";
+        let message = match comparison.verdict {
+            Verdict::Better => format!("the model is {points} better than {CLASSIC} ({evidence})"),
+            Verdict::Worse => {
+                format!("the model is {points} worse than {CLASSIC}, which is far cheaper to run ({evidence})")
+            }
+            Verdict::Undecided => format!(
+                "the model is not measurably better than {CLASSIC}: they differ by {points} on the same rows ({evidence})"
+            ),
+        };
+        Self { verdict: comparison.verdict, message }
+    }
+}
+
+/// A test as the literature names it.
+pub(crate) fn test_name(test: Test) -> &'static str {
+    match test {
+        Test::ExactMcnemar => "exact McNemar test",
+        Test::GroupSignFlip => "sign-flip test over groups of rows",
+        Test::PairedBootstrap => "paired bootstrap",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use firebrand_metrics::{Difference, Interval};
+
+    use super::*;
+
+    fn comparison(difference: f64, verdict: Verdict) -> Comparison {
+        let difference = Difference {
+            difference,
+            interval_95: Interval { low: -0.01, high: 0.05 },
+            p_value: 0.03,
+            test: Test::ExactMcnemar,
+        };
+        Comparison {
+            verdict,
+            accuracy: difference,
+            macro_f1: difference,
+            micro_f1: None,
+            only_first_right: 3,
+            only_second_right: 1,
+        }
+    }
+
+    #[test]
+    fn the_sentence_says_what_was_tested_and_how_sure_it_is() {
+        assert_eq!(
+            Judgement::new(&comparison(0.02, Verdict::Better)).message,
+            "the model is 2.0 points of accuracy better than TF-IDF with logistic regression (95 % interval of the \
+             difference -1.0 to +5.0; exact McNemar test, p = 0.030)"
+        );
+        let worse = Judgement::new(&comparison(-0.02, Verdict::Worse)).message;
+        assert!(worse.starts_with("the model is 2.0 points of accuracy worse than "), "{worse}");
+        let undecided = Judgement::new(&comparison(0.02, Verdict::Undecided)).message;
+        assert!(undecided.starts_with("the model is not measurably better than "), "{undecided}");
+    }
+}
