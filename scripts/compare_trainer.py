@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
-"""How fast is training here beside transformers in torch, on this machine? Alternates both, in processes of their own, over
-several rounds, and prints medians and their ratios.
+"""Compares training speed and memory with transformers and torch on this machine.
 
-By default it times the training step at fixed lengths, with random weights, dropout on: forward, loss, backward, clipping,
-AdamW and schedule. With --whole it times a whole fine-tuning of a configuration instead: the stages tokenize, train and
-evaluate here, and train_reference.py, which is Trainer, with the same rows, weights and recipe.
+Both sides run in alternation, each in a process of its own, over several rounds; the script prints medians and their ratios.
 
-This project's sides (--precisions): products in single precision, and in bfloat16.
+By default it times one training step (forward, loss, backward, clipping, AdamW, schedule; dropout on) of a model with random
+weights. Every step gets a fresh batch; token ids follow the frequencies of natural text (Zipf's law), and both sides get the same
+ids. With --whole it times a whole fine-tuning instead: here the stages tokenize, train and evaluate; there train_reference.py,
+which is Trainer, with the same rows, weights and recipe, and with checkpoints of the same content.
 
-The baselines (--modes), none of them hidden: torch in fp32 as installed; the same with glibc's allocator told to keep its
-pages, as this project's programs do; bf16 autocast; and bf16 with that allocator.
+Our sides (--precisions): matrix products in single precision (fp32) or in bfloat16 (bf16). `full` computes the last layer for all
+tokens, where otherwise it computes only the one that the head reads: the difference is what that saves.
 
-Let nothing else run beside it. Needs the packages of requirements.txt. Nothing is downloaded but what the configuration of
+The baselines (--modes): torch in fp32 as installed; the same with glibc's allocator told to keep its pages, as our programs
+do; bf16 autocast; and bf16 autocast with that allocator. Compare equal precisions, with the tuned allocator.
+
+Let nothing else run on the machine. Needs the packages of requirements.txt. Nothing is downloaded except what the configuration of
 --whole names.
 """
 
@@ -20,6 +23,7 @@ import itertools
 import json
 import os
 import platform
+import random
 import statistics
 import subprocess
 import sys
@@ -39,8 +43,9 @@ KEEP_FREED_MEMORY = {
     "MALLOC_TOP_PAD_": str(64 << 20),
     "MALLOC_ARENA_MAX": "1",
 }
-# By name: the precision of products.
-OURS = {"firebrand": "fp32", "firebrand-bf16": "bf16"}
+# By name: the precision of products, and whether the last layer is computed for all tokens.
+OURS = {"firebrand": ("fp32", False), "firebrand-bf16": ("bf16", False)}
+FULL = {"firebrand-full": ("fp32", True), "firebrand-bf16-full": ("bf16", True)}
 # By name: torch's flags, and its environment.
 MODES = {
     "fp32": ([], {}),
@@ -52,20 +57,21 @@ MODES = {
 
 def bert(layers: int, width: int) -> dict:
     return {
-        "model_type": "bert", "vocab_size": 30522, "hidden_size": width, "num_hidden_layers": layers, "num_attention_heads": 12,
+        "model_type": "bert", "vocab_size": VOCABULARY, "hidden_size": width, "num_hidden_layers": layers, "num_attention_heads": 12,
         "intermediate_size": 4 * width, "max_position_embeddings": 512, "type_vocab_size": 2, "hidden_act": "gelu",
         "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1,
     }  # fmt: skip
 
 
+VOCABULARY, FIRST_WORD, CLS, SEP = 30522, 1000, 101, 102
 SHAPES = {"minilm": bert(6, 384), "bert-base": bert(12, 768)}
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--modes", nargs="*", choices=MODES, default=["fp32", "fp32-tuned", "bf16"], help="baselines; none: this project alone (default: fp32 fp32-tuned bf16)")
-    add("--precisions", nargs="+", choices=OURS.values(), default=list(OURS.values()), help="of this project's products (default: both)")
+    add("--modes", nargs="*", choices=MODES, default=list(MODES), help="baselines; none: our sides alone (default: all)")
+    add("--precisions", nargs="+", choices=["fp32", "bf16"], default=["fp32", "bf16"], help="of our products (default: both)")
     add("--threads", type=int, nargs="+", default=[2], metavar="N", help="of each side (default: 2)")
     add("--json", action="store_true", help="print one JSON object")
     step = parser.add_argument_group("the training step")
@@ -73,6 +79,7 @@ def arguments() -> argparse.Namespace:
     add("--shapes", nargs="+", choices=SHAPES, default=["minilm"], help="default: minilm")
     add("--rows", type=int, nargs="+", default=[16], metavar="N", help="rows of a batch (default: 16)")
     add("--lengths", type=int, nargs="+", default=[128, 32], metavar="N", help="tokens of a row, at most 512 (default: 128 32)")
+    add("--full", action="store_true", help="also time our sides with the last layer computed for all tokens")
     add("--rounds", type=int, default=5, help="each round is a process of each side (default: %(default)s)")
     add("--warmup", type=int, default=2, help="steps of a round that are not counted (default: %(default)s)")
     add("--steps", type=int, default=10, help="steps of a round that are (default: %(default)s)")
@@ -87,7 +94,8 @@ def arguments() -> argparse.Namespace:
         parser.error("counts must be at least 1")
     if options.whole and len(options.threads) > 1:
         parser.error("--whole takes one number of threads")
-    options.ours = {name: precision for name, precision in OURS.items() if precision in options.precisions}
+    sides = OURS | (FULL if options.full and not options.whole else {})
+    options.ours = {name: side for name, side in sides.items() if side[0] in options.precisions}
     if max(options.lengths) > 512:
         parser.error("the models have 512 positions")
     return options
@@ -144,16 +152,40 @@ def compare_steps(options: argparse.Namespace) -> list[dict]:
     results = []
     with tempfile.TemporaryDirectory() as directory:
         for shape in options.shapes:
-            (Path(directory) / "config.json").write_text(json.dumps(SHAPES[shape]))
+            for full in (False, True):
+                model = Path(directory) / ("full" if full else "model")
+                model.mkdir(exist_ok=True)
+                # Classifying the mean over the tokens needs the last layer's output for all of them.
+                (model / "config.json").write_text(json.dumps(SHAPES[shape] | ({"classifier_pooling": "mean"} if full else {})))
             for rows, length, threads in itertools.product(options.rows, options.lengths, options.threads):
                 results.append(compare_step(options, program, directory, shape, rows, length, threads))
     return results
 
 
+def write_batches(path: Path, rows: int, length: int, steps: int) -> None:
+    """Writes a batch for each step: [CLS], ids drawn by Zipf's law, [SEP]. The same for the same sizes."""
+    draw = random.Random(rows * 1_000_003 + length)
+    ranks = range(1, VOCABULARY - FIRST_WORD + 1)
+    cumulative = list(itertools.accumulate(1 / rank for rank in ranks))
+    # Frequent words are not neighbours in the vocabulary.
+    words = list(range(FIRST_WORD, VOCABULARY))
+    draw.shuffle(words)
+
+    def row() -> list[int]:
+        return [CLS, *draw.choices(words, cum_weights=cumulative, k=length - 2), SEP] if length > 2 else [CLS, SEP][:length]
+
+    path.write_text(json.dumps([[row() for _ in range(rows)] for _ in range(steps)]))
+
+
 def compare_step(options: argparse.Namespace, program: str, directory: str, shape: str, rows: int, length: int, threads: int) -> dict:
-    sizes = [directory, rows, length, options.warmup, options.steps]
-    torch = [sys.executable, SCRIPTS / "torch_steps.py", *sizes, "--threads", threads]
-    commands = {name: ([program, *sizes, precision], {}) for name, precision in options.ours.items()}
+    batches = Path(directory) / "batches.json"
+    write_batches(batches, rows, length, options.warmup + options.steps)
+    model, full = Path(directory) / "model", Path(directory) / "full"
+    torch = [sys.executable, SCRIPTS / "torch_steps.py", model, batches, options.warmup, "--threads", threads]
+    commands = {
+        name: ([program, full if whole_layer else model, batches, options.warmup, precision], {})
+        for name, (precision, whole_layer) in options.ours.items()
+    }
     commands |= {mode: (torch + MODES[mode][0], MODES[mode][1]) for mode in options.modes}
     milliseconds, memory, answers = {}, {}, {}
     for number in range(options.rounds):
@@ -163,14 +195,14 @@ def compare_step(options: argparse.Namespace, program: str, directory: str, shap
             milliseconds.setdefault(name, []).append(statistics.median(answers[name]["milliseconds"]))
             memory.setdefault(name, []).append(peak)
             say(f"{shape} {rows} x {length}, {threads} threads, round {number + 1} of {options.rounds}: {name} {milliseconds[name][-1]:.0f} ms")
-    if len({answer["parameters"] for answer in answers.values()}) != 1:
+    if len({answer["parameters"] for name, answer in answers.items() if name not in FULL}) != 1:
         raise RuntimeError("the sides trained models of other sizes")
     sides = {
         name: {
             "milliseconds": spread(milliseconds[name]),
             "samples_per_second": rows * 1e3 / statistics.median(milliseconds[name]),
             "peak_rss_mib": spread(memory[name]),
-            # Of the first and the last step: the same rows again and again are learnt by heart.
+            # Of the first and the last step.
             "losses": answers[name]["losses"],
         }
         for name in commands
@@ -187,8 +219,8 @@ def compare_step(options: argparse.Namespace, program: str, directory: str, shap
 
 
 def ratios(sides: dict, speeds: dict[str, str]) -> dict:
-    """Of medians, by side of this project and by baseline: how many times faster it is, and which share of the memory it takes."""
-    baselines = {name: side for name, side in sides.items() if name not in OURS}
+    """Ratios of medians, by our side and by baseline: how many times faster ours is, and which share of the memory it takes."""
+    baselines = {name: side for name, side in sides.items() if name not in OURS | FULL}
     return {
         mine: {
             name: {key: theirs[figure]["median"] / ours[figure]["median"] for key, figure in speeds.items()}
@@ -196,7 +228,7 @@ def ratios(sides: dict, speeds: dict[str, str]) -> dict:
             for name, theirs in baselines.items()
         }
         for mine, ours in sides.items()
-        if mine in OURS
+        if mine in OURS | FULL
     }
 
 
@@ -259,7 +291,7 @@ def compare_whole(options: argparse.Namespace) -> dict:
         sides = [*options.ours, *options.modes]
         turn = number % len(sides)
         for name in sides[turn:] + sides[:turn]:
-            figures = ours.fine_tuning(seed, OURS[name], directory) if name in OURS else trainer(name, seed, directory, recipe, rows, options)
+            figures = ours.fine_tuning(seed, OURS[name][0], directory) if name in OURS else trainer(name, seed, directory, recipe, rows, options)
             if recipe is None:
                 recipe, rows = recipe_of(directory)
             found.setdefault(name, []).append(figures)
@@ -307,6 +339,17 @@ def recipe_of(directory: Path) -> tuple[dict, int]:
     return recipe, summary["training_rows"]
 
 
+def instruction_sets() -> str:
+    """Those that decide the speed of products, as far as the system tells."""
+    information = Path("/proc/cpuinfo")
+    flags = set()
+    if information.is_file():
+        lines = (line.split(":", 1) for line in information.read_text().splitlines() if line.startswith(("flags", "Features")))
+        flags = set(next(lines, ("", ""))[1].split())
+    known = ["fma", "avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "asimd", "bf16", "sve"]
+    return " ".join(name for name in known if name in flags) or "unknown"
+
+
 def machine() -> dict:
     processor = platform.processor() or platform.machine()
     information = Path("/proc/cpuinfo")
@@ -314,25 +357,30 @@ def machine() -> dict:
         names = [line.split(":", 1)[1].strip() for line in information.read_text().splitlines() if line.startswith("model name")]
         processor = names[0] if names else processor
     versions = {name: metadata.version(name) for name in ("torch", "transformers")}
-    return {"processor": processor, "cores": os.cpu_count(), "load_before": os.getloadavg()[0], "python": platform.python_version()} | versions
+    return {"processor": processor, "instructions": instruction_sets(), "cores": os.cpu_count(), "load_before": os.getloadavg()[0], "python": platform.python_version()} | versions
+
+
+def commit() -> str:
+    command = ["git", "describe", "--always", "--dirty"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip() or "unknown"
 
 
 def print_table(result: dict) -> None:
-    print(", ".join(f"{key} {value}" for key, value in result["machine"].items()) + f", threads {' '.join(map(str, result['threads']))}")
+    print(", ".join(f"{key} {value}" for key, value in result["machine"].items()) + f", commit {result['commit']}" + f", threads {' '.join(map(str, result['threads']))}")
     for part in result.get("steps", []):
         print(f"\n{part['shape']}, {part['rows']} x {part['length']}, {part['threads']} threads, {part['parameters'] / 1e6:.1f} M parameters")
-        print(f"{'':16}{'ms a step':>10}{'range':>18}{'samples/s':>11}{'peak MiB':>10}")
+        print(f"{'':20}{'ms a step':>10}{'range':>18}{'samples/s':>11}{'peak MiB':>10}")
         for name, side in part["sides"].items():
             low, high = side["milliseconds"]["range"]
-            print(f"{name:16}{side['milliseconds']['median']:10.1f}{f'{low:.1f}-{high:.1f}':>18}{side['samples_per_second']:11.1f}{side['peak_rss_mib']['median']:10.0f}")
+            print(f"{name:20}{side['milliseconds']['median']:10.1f}{f'{low:.1f}-{high:.1f}':>18}{side['samples_per_second']:11.1f}{side['peak_rss_mib']['median']:10.0f}")
         print_ratios(part["ratios"])
     if "whole" in result:
         whole = result["whole"]
         print(f"\n{whole['config']}, seeds {' '.join(map(str, whole['seeds']))}")
-        print(f"{'':16}{'training s':>11}{'end to end s':>14}{'samples/s':>11}{'accuracy':>10}{'range':>16}{'peak MiB':>10}")
+        print(f"{'':20}{'training s':>11}{'end to end s':>14}{'samples/s':>11}{'accuracy':>10}{'range':>16}{'peak MiB':>10}")
         for name, side in whole["sides"].items():
             low, high = side["accuracy"]["range"]
-            row = f"{name:16}{side['training_seconds']['median']:11.1f}{side['end_to_end_seconds']['median']:14.1f}{side['samples_per_second']:11.1f}"
+            row = f"{name:20}{side['training_seconds']['median']:11.1f}{side['end_to_end_seconds']['median']:14.1f}{side['samples_per_second']:11.1f}"
             row += f"{side['accuracy']['median']:10.4f}{f'{low:.4f}-{high:.4f}':>16}{side['peak_rss_mib']['median']:10.0f}"
             print(row)
         print_ratios(whole["ratios"])
@@ -353,7 +401,7 @@ def main() -> int:
         options.modes = [mode for mode in options.modes if mode not in tuned]
     result = {"threads": options.threads}
     try:
-        result = {"machine": machine()} | result
+        result = {"machine": machine(), "commit": commit()} | result
         if options.whole:
             result["whole"] = compare_whole(options)
         else:

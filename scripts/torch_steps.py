@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Times training steps in torch of a transformers model with random weights, as crates/train/examples/steps.rs does in
-Firebrand, with the same arguments and the same JSON; `compare_trainer.py` runs both.
+Firebrand, on the same batches and with the same JSON as result; `compare_trainer.py` runs both.
 
 A step is Trainer's: zeroed gradients, forward with loss and dropout, backward, clipping to norm 1, the AdamW that Trainer
-takes by default (fused), with weight decay but for biases and norms, and a linear schedule.
+uses by default (fused), weight decay except for biases and norms, and a linear schedule.
 """
 
 import argparse
@@ -24,15 +24,15 @@ from transformers.trainer_pt_utils import get_parameter_names
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory", type=Path, help="where the model's config.json is")
-    for name in ("rows", "length", "warmup", "steps"):
-        parser.add_argument(name, type=int)
+    parser.add_argument("batches", type=Path, help="JSON: token ids of each row of each step's batch")
+    parser.add_argument("warmup", type=int, help="steps that are not counted")
     parser.add_argument("--threads", type=int, default=2, help="torch's threads (default: %(default)s)")
     parser.add_argument("--bf16", action="store_true", help="under torch.autocast in bfloat16")
     return parser.parse_args()
 
 
-def batch_of(rows: int, length: int) -> dict[str, torch.Tensor]:
-    ids = [[1000 + (row * 7919 + place * 104729) % 20000 for place in range(length)] for row in range(rows)]
+def tensors_of(ids: list[list[int]]) -> dict[str, torch.Tensor]:
+    rows, length = len(ids), len(ids[0])
     return {
         "input_ids": torch.tensor(ids),
         "token_type_ids": torch.zeros(rows, length, dtype=torch.long),
@@ -58,12 +58,11 @@ def measure(options: argparse.Namespace) -> dict:
     set_seed(1)
     model = AutoModelForSequenceClassification.from_config(AutoConfig.from_pretrained(options.directory))
     model.train()
-    total = options.warmup + options.steps
+    batches = [tensors_of(ids) for ids in json.loads(options.batches.read_text())]
     optimizer = optimizer_of(model)
-    scheduler = get_linear_schedule_with_warmup(optimizer, -(-total // 10), total)
-    batch = batch_of(options.rows, options.length)
+    scheduler = get_linear_schedule_with_warmup(optimizer, -(-len(batches) // 10), len(batches))
     milliseconds, losses = [], []
-    for step in range(total):
+    for step, batch in enumerate(batches):
         started = time.perf_counter()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bf16):
             loss = model(**batch).loss

@@ -28,6 +28,7 @@ from transformers import (
     DataCollatorWithPadding,
     PrinterCallback,
     Trainer,
+    TrainerCallback,
     TrainingArguments,
     set_seed,
 )
@@ -71,6 +72,13 @@ class Rows(torch.utils.data.Dataset):
 
     def __getitem__(self, place: int) -> dict:
         return self.rows[place]
+
+
+class LastCheckpointHoldsTheModelOnly(TrainerCallback):
+    """Leaves the optimiser's state out of the last checkpoint, as Firebrand does: nothing would ever resume from it."""
+
+    def on_step_end(self, args, state, control, **_):
+        args.save_only_model = state.global_step >= state.max_steps
 
 
 def labels_of(run: Path) -> list[str]:
@@ -125,6 +133,7 @@ def train(seed: int, options: argparse.Namespace, work: str) -> dict:
         processing_class=tokenizer,
         compute_metrics=lambda answers: {"accuracy": accuracy_score(answers.label_ids, answers.predictions.argmax(axis=1))},
     )
+    trainer.add_callback(LastCheckpointHoldsTheModelOnly())
     # Trainer prints its losses on stdout, which is for the JSON.
     trainer.remove_callback(PrinterCallback)
     started = time.perf_counter()

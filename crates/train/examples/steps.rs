@@ -1,9 +1,9 @@
 //! Times training steps of a model with random weights, for `scripts/compare_trainer.py`: forward, loss, backward, clipping,
-//! AdamW, a linear schedule, dropout as the model's `config.json` says.
+//! AdamW, a linear schedule, dropout as in the model's `config.json`.
 //!
-//! `steps DIRECTORY ROWS LENGTH WARMUP STEPS fp32|bf16` prints one JSON object: the milliseconds of each step but for the first
-//! `WARMUP`, the loss of the first and last of all, and the largest resident memory of this process in MiB (Linux; elsewhere
-//! null). Threads are `RAYON_NUM_THREADS`.
+//! `steps DIRECTORY BATCHES WARMUP fp32|bf16` reads the token ids of each row of each step's batch from the JSON file `BATCHES`
+//! and prints one JSON object: the milliseconds of every step after the first `WARMUP`, the first and the last loss, and the peak
+//! resident memory of this process in MiB (Linux; null elsewhere). `RAYON_NUM_THREADS` sets the number of threads.
 
 use std::error::Error;
 use std::io::Write;
@@ -16,11 +16,12 @@ use firebrand_train::{AdamW, AdamWConfig, Learner, Schedule};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [directory, rows, length, warmup, steps, precision] = arguments.as_slice() else {
-        return Err("usage: steps DIRECTORY ROWS LENGTH WARMUP STEPS fp32|bf16".into());
+    let [directory, batches, warmup, precision] = arguments.as_slice() else {
+        return Err("usage: steps DIRECTORY BATCHES WARMUP fp32|bf16".into());
     };
-    let (rows, length, warmup) = (rows.parse::<u32>()?, length.parse::<u32>()?, warmup.parse::<u64>()?);
-    let total = warmup + steps.parse::<u64>()?;
+    let warmup = warmup.parse::<usize>()?;
+    let batches: Vec<Vec<Vec<u32>>> = serde_json::from_slice(&std::fs::read(batches)?)?;
+    let total = batches.len() as u64;
 
     let precision = match precision.as_str() {
         "fp32" => Precision::F32,
@@ -42,19 +43,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut learner = Learner::new(classifier, AdamW::new(adamw), 1.0, 1).with_precision(precision);
     let schedule = Schedule::linear(5e-5, Schedule::warmup_of(0.1, total), total);
 
-    // The script makes the same ids.
-    let ids: Vec<Vec<u32>> = (0..rows)
-        .map(|row| (0..length).map(|place| 1_000 + (row * 7_919 + place * 104_729) % 20_000).collect())
-        .collect();
-    let type_ids = vec![0; length as usize];
-    let tokens: Vec<_> = ids.iter().map(|ids| Tokens { ids, type_ids: &type_ids }).collect();
-    let targets: Vec<[u32; 1]> = (0..rows).map(|row| [row % 2]).collect();
-
     let (mut milliseconds, mut losses) = (Vec::new(), Vec::new());
-    for step in 0..total {
+    for (step, batch) in batches.iter().enumerate() {
+        let type_ids: Vec<Vec<u32>> = batch.iter().map(|ids| vec![0; ids.len()]).collect();
+        let tokens: Vec<_> = batch.iter().zip(&type_ids).map(|(ids, type_ids)| Tokens { ids, type_ids }).collect();
+        let targets: Vec<[u32; 1]> = (0..batch.len() as u32).map(|row| [row % 2]).collect();
         let start = Instant::now();
         let figures;
-        (learner, figures) = learner.step(step, &tokens, &targets, schedule.rate(step))?;
+        (learner, figures) = learner.step(step as u64, &tokens, &targets, schedule.rate(step as u64))?;
         if step >= warmup {
             milliseconds.push(start.elapsed().as_secs_f64() * 1e3);
         }
@@ -70,7 +66,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The largest resident memory that this process has had.
+/// Peak resident memory of this process.
 fn peak_rss_mib() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
