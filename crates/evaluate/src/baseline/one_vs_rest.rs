@@ -131,11 +131,11 @@ impl Sample {
         let negatives = truth.len() - positives;
         let step = (negatives / (positives * NEGATIVES_EACH).max(FEWEST_NEGATIVES)).max(1);
         let mut sample = Self { rows: Vec::new(), truth: Vec::new(), weights: Vec::new() };
-        let mut passed = 0;
+        let mut passed = 0_usize;
         for (row, (&class, &weight)) in truth.iter().zip(weights).enumerate() {
             if class == 0 {
                 passed += 1;
-                if passed % step != 0 {
+                if !passed.is_multiple_of(step) {
                     continue;
                 }
             }

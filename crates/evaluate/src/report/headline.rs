@@ -39,7 +39,7 @@ fn sentence(message: &str) -> Markup {
     let text: String = first.chain(characters).collect();
     html! {
         @for (place, piece) in text.split('`').enumerate() {
-            @if place % 2 == 0 { (piece) } @else { code dir="auto" { (piece) } }
+            @if place.is_multiple_of(2) { (piece) } @else { code dir="auto" { (piece) } }
         }
         "."
     }
