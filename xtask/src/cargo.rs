@@ -54,9 +54,19 @@ struct Package {
     features: BTreeMap<String, Vec<String>>,
 }
 
-/// The cargo that runs this program.
+/// The cargo that runs this program, without the variables that `cargo run` sets to describe xtask's own package: the build
+/// script of `ring` asks to run again when they change, and everything that depends on it would be compiled again each time.
 pub(crate) fn command() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    for (name, _) in std::env::vars_os() {
+        let describes_package = name.to_str().is_some_and(|name| {
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "CARGO_PRIMARY_PACKAGE"
+        });
+        if describes_package {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 /// Builds the given packages (with the place in the configuration that names each), every built-in stage, the server and the

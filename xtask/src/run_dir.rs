@@ -128,7 +128,10 @@ impl RunDir {
         let mut begun = Begun::Empty;
         if slot.resumable() && has_entries(&tmp) {
             let before = Work::read(&key);
-            match before.as_ref().map(|work| work.other_inputs(recipe)) {
+            // `summary.json` comes last, and then the checkpoints go: there is nothing to resume, but a model to keep.
+            let done = tmp.join("summary.json").exists() && !tmp.join("checkpoints").exists();
+            let finished = || "it had finished, but the runner was stopped before it was recorded".to_owned();
+            match before.as_ref().map(|work| work.other_inputs(recipe).or_else(|| done.then(finished))) {
                 Some(None) => {
                     let work = Work::new(recipe, before.as_ref());
                     work.write(&key)?;

@@ -77,7 +77,15 @@ pub(crate) fn print_summary(
     let run = RunDir::new(config.run_dir());
     let shown = |path: PathBuf| path.exists().then(|| workspace.show(&path));
     let state = |outcome: &Outcome| if outcome.ran { "ran" } else { "fresh" };
-    let metrics = read(&run.stage(Slot::Evaluate).join("metrics.json"));
+    let manifest = |slot| run.manifest(slot).ok().flatten();
+    // Whether a stage's result was made from what the run holds now, and not from an earlier model.
+    let is_current = |slot| {
+        manifest(slot).is_some_and(|made| {
+            made.inputs.iter().all(|(&input, hash)| manifest(input).is_some_and(|input| input.content() == *hash))
+        })
+    };
+    let (evaluated, exported) = (is_current(Slot::Evaluate), is_current(Slot::Export));
+    let metrics = if evaluated { read(&run.stage(Slot::Evaluate).join("metrics.json")) } else { Value::Null };
     let training = read(&run.stage(Slot::Train).join("summary.json"));
     let summary = Summary {
         run: config.run.clone(),
@@ -88,8 +96,8 @@ pub(crate) fn print_summary(
         test: figures(&metrics),
         judgement: metrics["judgement"]["message"].as_str().map(str::to_owned),
         findings: findings(Slot::Train, &training).chain(findings(Slot::Evaluate, &metrics)).collect(),
-        report: shown(run.stage(Slot::Evaluate).join("report.html")),
-        bundle: shown(run.stage(Slot::Export).join("bundle")),
+        report: shown(run.stage(Slot::Evaluate).join("report.html")).filter(|_| evaluated),
+        bundle: shown(run.stage(Slot::Export).join("bundle")).filter(|_| exported),
         pairs: read(&run.stage(Slot::Export).join("bundle/text.json"))["pairs"] == true,
     };
     if json {

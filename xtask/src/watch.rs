@@ -95,6 +95,8 @@ fn matching(glob: &Glob, root: &Path) -> Result<Vec<String>> {
     }
     let below = files_below(&root.join(&dir), Hidden::Skip)?.into_iter();
     let files = below.map(|file| if dir.is_empty() { file } else { format!("{dir}/{file}") });
+    // Python writes these while the command runs.
+    let files = files.filter(|file| file.split('/').all(|part| part != "__pycache__"));
     Ok(files.filter(|file| path.is_dir() || glob.matches(file)).collect())
 }
 

@@ -90,9 +90,6 @@ fn data_that_is_not_what_it_should_be() {
         case("no-rows", DATA, |project| project.write("reviews.csv", "text,label\n")),
         case("no-text-column", DATA, |project| project.write("reviews.csv", "words,label\na,b\n")),
         case("no-label-column", DATA, |project| project.write("reviews.csv", "text,stars_given\na,b\n")),
-        case("no-header", DATA, |project| {
-            project.write("reviews.csv", reviews(60).split_once('\n').unwrap().1);
-        }),
         case("wrong-column", DATA, |project| {
             project.configure("[tokenize]", "[clean]\ntext_column = \"txet\"\n[tokenize]");
         }),
@@ -109,8 +106,9 @@ fn data_that_is_not_what_it_should_be() {
             project.configure("[tokenize]", "[clean]\nfilter = { label = \"neutral\" }\n[tokenize]");
         }),
         case("broken-utf-8", DATA, |project| {
-            let text = reviews(60).replacen("good film", "caf\u{e9} film", 1);
-            let bytes: Vec<u8> = text.chars().map(|c| c as u8).collect();
+            // Umlauts elsewhere show that the file is meant as UTF-8.
+            let text = reviews(60).replace("plot", "\u{dc}bersicht").replacen("good film", "caf? film", 1);
+            let bytes: Vec<u8> = text.bytes().map(|byte| if byte == b'?' { 0xE9 } else { byte }).collect();
             project.write("reviews.csv", bytes);
         }),
         case("quote-without-end", DATA, |project| {
@@ -270,5 +268,12 @@ fn compare(name: &str, code: i32, answer: &Answer) -> Option<String> {
 /// The exit code and the message, without the lines of progress before it.
 fn told(answer: &Answer) -> String {
     let start = answer.stderr.find("error: ").unwrap_or_default();
-    format!("exit code: {}\n\n{}", answer.code.unwrap_or(-1), &answer.stderr[start..])
+    let mut error = answer.stderr[start..].to_owned();
+    // How accurate a model of random weights is depends on the processor.
+    if let Some((before, (_, after))) =
+        error.split_once("test accuracy is ").and_then(|(before, rest)| Some((before, rest.split_once(',')?)))
+    {
+        error = format!("{before}test accuracy is [ACCURACY],{after}");
+    }
+    format!("exit code: {}\n\n{error}", answer.code.unwrap_or(-1))
 }

@@ -222,7 +222,7 @@ impl Report {
         for (from, to, rows) in &self.cleaned {
             io.log(format!("label {from:?} of {} is read as \"{to}\"", counted_rows(*rows)));
         }
-        self.notes().iter().for_each(|note| io.log(note));
+        self.notes().iter().flat_map(|note| note.lines()).for_each(|line| io.log(line));
         self.warnings.iter().for_each(|warning| io.warn(warning));
     }
 

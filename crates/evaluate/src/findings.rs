@@ -134,7 +134,10 @@ impl Search<'_> {
 
     fn no_better_than_majority(&self, answer: &str, comparison: &Comparison) -> Option<Finding> {
         let headline = comparison.headline();
-        let hidden_by_chance = headline.p_value >= firebrand_metrics::LEVEL && self.test.rows >= ROWS_TO_TELL;
+        // With fewer rows that only one of them has right, not even a perfect model could be told from the baseline.
+        let discordant = comparison.only_first_right + comparison.only_second_right;
+        let hidden_by_chance =
+            headline.p_value >= firebrand_metrics::LEVEL && self.test.rows >= ROWS_TO_TELL && discordant >= 6;
         (headline.difference <= 0.0 || hidden_by_chance).then(|| Finding {
             kind: Kind::NoBetterThanMajority,
             message: format!(

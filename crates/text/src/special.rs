@@ -183,7 +183,9 @@ fn added_token(value: &Value, special: bool) -> Option<AddedToken> {
 /// Reads a JSON object; a missing file is an empty object.
 pub(crate) fn optional(path: &Path) -> Result<Map<String, Value>> {
     match std::fs::read_to_string(path) {
-        Ok(text) => serde_json::from_str(&text).or_data(|| format!("{} is not valid", path.display())),
+        Ok(text) => serde_json::from_str(&text)
+            .or_data(|| format!("{} is not valid", path.display()))
+            .map_err(|error| error.hint("the file is damaged or incomplete: fetch or export the directory again")),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Map::new()),
         Err(error) => Err(Error::io("read", path, &error)),
     }

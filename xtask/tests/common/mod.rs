@@ -197,6 +197,11 @@ fn programs() -> &'static Path {
         for name in PROGRAMS {
             cargo.arg("--package").arg(format!("firebrand-{name}"));
         }
+        // As the runner does: `ring` would be compiled again for a process that describes another package.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CARGO_PKG_")) {
+            cargo.env_remove(name);
+        }
+        cargo.env_remove("CARGO_MANIFEST_DIR").env_remove("CARGO_MANIFEST_PATH").env_remove("CARGO_PRIMARY_PACKAGE");
         assert!(cargo.status().unwrap().success());
         Path::new(env!("CARGO_BIN_EXE_xtask")).parent().unwrap().to_owned()
     })

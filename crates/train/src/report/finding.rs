@@ -53,7 +53,10 @@ pub(crate) fn findings(config: &Config, state: &State, total_steps: u64, train: 
 /// Whether training paid: the metric is better, and not by rounding or by a trace of loss alone.
 fn improved(start: &Validation, kept: &Validation, metric: Metric) -> bool {
     let less_loss = kept.loss < start.loss * (1.0 - LOSS_MARGIN);
-    metric.score(kept) > metric.score(start) && (less_loss || kept.accuracy > start.accuracy)
+    let more_right = kept.accuracy > start.accuracy || kept.micro_f1 > start.micro_f1;
+    // An overconfident model has more loss than one that guesses, and is right more often all the same.
+    let better = metric.score(kept) > metric.score(start) || (metric == Metric::Loss && more_right);
+    better && (less_loss || more_right)
 }
 
 fn few_steps(config: &Config, steps: u64, rows: usize) -> String {
