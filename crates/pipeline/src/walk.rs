@@ -36,7 +36,7 @@ pub fn files_below(root: &Path, hidden: Hidden) -> Result<Vec<String>> {
             continue;
         }
         if !entry.file_type().is_file() {
-            return Err(Error::data(format!("{} is neither a file nor a folder", entry.path().display()))
+            return Err(Error::data(format!("{} is neither a file nor a directory", entry.path().display()))
                 .hint("pipes, sockets and devices cannot be data: remove it"));
         }
         files.push(relative(root, &entry)?);
@@ -128,7 +128,7 @@ mod tests {
         let path = home.path().join("pipe");
         let socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
         let error = files_below(home.path(), Hidden::Skip).unwrap_err();
-        assert!(error.message().ends_with("pipe is neither a file nor a folder"), "{}", error.message());
+        assert!(error.message().ends_with("pipe is neither a file nor a directory"), "{}", error.message());
         drop(socket);
     }
 

@@ -204,6 +204,6 @@ fn pipes_are_not_waited_for() {
     let bench = Bench::new();
     let made = std::process::Command::new("mkfifo").arg(bench.path("model/pipe")).status().unwrap();
     assert!(made.success());
-    says(bench.data(json!({ "path": "model" })), &["pipe is neither a file nor a folder", "(4)"]);
-    says(bench.data(json!({ "path": "model/pipe" })), &["is neither a file nor a folder", "(4)"]);
+    says(bench.data(json!({ "path": "model" })), &["pipe is neither a file nor a directory", "(4)"]);
+    says(bench.data(json!({ "path": "model/pipe" })), &["is neither a file nor a directory", "(4)"]);
 }

@@ -177,7 +177,7 @@ pub(crate) fn account(
     }
     let left = stored.into_keys().filter(|name| !used.contains(name));
     let (left_out, unknown): (Vec<_>, Vec<_>) = left.partition(|name| {
-        let outside = || !rules.is_of_encoder(name) && !(keep && rules.is_unknown_in_head(name));
+        let outside = || !(rules.is_of_encoder(name) || keep && rules.is_unknown_in_head(name));
         rules.is_unneeded(name) || new_head.is_some() && (rules.is_of_head(name) || outside())
     });
     problems.extend(unknown.iter().map(|name| format!("`{name}` is not a parameter of this model")));
