@@ -66,9 +66,14 @@ impl Judgement {
             Verdict::Worse => {
                 format!("the model is {points} worse than {CLASSIC}, which is far cheaper to run ({evidence})")
             }
-            Verdict::Undecided => format!(
-                "the model is not measurably better than {CLASSIC}: they differ by {points} on the same rows ({evidence})"
-            ),
+            Verdict::Undecided => {
+                let seen = match headline.difference {
+                    0.0 => format!("both have the same {figure}"),
+                    positive if positive > 0.0 => format!("it is {points} better, which may be chance"),
+                    _ => format!("it is {points} worse, which may be chance"),
+                };
+                format!("the model is not measurably better than {CLASSIC}: {seen} ({evidence})")
+            }
         };
         Self { verdict: comparison.verdict, message }
     }
@@ -117,5 +122,8 @@ mod tests {
         assert!(worse.starts_with("the model is 2.0 points of accuracy worse than "), "{worse}");
         let undecided = Judgement::new(&comparison(0.02, Verdict::Undecided)).message;
         assert!(undecided.starts_with("the model is not measurably better than "), "{undecided}");
+        assert!(undecided.contains("it is 2.0 points of accuracy better, which may be chance"), "{undecided}");
+        let undecided = Judgement::new(&comparison(-0.02, Verdict::Undecided)).message;
+        assert!(undecided.contains("it is 2.0 points of accuracy worse, which may be chance"), "{undecided}");
     }
 }

@@ -40,7 +40,7 @@ fn token_rows() -> Vec<TokenRow> {
             type_ids: vec![0; length as usize],
             labels: vec![row % 3],
             weight: 1.0,
-            cut: u32::from(row % 8 == 0) * 5,
+            cut: u32::from(row.is_multiple_of(8)) * 5,
         }
     };
     (0..48).map(row).collect()

@@ -339,7 +339,7 @@ mod tests {
         let row = |place: u32| {
             let label = place % 2;
             let text = ["fine film", "dull play"][label as usize];
-            let wrong = place % 5 != 0;
+            let wrong = !place.is_multiple_of(5);
             (format!("{text} {}", place % 7), if wrong { 1 - label } else { label }, if wrong { 0.001 } else { 1.0 })
         };
         let part = |rows: std::ops::Range<u32>| {
