@@ -61,6 +61,19 @@ fn a_csv_field_over_lines_is_legal_unless_it_swallows_rows() {
 }
 
 #[test]
+fn a_text_over_lines_may_follow_its_label() {
+    let rows = "ham,x\nspam,y\nham,z\nspam,w\n";
+    let table = format!("label,text\nham,\"Hello\nworld\"\n{rows}");
+    let quoted = "\"label\",\"text\"\r\n\"1\",\"Hello\r\nworld\"\r\n\"1\",\"x\"\r\n\"0\",\"y\"\r\n\"1\",\"z\"\r\n\"0\",\"w\"\r\n";
+    for (name, table) in [("a.csv", table.clone()), ("a.tsv", table.replace(',', "\t")), ("a.csv", quoted.to_owned())] {
+        let bench = Bench::new(&[(name, table.as_bytes())]).done();
+        assert_eq!(texts(&bench), ["Hello world", "x", "y", "z", "w"]);
+    }
+    let error = Bench::csv(&format!("label,text\nham,\"Hello\nspam,world\"\n{rows}")).refused();
+    assert!(error.contains("a.csv, line 2: a quote opens a field that ends in line 3"), "{error}");
+}
+
+#[test]
 fn bad_rows_are_counted_and_shown() {
     let table = "text,label\na,x\nb\nc,y,z\nd,y\n\"e,x\nf,x\n";
     let error = Bench::csv(table).refused();

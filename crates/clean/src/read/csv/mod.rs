@@ -133,7 +133,7 @@ impl Csv {
     /// Tells good rows from bad ones.
     fn check_rows(&mut self, text: &str, separator: u8, detect: bool, records: &[Record], first: usize) {
         let expected = self.names.len();
-        let swallowed = if detect { self.swallowed(text, separator, records, first) } else { BTreeSet::new() };
+        let swallowed = if detect { self.swallowed(separator, records, first) } else { BTreeSet::new() };
         for (index, record) in records.iter().enumerate() {
             let found = self.cells.width(first + index);
             let why = match &record.problem {
@@ -158,9 +158,9 @@ impl Csv {
         }
     }
 
-    /// The records that seem to have swallowed others: one of their lines, but for the last, has as many fields as a row, and
-    /// one of these is a value that other rows repeat in its column.
-    fn swallowed(&self, text: &str, separator: u8, records: &[Record], first: usize) -> BTreeSet<usize> {
+    /// The records that seem to have swallowed others: a line in one of their fields has as many separators as a row has
+    /// there, and a value between them is one that other rows repeat in its column.
+    fn swallowed(&self, separator: u8, records: &[Record], first: usize) -> BTreeSet<usize> {
         let long: Vec<usize> =
             records.iter().enumerate().filter(|(_, record)| record.lines > 1).map(|(index, _)| index).collect();
         if long.is_empty() || self.names.len() < 2 {
@@ -173,16 +173,25 @@ impl Csv {
             .map(|(index, _)| first + index)
             .collect();
         let profiles: Vec<_> = (0..self.names.len()).map(|column| self.cells.profile(column, &short)).collect();
-        let looks_like_a_row = |line: &str| {
-            let fields: Vec<&str> = line.trim_end_matches('\r').split(char::from(separator)).collect();
-            fields.len() == profiles.len()
-                && fields.iter().zip(&profiles).any(|(value, profile)| profile.repeats(value.trim_matches('"')))
+        let holds_a_row = |(column, cell): (usize, &str)| {
+            let lines: Vec<&str> = cell.split('\n').collect();
+            let last = lines.len() - 1;
+            last > 0
+                && lines.iter().enumerate().any(|(index, line)| {
+                    // The quote opens in the first of the lines and closes in the last, both in this column.
+                    let columns = match index {
+                        0 => column..profiles.len(),
+                        _ if index == last => 0..column + 1,
+                        _ => 0..profiles.len(),
+                    };
+                    let columns = profiles.get(columns).unwrap_or_default();
+                    let values: Vec<&str> = line.trim_end_matches('\r').split(char::from(separator)).collect();
+                    values.len() > 1
+                        && values.len() == columns.len()
+                        && values.iter().zip(columns).any(|(value, profile)| profile.repeats(value.trim_matches('"')))
+                })
         };
-        let content = |index: &usize| records.get(*index).and_then(|record| text.get(record.range.clone()));
-        let swallows = |index: &usize| {
-            let lines: Vec<&str> = content(index).unwrap_or_default().split('\n').collect();
-            lines.split_last().is_some_and(|(_, before)| before.iter().any(|line| looks_like_a_row(line)))
-        };
+        let swallows = |index: &usize| self.cells.row(first + *index).enumerate().any(holds_a_row);
         long.into_iter().filter(swallows).collect()
     }
 
