@@ -96,6 +96,11 @@ fn files_without_a_header_are_read() {
         (config.text_column, config.label_column, config.header) = ("1".to_owned(), "2".to_owned(), false.into());
     });
     assert_eq!(named.done().labels(), ["x", "y"]);
+    // The first label happens to be the number of its column.
+    let numbered = Bench::csv("1,great film\n2,dull film\n1,so good\n2,never again\n").with(|config| {
+        (config.label_column, config.text_column) = ("1".to_owned(), "2".to_owned());
+    });
+    assert_eq!(numbered.done().ids().len(), 4);
     let error = Bench::csv("a,x\nb,y\n").refused();
     assert!(error.contains("none of its columns is known to hold the texts: \"a\", \"x\""), "{error}");
 }

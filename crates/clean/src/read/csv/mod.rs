@@ -122,7 +122,10 @@ impl Csv {
     /// Whether the first record names columns. One that names a wanted or usual column does. Otherwise it is a row when one
     /// of its values is what other rows repeat in that column, as labels are.
     fn has_header(&self, first: &[String], named: &[&str]) -> bool {
-        if first.iter().any(|column| is_usual(column) || named.contains(&column.as_str())) {
+        // Numbers ask for the columns of a file without a header.
+        let is_number = |column: &str| column.parse::<usize>().is_ok_and(|number| (1..=first.len()).contains(&number));
+        let is_named = |column: &str| named.contains(&column) && !is_number(column);
+        if first.iter().any(|column| is_usual(column) || is_named(column)) {
             return true;
         }
         let rows: Vec<usize> = (0..self.cells.rows()).collect();
