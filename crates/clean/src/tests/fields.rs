@@ -45,6 +45,9 @@ fn a_tsv_with_ragged_lines_and_stray_quotes_names_them() {
     let bench = bench().with(|config| config.bad_rows = "drop".to_owned()).done();
     assert_eq!((bench.ids(), bench.dropped("bad_row")), (vec![0, 1, 3, 4], 1));
     assert_eq!(bench.report()["dropped_examples"]["bad_row"][0]["place"], "a.tsv, line 4");
+    let note = "a.tsv: quotation marks are read as text, in good rows too, because they do not fit in 1 row (the first is \
+        line 3); `quote = \"\\\"\"` below [clean]";
+    assert!(bench.notes().iter().any(|known| known.starts_with(note)), "{:?}", bench.notes());
 }
 
 #[test]
