@@ -9,7 +9,7 @@ mod split;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use firebrand_pipeline::{Error, Result};
 
@@ -78,7 +78,7 @@ impl Csv {
             notes,
             by_content: None,
         };
-        let first = csv.header(name, options.header, named)?;
+        let first = csv.header(name, options.header, named, &records)?;
         if first == 1
             && let Some(Record { line, problem: Some(problem), .. }) = records.first()
         {
@@ -105,17 +105,21 @@ impl Csv {
         Ok(csv)
     }
 
-    /// Decides whether the first record is the header, and takes the columns' names from it, or numbers them. Returns where
-    /// the rows start.
-    fn header(&mut self, name: &str, wanted: Option<bool>, named: &[&str]) -> Result<usize> {
-        let mut names: Vec<String> = self.cells.row(0).map(|column| column.trim().to_owned()).collect();
+    /// Decides whether the first record is the header, and takes the columns' names from it, or numbers as many columns as most
+    /// rows have. Returns where the rows start.
+    fn header(&mut self, name: &str, wanted: Option<bool>, named: &[&str], records: &[Record]) -> Result<usize> {
+        let names: Vec<String> = self.cells.row(0).map(|column| column.trim().to_owned()).collect();
         if wanted.unwrap_or_else(|| self.has_header(&names, named)) {
             check_header(name, &names)?;
             self.names = names;
             return Ok(1);
         }
-        names = (1..=names.len()).map(|number| number.to_string()).collect();
-        self.names = names;
+        let mut widths: BTreeMap<usize, usize> = BTreeMap::new();
+        for (row, _) in records.iter().enumerate().filter(|(_, record)| record.problem.is_none()) {
+            *widths.entry(self.cells.width(row)).or_default() += 1;
+        }
+        let width = widths.into_iter().max_by_key(|(_, rows)| *rows).map_or(names.len(), |(width, _)| width);
+        self.names = (1..=width).map(|number| number.to_string()).collect();
         Ok(0)
     }
 
@@ -142,8 +146,8 @@ impl Csv {
             let why = match &record.problem {
                 Some(problem) => Some(why(problem, text)),
                 None if found != expected => {
-                    let like = if first == 0 { "the first row" } else { "the header" };
-                    Some(format!("has {}, {like} has {expected}", counted(found, "field")))
+                    let like = if first == 0 { "most rows have" } else { "the header has" };
+                    Some(format!("has {}, {like} {expected}", counted(found, "field")))
                 }
                 None if swallowed.contains(&index) => {
                     let last = record.line + record.lines - 1;
