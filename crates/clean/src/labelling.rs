@@ -10,7 +10,7 @@ use crate::labels::is_blank;
 use crate::read::{Table, list_literal, unit};
 use crate::report::Report;
 use crate::settings::Settings;
-use crate::wording::{listed, short};
+use crate::wording::{counted, listed, short};
 
 /// What a row says about its labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(crate) fn labels_of(
 ) -> Result<Vec<RowLabels>> {
     let source = Source { file, table };
     match columns {
-        Labels::Columns(columns) => source.from_columns(columns),
+        Labels::Columns(columns) => source.from_columns(columns, settings, report),
         Labels::Column(column) if settings.multi_label => source.lists(*column, settings, report),
         Labels::Column(column) => source.single(*column, settings, report),
     }
@@ -155,38 +155,55 @@ impl Source<'_> {
     }
 
     /// The names of the columns that have a 1.
-    fn from_columns(&self, columns: &[usize]) -> Result<Vec<RowLabels>> {
+    fn from_columns(&self, columns: &[usize], settings: &Settings, report: &mut Report) -> Result<Vec<RowLabels>> {
         let values = columns.iter().map(|column| Ok((self.name(*column), self.table.column(*column)?)));
         let values = values.collect::<Result<Vec<_>>>()?;
         let rows = values.first().map_or(0, |(_, values)| values.len());
-        (0..rows)
-            .map(|row| {
-                let (mut labels, mut missing, mut hidden) = (Vec::new(), 0, false);
-                for (name, values) in &values {
-                    let value = values.get(row).and_then(Option::as_deref).map_or("", str::trim);
-                    match flag(value) {
-                        Flag::Yes => labels.push((*name).to_owned()),
-                        Flag::No => {}
-                        Flag::Missing => missing += 1,
-                        Flag::Hidden => hidden = true,
-                        Flag::Other => {
-                            return Err(Error::data(format!(
-                                "{}: `{name}` of `label_columns` is \"{}\", not 0 or 1",
-                                self.place(row),
-                                short(value, 40)
-                            ))
-                            .hint("a column of labels says whether a row has it: 0 or 1, false or true"));
-                        }
+        let (mut nulls, mut incomplete) = (BTreeMap::new(), 0);
+        let label = |row: usize| {
+            let (mut labels, mut missing, mut hidden) = (Vec::new(), 0, false);
+            for (name, values) in &values {
+                let value = values.get(row).and_then(Option::as_deref).map_or("", str::trim);
+                if !value.is_empty() && settings.is_null(value) {
+                    *nulls.entry(value.to_owned()).or_insert(0_u64) += 1;
+                    missing += 1;
+                    continue;
+                }
+                match flag(value) {
+                    Flag::Yes => labels.push((*name).to_owned()),
+                    Flag::No => {}
+                    Flag::Missing => missing += 1,
+                    Flag::Hidden => hidden = true,
+                    Flag::Other => {
+                        return Err(Error::data(format!(
+                            "{}: `{name}` of `label_columns` is \"{}\", not 0 or 1",
+                            self.place(row),
+                            short(value, 40)
+                        ))
+                        .hint("a column of labels says whether a row has it: 0 or 1, false or true"));
                     }
                 }
-                labels.sort_unstable();
-                Ok(match (hidden, missing == values.len()) {
-                    (true, _) => RowLabels::Hidden,
-                    (false, true) => RowLabels::Missing,
-                    (false, false) => RowLabels::Known(labels),
-                })
+            }
+            labels.sort_unstable();
+            Ok(match (hidden, missing == values.len()) {
+                (true, _) => RowLabels::Hidden,
+                (false, true) => RowLabels::Missing,
+                (false, false) => {
+                    incomplete += usize::from(missing > 0);
+                    RowLabels::Known(labels)
+                }
             })
-            .collect()
+        };
+        let labels = (0..rows).map(label).collect::<Result<Vec<_>>>()?;
+        report.null_labels(nulls);
+        if incomplete > 0 {
+            report.note(format!(
+                "{}: in {} some of the `label_columns` have no value, which counts as 0",
+                self.file.name,
+                counted(incomplete, "row")
+            ));
+        }
+        Ok(labels)
     }
 }
 

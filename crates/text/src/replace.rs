@@ -26,7 +26,8 @@ impl Replacements {
     ///
     /// # Errors
     /// A sentence about the first rule that cannot work: its pattern is not valid or matches the empty text, it names a group
-    /// that the pattern lacks, or the rules would change what it writes, so that a text never came to rest.
+    /// that the pattern lacks, or the rules would change what it writes, so that a text never came to rest. Of a rule that
+    /// writes what a group matched the last cannot be told.
     pub fn new(rules: Vec<ReplaceRule>) -> Result<Self, String> {
         let compiled = rules.into_iter().enumerate().map(|(index, rule)| {
             let pattern = &rule.pattern;
@@ -52,6 +53,10 @@ impl Replacements {
         });
         let rules = Self(compiled.collect::<Result<_, String>>()?);
         for (index, (rule, _)) in rules.0.iter().enumerate() {
+            // What a group stands for is not known before there is a text.
+            if !groups(&rule.with).is_empty() {
+                continue;
+            }
             let written = rule.with.replace("$$", "$");
             if rules.apply(&written) != written {
                 let pattern = &rule.pattern;
@@ -107,7 +112,16 @@ impl From<Replacements> for Vec<ReplaceRule> {
 
 /// The first group in a replacement that the pattern does not have, for which nothing would be written.
 fn unknown_group<'a>(with: &'a str, regex: &Regex) -> Option<&'a str> {
-    let mut rest = with;
+    let is_known = |group: &&str| match group.parse::<usize>() {
+        Ok(number) => number < regex.captures_len(),
+        Err(_) => regex.capture_names().flatten().any(|name| name == *group),
+    };
+    groups(with).into_iter().find(|group| !is_known(group))
+}
+
+/// The groups that a replacement names.
+fn groups(with: &str) -> Vec<&str> {
+    let (mut groups, mut rest) = (Vec::new(), with);
     while let Some((_, after)) = rest.split_once('$') {
         if let Some(after) = after.strip_prefix('$') {
             rest = after;
@@ -120,16 +134,13 @@ fn unknown_group<'a>(with: &'a str, regex: &Regex) -> Option<&'a str> {
                 after.split_at(end)
             }
         };
-        let known = match group.parse::<usize>() {
-            Ok(number) => number < regex.captures_len(),
-            Err(_) => group.is_empty() || regex.capture_names().flatten().any(|name| name == group),
-        };
-        if !known {
-            return Some(group);
+        // A dollar sign before anything else is only that.
+        if !group.is_empty() {
+            groups.push(group);
         }
         rest = next;
     }
-    None
+    groups
 }
 
 #[cfg(test)]
@@ -159,6 +170,7 @@ mod tests {
             (&[("a", "$1")], "`with` has `$1`, but the pattern has no such group"),
             (&[("a", "costs ${euro}")], "`with` has `$euro`"),
             (&[("a", "aa")], "rule 1 (`a`): the rules replace what it writes again"),
+            (&[("x", "a $$ or a $"), ("a", "b")], "rule 1 (`x`): the rules replace what it writes again"),
             (&[("a", "b"), ("b", "a")], "rule 1 (`a`): the rules replace what it writes again"),
         ] {
             let problem = rules(list).unwrap_err();
@@ -166,5 +178,7 @@ mod tests {
         }
         // Its own result is left as it is.
         assert!(rules(&[("[0-9]", "0"), (" +", " "), ("€", "$$")]).is_ok());
+        // It writes what a group matched, and neither a dollar sign nor the number of the group.
+        assert!(rules(&[(r"\$([0-9]+)", "$1 dollars"), ("[0-9]", "0")]).is_ok());
     }
 }

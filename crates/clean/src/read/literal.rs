@@ -1,5 +1,7 @@
 //! Lists that were written into a cell as text, as `pandas.to_csv` does: `['war', 'sport']`.
 
+use std::str::CharIndices;
+
 /// The items of a list literal of Python or JSON, or of NumPy's, which has no commas; `None` if the text is no such literal.
 ///
 /// Items are texts in quotes or numbers, booleans and missing values, of which the last are left out. A word without quotes
@@ -55,8 +57,17 @@ fn quoted(text: &str, quote: char) -> Option<(Option<String>, &str)> {
                         'u' => 4,
                         _ => 8,
                     };
-                    let code: Option<String> = (0..digits).map(|_| chars.next().map(|(_, digit)| digit)).collect();
-                    let code = u32::from_str_radix(&code?, 16).ok()?;
+                    let mut code = hexadecimal(&mut chars, digits)?;
+                    if (0xd800..0xdc00).contains(&code) {
+                        // JSON writes an emoji as a pair of surrogates.
+                        let mut ahead = chars.clone();
+                        if let (Some((_, '\\')), Some((_, 'u')), Some(low @ 0xdc00..=0xdfff)) =
+                            (ahead.next(), ahead.next(), hexadecimal(&mut ahead, 4))
+                        {
+                            code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+                            chars = ahead;
+                        }
+                    }
                     item.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
                 }
                 other => item.push(other),
@@ -66,6 +77,11 @@ fn quoted(text: &str, quote: char) -> Option<(Option<String>, &str)> {
         }
     }
     None
+}
+
+/// The number that is written in the next characters.
+fn hexadecimal(chars: &mut CharIndices<'_>, digits: u32) -> Option<u32> {
+    (0..digits).try_fold(0, |code, _| Some((code << 4) | chars.next()?.1.to_digit(16)?))
 }
 
 /// An item without quotes, and what follows it; no item for a missing value.
@@ -91,6 +107,8 @@ mod tests {
             ("['war', 'sport']", &["war", "sport"][..]),
             (" [\"war\",\"it's\"] ", &["war", "it's"]),
             ("['it\\'s', \"caf\\u00e9\"]", &["it's", "café"]),
+            ("[\"\\ud83d\\ude00\", \"\\ud83d\\ude21!\"]", &["😀", "😡!"]),
+            ("['\\ud83d', '\\ud83d\\u0041', '\\ude00', '\\U0001f600']", &["\u{fffd}", "\u{fffd}A", "\u{fffd}", "😀"]),
             ("['war' 'sport']", &["war", "sport"]),
             ("[1, 2.0, None, True]", &["1", "2", "true"]),
             ("[0. 1.]", &["0", "1"]),

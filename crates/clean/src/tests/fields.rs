@@ -45,6 +45,9 @@ fn a_tsv_with_ragged_lines_and_stray_quotes_names_them() {
     let bench = bench().with(|config| config.bad_rows = "drop".to_owned()).done();
     assert_eq!((bench.ids(), bench.dropped("bad_row")), (vec![0, 1, 3, 4], 1));
     assert_eq!(bench.report()["dropped_examples"]["bad_row"][0]["place"], "a.tsv, line 4");
+    let note = "a.tsv: quotation marks are read as text, in good rows too, because they do not fit in 1 row (the first is \
+        line 3); `quote = \"\\\"\"` below [clean]";
+    assert!(bench.notes().iter().any(|known| known.starts_with(note)), "{:?}", bench.notes());
 }
 
 #[test]
@@ -58,6 +61,19 @@ fn a_csv_field_over_lines_is_legal_unless_it_swallows_rows() {
     assert_eq!(bench.ids().len(), 7);
     let bench = Bench::csv(swallowed).with(|config| config.quote = "\"".to_owned()).done();
     assert_eq!(bench.ids().len(), 5);
+}
+
+#[test]
+fn a_text_over_lines_may_follow_its_label() {
+    let rows = "ham,x\nspam,y\nham,z\nspam,w\n";
+    let table = format!("label,text\nham,\"Hello\nworld\"\n{rows}");
+    let quoted = "\"label\",\"text\"\r\n\"1\",\"Hello\r\nworld\"\r\n\"1\",\"x\"\r\n\"0\",\"y\"\r\n\"1\",\"z\"\r\n\"0\",\"w\"\r\n";
+    for (name, table) in [("a.csv", table.clone()), ("a.tsv", table.replace(',', "\t")), ("a.csv", quoted.to_owned())] {
+        let bench = Bench::new(&[(name, table.as_bytes())]).done();
+        assert_eq!(texts(&bench), ["Hello world", "x", "y", "z", "w"]);
+    }
+    let error = Bench::csv(&format!("label,text\nham,\"Hello\nspam,world\"\n{rows}")).refused();
+    assert!(error.contains("a.csv, line 2: a quote opens a field that ends in line 3"), "{error}");
 }
 
 #[test]
@@ -83,6 +99,11 @@ fn files_without_a_header_are_read() {
         (config.text_column, config.label_column, config.header) = ("1".to_owned(), "2".to_owned(), false.into());
     });
     assert_eq!(named.done().labels(), ["x", "y"]);
+    // The first label happens to be the number of its column.
+    let numbered = Bench::csv("1,great film\n2,dull film\n1,so good\n2,never again\n").with(|config| {
+        (config.label_column, config.text_column) = ("1".to_owned(), "2".to_owned());
+    });
+    assert_eq!(numbered.done().ids().len(), 4);
     let error = Bench::csv("a,x\nb,y\n").refused();
     assert!(error.contains("none of its columns is known to hold the texts: \"a\", \"x\""), "{error}");
 }

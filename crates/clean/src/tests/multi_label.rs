@@ -144,6 +144,12 @@ fn columns_of_zeros_and_ones_are_labels() {
     assert_eq!(named(&bench), rows(&[(0, &["insult"]), (1, &["insult", "toxic"]), (2, &[])]));
     assert_eq!((bench.dropped("missing_label"), bench.dropped("hidden_label")), (1, 1));
     assert_eq!(bench.report()["columns"][0]["label"], "toxic, insult");
+    assert_eq!(bench.notes(), ["a.csv: in 1 row some of the `label_columns` have no value, which counts as 0"]);
+    let bench = of("text,toxic,insult\na,0,1\nb,NULL,1\nc,\\N,N/A\nd,1,0\ne, None,0\n").done();
+    assert_eq!(named(&bench), rows(&[(0, &["insult"]), (1, &["insult"]), (3, &["toxic"]), (4, &[])]));
+    assert_eq!(bench.dropped("missing_label"), 1);
+    assert_eq!(bench.report()["labels_read_as_missing"], json!({"N/A": 1, "NULL": 1, "None": 1, "\\N": 1}));
+    assert!(bench.notes()[0].starts_with("a.csv: in 2 rows some of the `label_columns`"), "{:?}", bench.notes());
     let error = of("text,toxic,insult\na,0.7,1\n").refused();
     assert!(error.contains("a.csv, line 2: `toxic` of `label_columns` is \"0.7\", not 0 or 1"), "{error}");
     let error = of("text,toxic,insults\na,0,1\n").refused();

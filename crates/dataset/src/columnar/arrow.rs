@@ -67,13 +67,14 @@ impl Source {
     }
 }
 
-/// All batches of a stream; it ends with a mark or with the file.
+/// All batches of a stream. Arrow lets a stream end with its file, but every common writer ends it with a mark, and without one
+/// a stream that is cut off could not be told from a whole one.
 fn stream<R: Read + Seek>(batches: StreamReader<R>) -> Result<Vec<Box<dyn Array>>, Cause> {
     let mut chunks = Vec::new();
     for state in batches {
         match state? {
             StreamState::Some(batch) => chunks.push(only(batch.into_arrays())?),
-            StreamState::Waiting => break,
+            StreamState::Waiting => return Err("it is cut off: the mark at the end of the stream is missing".into()),
         }
     }
     Ok(chunks)

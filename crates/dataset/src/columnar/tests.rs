@@ -72,3 +72,15 @@ fn columns_of_different_lengths_are_refused() {
     let columns = vec![("a", Values::Integers(vec![Some(1)])), ("b", Values::Texts(vec![]))];
     assert_eq!(write_parquet(columns, &BTreeMap::new()).unwrap_err().to_string(), "column `b` does not have 1 rows");
 }
+
+#[test]
+fn a_stream_that_is_cut_off_is_refused() {
+    let stream = include_bytes!("../../../clean/tests/data/stream.arrow");
+    assert_eq!(ColumnarFile::arrow(stream.to_vec()).unwrap().rows(), 4);
+    for end in 0..stream.len() {
+        assert!(ColumnarFile::arrow(stream[..end].to_vec()).is_err(), "{end} bytes");
+    }
+    // What is missing belongs to the last column, which is skipped where rows are counted.
+    let error = ColumnarFile::arrow(stream[..stream.len() - 16].to_vec()).unwrap_err();
+    assert_eq!(error.to_string(), "it is cut off: the mark at the end of the stream is missing");
+}

@@ -303,7 +303,7 @@ fn choose(wanted: Wanted<'_>, globs: &[Glob], listing: &Listing) -> Result<Vec<S
     if chosen.is_empty() {
         let wanted_names: Vec<_> = globs.iter().map(Glob::as_str).collect();
         let what = if wanted_names.is_empty() {
-            "no table (csv, tsv, jsonl, json, parquet)".to_owned()
+            "no table (csv, tsv, jsonl, json, parquet, arrow, feather)".to_owned()
         } else {
             format!("no file that matches {}", wanted_names.join(", "))
         };

@@ -24,9 +24,15 @@ const ABOUT_FILES: [&str; 6] = ["README.md", "LICENSE", "LICENSE.txt", "LICENSE.
 /// Extensions of the formats that the `clean` stage reads; text formats may also be compressed with gzip.
 const DATA_ENDINGS: [&str; 8] = [".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".parquet", ".pq"];
 
+/// Extensions of Arrow files and streams, which it reads too.
+const ARROW_ENDINGS: [&str; 4] = [".arrow", ".arrows", ".feather", ".ipc"];
+
+/// What names the classes of the Arrow files beside it, if they do not.
+const ARROW_INFO: &str = "dataset_info.json";
+
 /// Files that describe a data set but hold no rows.
-const DATA_EXCEPT: [&str; 5] =
-    ["dataset_infos.json", "dataset_info.json", "state.json", "package.json", "metadata.json"];
+const DATA_EXCEPT: [&str; 6] =
+    ["dataset_infos.json", ARROW_INFO, "dataset_dict.json", "state.json", "package.json", "metadata.json"];
 
 /// The files of a model: configuration, tokenizer, and its weights in one form.
 ///
@@ -60,16 +66,20 @@ pub(crate) fn is_about(name: &str) -> bool {
     ABOUT_FILES.contains(&name)
 }
 
-/// The tables of a data set.
+/// The tables of a data set, and what describes those of Arrow.
 pub(crate) fn data<'a>(files: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let table = |path: &&str| {
+    let all: Vec<&str> = files.collect();
+    let ends = |name: &str, endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
+    let has_arrow = all.iter().any(|path| ends(&path.to_lowercase(), &ARROW_ENDINGS));
+    let wanted = |path: &&str| {
         let name = path.rsplit('/').next().unwrap_or_default();
         let hidden = path.split('/').any(|part| part.starts_with('.'));
         let lower = name.to_lowercase();
         let plain = lower.strip_suffix(".gz").unwrap_or(&lower);
-        !hidden && !DATA_EXCEPT.contains(&name) && DATA_ENDINGS.iter().any(|ending| plain.ends_with(ending))
+        let table = ends(&lower, &ARROW_ENDINGS) || ends(plain, &DATA_ENDINGS) && !DATA_EXCEPT.contains(&name);
+        !hidden && (table || has_arrow && name == ARROW_INFO)
     };
-    files.filter(table).collect()
+    all.iter().copied().filter(wanted).collect()
 }
 
 #[cfg(test)]
@@ -106,5 +116,13 @@ mod tests {
         let tables = ["data/train-0.parquet", "test.CSV", "train.jsonl.gz"];
         let others = ["README.md", ".gitattributes", "dataset_infos.json", "x.py", "images.tar.gz"];
         assert_eq!(data(others.into_iter().chain(tables)), tables);
+    }
+
+    #[test]
+    fn arrow_data_brings_its_descriptions() {
+        let wanted = ["train/data-00000-of-00001.arrow", "train/dataset_info.json", "x.feather", "y.ARROWS", "z.ipc"];
+        let others = ["dataset_dict.json", "train/state.json", ".cache/x.arrow"];
+        assert_eq!(data(others.into_iter().chain(wanted)), wanted);
+        assert_eq!(data(["dataset_info.json", "x.csv"].into_iter()), ["x.csv"]);
     }
 }

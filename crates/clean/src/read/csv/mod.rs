@@ -9,7 +9,7 @@ mod split;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use firebrand_pipeline::{Error, Result};
 
@@ -78,7 +78,7 @@ impl Csv {
             notes,
             by_content: None,
         };
-        let first = csv.header(name, options.header, named)?;
+        let first = csv.header(name, options.header, named, &records)?;
         if first == 1
             && let Some(Record { line, problem: Some(problem), .. }) = records.first()
         {
@@ -105,24 +105,31 @@ impl Csv {
         Ok(csv)
     }
 
-    /// Decides whether the first record is the header, and takes the columns' names from it, or numbers them. Returns where
-    /// the rows start.
-    fn header(&mut self, name: &str, wanted: Option<bool>, named: &[&str]) -> Result<usize> {
-        let mut names: Vec<String> = self.cells.row(0).map(|column| column.trim().to_owned()).collect();
+    /// Decides whether the first record is the header, and takes the columns' names from it, or numbers as many columns as most
+    /// rows have. Returns where the rows start.
+    fn header(&mut self, name: &str, wanted: Option<bool>, named: &[&str], records: &[Record]) -> Result<usize> {
+        let names: Vec<String> = self.cells.row(0).map(|column| column.trim().to_owned()).collect();
         if wanted.unwrap_or_else(|| self.has_header(&names, named)) {
             check_header(name, &names)?;
             self.names = names;
             return Ok(1);
         }
-        names = (1..=names.len()).map(|number| number.to_string()).collect();
-        self.names = names;
+        let mut widths: BTreeMap<usize, usize> = BTreeMap::new();
+        for (row, _) in records.iter().enumerate().filter(|(_, record)| record.problem.is_none()) {
+            *widths.entry(self.cells.width(row)).or_default() += 1;
+        }
+        let width = widths.into_iter().max_by_key(|(_, rows)| *rows).map_or(names.len(), |(width, _)| width);
+        self.names = (1..=width).map(|number| number.to_string()).collect();
         Ok(0)
     }
 
     /// Whether the first record names columns. One that names a wanted or usual column does. Otherwise it is a row when one
     /// of its values is what other rows repeat in that column, as labels are.
     fn has_header(&self, first: &[String], named: &[&str]) -> bool {
-        if first.iter().any(|column| is_usual(column) || named.contains(&column.as_str())) {
+        // Numbers ask for the columns of a file without a header.
+        let is_number = |column: &str| column.parse::<usize>().is_ok_and(|number| (1..=first.len()).contains(&number));
+        let is_named = |column: &str| named.contains(&column) && !is_number(column);
+        if first.iter().any(|column| is_usual(column) || is_named(column)) {
             return true;
         }
         let rows: Vec<usize> = (0..self.cells.rows()).collect();
@@ -133,14 +140,14 @@ impl Csv {
     /// Tells good rows from bad ones.
     fn check_rows(&mut self, text: &str, separator: u8, detect: bool, records: &[Record], first: usize) {
         let expected = self.names.len();
-        let swallowed = if detect { self.swallowed(text, separator, records, first) } else { BTreeSet::new() };
+        let swallowed = if detect { self.swallowed(separator, records, first) } else { BTreeSet::new() };
         for (index, record) in records.iter().enumerate() {
             let found = self.cells.width(first + index);
             let why = match &record.problem {
                 Some(problem) => Some(why(problem, text)),
                 None if found != expected => {
-                    let like = if first == 0 { "the first row" } else { "the header" };
-                    Some(format!("has {}, {like} has {expected}", counted(found, "field")))
+                    let like = if first == 0 { "most rows have" } else { "the header has" };
+                    Some(format!("has {}, {like} {expected}", counted(found, "field")))
                 }
                 None if swallowed.contains(&index) => {
                     let last = record.line + record.lines - 1;
@@ -158,9 +165,9 @@ impl Csv {
         }
     }
 
-    /// The records that seem to have swallowed others: one of their lines, but for the last, has as many fields as a row, and
-    /// one of these is a value that other rows repeat in its column.
-    fn swallowed(&self, text: &str, separator: u8, records: &[Record], first: usize) -> BTreeSet<usize> {
+    /// The records that seem to have swallowed others: a line in one of their fields has as many separators as a row has
+    /// there, and a value between them is one that other rows repeat in its column.
+    fn swallowed(&self, separator: u8, records: &[Record], first: usize) -> BTreeSet<usize> {
         let long: Vec<usize> =
             records.iter().enumerate().filter(|(_, record)| record.lines > 1).map(|(index, _)| index).collect();
         if long.is_empty() || self.names.len() < 2 {
@@ -173,16 +180,25 @@ impl Csv {
             .map(|(index, _)| first + index)
             .collect();
         let profiles: Vec<_> = (0..self.names.len()).map(|column| self.cells.profile(column, &short)).collect();
-        let looks_like_a_row = |line: &str| {
-            let fields: Vec<&str> = line.trim_end_matches('\r').split(char::from(separator)).collect();
-            fields.len() == profiles.len()
-                && fields.iter().zip(&profiles).any(|(value, profile)| profile.repeats(value.trim_matches('"')))
+        let holds_a_row = |(column, cell): (usize, &str)| {
+            let lines: Vec<&str> = cell.split('\n').collect();
+            let last = lines.len() - 1;
+            last > 0
+                && lines.iter().enumerate().any(|(index, line)| {
+                    // The quote opens in the first of the lines and closes in the last, both in this column.
+                    let columns = match index {
+                        0 => column..profiles.len(),
+                        _ if index == last => 0..column + 1,
+                        _ => 0..profiles.len(),
+                    };
+                    let columns = profiles.get(columns).unwrap_or_default();
+                    let values: Vec<&str> = line.trim_end_matches('\r').split(char::from(separator)).collect();
+                    values.len() > 1
+                        && values.len() == columns.len()
+                        && values.iter().zip(columns).any(|(value, profile)| profile.repeats(value.trim_matches('"')))
+                })
         };
-        let content = |index: &usize| records.get(*index).and_then(|record| text.get(record.range.clone()));
-        let swallows = |index: &usize| {
-            let lines: Vec<&str> = content(index).unwrap_or_default().split('\n').collect();
-            lines.split_last().is_some_and(|(_, before)| before.iter().any(|line| looks_like_a_row(line)))
-        };
+        let swallows = |index: &usize| self.cells.row(first + *index).enumerate().any(holds_a_row);
         long.into_iter().filter(swallows).collect()
     }
 

@@ -42,7 +42,15 @@ pub(super) fn in_tsv(
     let sound = stray.iter().all(|record| record.problem.is_none() && Some(tabs(record)) == expected);
     match (sound, bad_rows) {
         (true, _) => Ok(Some(b'"')),
-        (false, BadRows::Drop) => Ok(None),
+        (false, BadRows::Drop) => {
+            notes.push(format!(
+                "{name}: quotation marks are read as text, in good rows too, because they do not fit in {} (the first is \
+                 line {}); `quote = \"\\\"\"` below [clean] reads them as quotes",
+                counted(stray.len(), "row"),
+                first.line
+            ));
+            Ok(None)
+        }
         (false, BadRows::Error) => {
             let last = first.line + first.lines - 1;
             let what = match &first.problem {

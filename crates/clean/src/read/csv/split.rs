@@ -3,6 +3,7 @@
 //! The `csv` crate decodes fields, but it reads on past a quote that nothing closes, to the end of the file if need be, and
 //! says nothing. So the records are found here first, and each is known to be sound before it is decoded.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 /// A record: one row's bytes, without the line end.
@@ -30,7 +31,8 @@ pub(super) enum Problem {
 ///
 /// A record whose quotes are not sound ends with its first line: what comes after it may be rows of their own.
 pub(super) fn split(text: &str, separator: u8, quote: Option<u8>, first_line: u64) -> Vec<Record> {
-    let mut scan = Scan { bytes: text.as_bytes(), at: 0, line: first_line, separator, quote };
+    let bytes = text.as_bytes();
+    let mut scan = Scan { bytes, at: 0, line: first_line, separator, quote, failed: HashMap::new() };
     let mut records = Vec::new();
     while let Some(record) = scan.next() {
         records.push(record);
@@ -44,6 +46,9 @@ struct Scan<'a> {
     line: u64,
     separator: u8,
     quote: Option<u8>,
+    /// Where quoted fields open from which the rest of a record is known not to be sound. Without it, a file in which every
+    /// line has a stray quote would be read to its end once for each of them.
+    failed: HashMap<usize, Problem>,
 }
 
 impl Scan<'_> {
@@ -57,10 +62,8 @@ impl Scan<'_> {
         }
         let (start, line) = (self.at, self.line);
         let problem = self.fields().err();
-        if problem.is_some() && (self.line > line || problem == Some(Problem::Unclosed)) {
-            (self.at, self.line) = (start, line);
-        }
         if problem.is_some() {
+            (self.at, self.line) = (start, line);
             self.plain(false);
         }
         let mut record = Record { line, lines: self.line - line + 1, range: start..self.at, problem };
@@ -78,9 +81,17 @@ impl Scan<'_> {
 
     /// Moves over the fields of a record, up to its line end.
     fn fields(&mut self) -> Result<(), Problem> {
+        let mut opened = Vec::new();
         loop {
             match self.quote {
-                Some(quote) if self.bytes.get(self.at) == Some(&quote) => self.quoted(quote)?,
+                Some(quote) if self.bytes.get(self.at) == Some(&quote) => {
+                    opened.push(self.at);
+                    let known = self.failed.get(&self.at).cloned();
+                    if let Err(problem) = known.map_or_else(|| self.quoted(quote), Err) {
+                        self.failed.extend(opened.into_iter().map(|at| (at, problem.clone())));
+                        return Err(problem);
+                    }
+                }
                 _ => self.plain(true),
             }
             if self.bytes.get(self.at) != Some(&self.separator) {
@@ -161,5 +172,18 @@ mod tests {
         );
         let text = "\"a,1\nb\"c,2\nd,3";
         assert_eq!(found(text, Some(b'"')).len(), 3);
+    }
+
+    #[test]
+    fn many_lines_with_stray_quotes_take_no_longer_than_others() {
+        let lines = 200_000;
+        let text = "some text\",\"label\n".repeat(lines);
+        let problems = |text: &str| -> Vec<Option<Problem>> {
+            split(text, b',', Some(b'"'), 1).into_iter().map(|record| record.problem).collect()
+        };
+        assert_eq!(problems(&text), vec![Some(Problem::Unclosed); lines]);
+        let mut expected = vec![Some(Problem::TextAfter(text.len() + 4)); lines];
+        expected.push(None);
+        assert_eq!(problems(&(text + "end\" of it")), expected);
     }
 }

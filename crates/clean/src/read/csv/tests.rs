@@ -65,6 +65,18 @@ fn what_is_broken_is_named_by_its_line() {
 }
 
 #[test]
+fn without_a_header_most_rows_say_how_many_columns_there_are() {
+    let text = "\"a,x\nb,y,z\nc,x\nd,y\ne\n";
+    let reading = |bad_rows| options(|options| (options.header, options.bad_rows) = (Some(false), bad_rows));
+    let csv = read(text, Kind::Csv, &reading(BadRows::Drop)).unwrap();
+    assert_eq!(csv.names, ["1", "2"]);
+    assert_eq!(columns(&csv), [some(&["c", "d"]), some(&["x", "y"])]);
+    assert_eq!(csv.bad.iter().map(|row| row.number).collect::<Vec<_>>(), [1, 2, 5]);
+    let error = read("a,x,\nb,y\nc,x\n", Kind::Csv, &reading(BadRows::Error)).unwrap_err();
+    assert_eq!(error, "a.csv, line 1 has 3 fields, most rows have 2");
+}
+
+#[test]
 fn a_quote_may_be_another_character() {
     let csv = read("text,label\n'it''s, \"so\"',1\n", Kind::Csv, &options(|options| options.quote = Quote::Is(b'\'')))
         .unwrap();
