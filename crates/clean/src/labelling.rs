@@ -33,7 +33,7 @@ pub(crate) fn labels_of(
 ) -> Result<Vec<RowLabels>> {
     let source = Source { file, table };
     match columns {
-        Labels::Columns(columns) => source.from_columns(columns, settings, report),
+        Labels::Columns(columns) => source.columns_of_flags(columns, settings, report),
         Labels::Column(column) if settings.multi_label => source.lists(*column, settings, report),
         Labels::Column(column) => source.single(*column, settings, report),
     }
@@ -155,7 +155,7 @@ impl Source<'_> {
     }
 
     /// The names of the columns that have a 1.
-    fn from_columns(&self, columns: &[usize], settings: &Settings, report: &mut Report) -> Result<Vec<RowLabels>> {
+    fn columns_of_flags(&self, columns: &[usize], settings: &Settings, report: &mut Report) -> Result<Vec<RowLabels>> {
         let values = columns.iter().map(|column| Ok((self.name(*column), self.table.column(*column)?)));
         let values = values.collect::<Result<Vec<_>>>()?;
         let rows = values.first().map_or(0, |(_, values)| values.len());
