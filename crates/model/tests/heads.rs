@@ -189,7 +189,7 @@ fn a_head_of_another_shape_is_replaced_and_not_kept() {
 }
 
 #[test]
-fn a_head_with_the_datas_labels_is_not_kept_where_it_is_that_of_another_task() {
+fn a_head_of_another_task_is_not_kept_even_with_equal_labels() {
     let ner = |config: &mut serde_json::Map<String, Value>| {
         config.insert("architectures".to_owned(), json!(["BertForTokenClassification"]));
     };
