@@ -11,10 +11,13 @@ would each compile burn and polars anew. Every crate of the workspace that needs
 Needs cargo and Python 3.11, and touches no network: run `cargo fetch` first.
 """
 import argparse
+import itertools
 import json
+import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,20 +56,28 @@ def resolve(selection, edges):
     return target, host
 
 
+def resolve_every_way(selection):
+    """What the selection resolves to, with and without development dependencies, as (where, name, version, features)."""
+    if len(selection) > 1 and "firebrand-features" not in cargo("tree", "--edges=normal", "--prefix=none", *selection):
+        return []  # small
+    packages = []
+    for dev in ("", ",dev"):
+        target, host = resolve(selection, "normal" + dev)
+        with_scripts = set().union(*resolve(selection, "normal,build" + dev))
+        packages += [("target", *package) for package in target]
+        packages += [("host", *package) for package in host | (with_scripts - target)]
+    return packages
+
+
 def varying():
     """Packages whose features depend on the selection, with the union of their features."""
     metadata = json.loads(cargo("metadata", "--no-deps", "--format-version=1"))
     selections = [["--workspace"]] + [["--package", package["name"]] for package in metadata["packages"]]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = list(pool.map(resolve_every_way, selections))
     resolved = {}
-    for selection in selections:
-        if len(selection) > 1 and "firebrand-features" not in cargo("tree", "--edges=normal", "--prefix=none", *selection):
-            continue  # small
-        for dev in ("", ",dev"):
-            target, host = resolve(selection, "normal" + dev)
-            with_scripts = set().union(*resolve(selection, "normal,build" + dev))
-            for where, found in (("target", target), ("host", host | (with_scripts - target))):
-                for name, version, names in found:
-                    resolved.setdefault((where, name, version), set()).add(names)
+    for where, name, version, names in itertools.chain.from_iterable(found):
+        resolved.setdefault((where, name, version), set()).add(names)
     union = lambda choices: sorted({feature for choice in choices for feature in choice.split(",")} - {""})
     return {package: union(choices) for package, choices in resolved.items() if len(choices) > 1}
 
