@@ -75,7 +75,10 @@ fn bare(tensors: &mut Vec<(String, TensorData)>, prefix: &str) {
     tensors.retain(|(name, _)| name.starts_with(prefix));
 }
 
-const OTHER_TASKS: [(&str, &[(&str, &[usize])]); 4] = [
+/// A task, and the names and shapes of its head's tensors.
+type TaskHead = (&'static str, &'static [(&'static str, &'static [usize])]);
+
+const OTHER_TASKS: [TaskHead; 4] = [
     ("question answering", &[("qa_outputs.weight", &[2, 32]), ("qa_outputs.bias", &[2])]),
     ("token classification", &[("classifier.weight", &[5, 32]), ("classifier.bias", &[5])]),
     (
