@@ -6,7 +6,8 @@
 //! $ cargo xtask bench evaluate --filter multi        # one of them
 //! ```
 //!
-//! Each runs in a process of its own, since the peak of a process never falls again. `ROWS` and `LABELS` change the sizes.
+//! Each runs in a process of its own, since the peak of a process never falls again. `ROWS` and `LABELS` change the sizes;
+//! as a test (`cargo test --bench many_labels`) they are small.
 
 use std::error::Error;
 use std::fs;
@@ -29,9 +30,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Ok(case) = std::env::var("FIREBRAND_BENCH_CASE") {
         return evaluate(case == "multi-label");
     }
+    let measuring = std::env::args().any(|argument| argument == "--bench");
+    let [rows, labels] = if measuring { ["100000", "1000"] } else { ["2000", "50"] };
+    let size = |name: &str, default: &str| std::env::var(name).unwrap_or_else(|_| default.to_owned());
+    let (rows, labels) = (size("ROWS", rows), size("LABELS", labels));
     let filter: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     for case in CASES.iter().filter(|case| filter.iter().all(|filter| case.contains(filter.as_str()))) {
-        let status = Command::new(std::env::current_exe()?).env("FIREBRAND_BENCH_CASE", case).status()?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.env("FIREBRAND_BENCH_CASE", case).env("ROWS", &rows).env("LABELS", &labels);
+        let status = command.status()?;
         if !status.success() {
             return Err(format!("{case} failed").into());
         }
@@ -40,9 +47,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn evaluate(multi_label: bool) -> Result<(), Box<dyn Error>> {
-    let number =
-        |name: &str, default: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
-    let (rows, labels) = (number("ROWS", 100_000), number("LABELS", 1000));
+    let number = |name: &str| -> Result<u64, Box<dyn Error>> { Ok(std::env::var(name)?.parse()?) };
+    let (rows, labels) = (number("ROWS")?, number("LABELS")?);
     let directory = tempfile::tempdir()?;
     prepare(directory.path(), rows, labels, multi_label)?;
     let config: Config = default_section(Slot::Evaluate)?;
