@@ -1,6 +1,6 @@
 //! Files that are no texts, by their first bytes.
 
-/// What people have beside texts and tables, or under their endings. Read as windows-1252 it would pass for text.
+/// Binary formats that are found among texts and tables, or with their extensions. Decoded as windows-1252 they would pass for text.
 const FORMATS: [(&[u8], &str); 20] = [
     (b"%PDF", "a PDF"),
     (b"PK\x03\x04", "a ZIP archive (as Word and Excel files are)"),

@@ -14,7 +14,7 @@ pub(crate) struct Columnar {
     name: String,
     file: ColumnarFile,
     names: Vec<String>,
-    /// What names the classes where the file itself does not: the `dataset_info.json` beside it.
+    /// `dataset_info.json` in the same directory, which names the classes if the file itself does not.
     dataset_info: Option<String>,
 }
 

@@ -93,7 +93,7 @@ pub(crate) fn read_table(file: &SourceFile, settings: &Settings) -> Result<(Box<
     Ok(match file.kind {
         Kind::Parquet => (Box::new(Columnar::parquet(&file.name, bytes)?), None),
         Kind::Arrow => {
-            // `save_to_disk` describes the data beside its files.
+            // `save_to_disk` describes the data in a file next to it.
             let info = std::fs::read_to_string(file.path.with_file_name("dataset_info.json")).ok();
             (Box::new(Columnar::arrow(&file.name, bytes, info)?), None)
         }

@@ -23,7 +23,7 @@ impl std::ops::AddAssign for Fixes {
     }
 }
 
-/// Replaces them; `None` if there are none.
+/// Replaces what JSON does not allow. `None` if the text needs no repair.
 pub(super) fn repair(text: &str) -> Option<Repaired> {
     let mut fixed = String::with_capacity(text.len());
     let mut fixes = Fixes::default();

@@ -94,7 +94,7 @@ impl ColumnarFile {
         Ok(opened.file(Source::Parquet(Box::new(source))))
     }
 
-    /// Opens an Arrow file (Feather version 2) or an Arrow stream, told apart by their first bytes.
+    /// Opens an Arrow file (Feather version 2) or an Arrow stream, recognised by its first bytes.
     ///
     /// # Errors
     /// When its schema cannot be decoded.

@@ -25,7 +25,7 @@ pub enum Values {
     Floats(Vec<Option<f64>>),
     /// Texts.
     Texts(Vec<Option<String>>),
-    /// Lists, one after the other.
+    /// Lists, as the items of all rows and where each row ends.
     Lists {
         /// Where each row's list ends in `items`; the first starts at 0.
         ends: Vec<usize>,

@@ -26,7 +26,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use firebrand_model::{
     Classifier, ModelError, Network, ParameterSource, SafetensorsFile, named_parameters, write_safetensors,
 };
-use firebrand_pipeline::{Error, Result, ResultExt, StageIo, read_json};
+use firebrand_pipeline::{Error, Result, ResultExt, StageIo, read_json, write_json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -137,9 +137,9 @@ impl Checkpoints {
             lora: lora.is_some(),
             gradient_steps: optimiser_state().map(|(path, moments)| (path.clone(), moments.steps)).collect(),
         };
-        let text = serde_json::to_string_pretty(&file).or_other(|| "cannot write the training state".to_owned())?;
         let path = temporary.join("state.json");
-        fs::write(&path, text).and_then(|()| flush(&path)).map_err(|error| Error::io("write", &path, &error))?;
+        write_json(&path, &file)?;
+        flush(&path).map_err(|error| Error::io("write", &path, &error))?;
 
         let finished = self.directory.join(&name);
         remove_dir(&finished)?;

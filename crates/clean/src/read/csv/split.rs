@@ -27,7 +27,7 @@ pub(super) enum Problem {
     TextAfter(usize),
 }
 
-/// The records of a text. Blank lines are none. Without a `quote`, every line is a record.
+/// The records of a text. Blank lines are skipped. Without a `quote`, every line is a record.
 ///
 /// A record whose quotes are not sound ends with its first line: what comes after it may be rows of their own.
 pub(super) fn split(text: &str, separator: u8, quote: Option<u8>, first_line: u64) -> Vec<Record> {
