@@ -2,19 +2,17 @@
 //!
 //! The fixtures are those of `model`; see its `tests/golden/README.md`.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![expect(clippy::print_stderr, reason = "says which fixture failed")]
-
-#[path = "../../model/tests/support/mod.rs"]
-#[expect(dead_code, reason = "shared with the tests of `model`, which use all of it")]
-mod support;
+#[path = "../../../model/tests/support/mod.rs"]
+#[expect(dead_code, reason = "the tests of `model` use the rest")]
+#[expect(clippy::print_stderr, reason = "prints which fixture failed")]
+mod fixtures;
 
 use std::collections::BTreeMap;
 
 use firebrand_model::{Classifier, named_parameters};
 use firebrand_train::{AdamW, AdamWConfig, Learner, Schedule};
+use fixtures::{Fixture, flat, for_each_fixture, near};
 use serde_json::Value;
-use support::{Fixture, flat, for_each_fixture, near};
 
 /// Three steps of AdamW with decay on everything.
 #[test]

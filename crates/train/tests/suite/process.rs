@@ -1,9 +1,4 @@
 //! The stage as a process, as the runner starts it: kills, Ctrl-C, exit codes.
-#![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-#[expect(dead_code, reason = "shared with the other tests, which use all of it")]
-mod support;
 
 use std::fs;
 use std::process::{Child, Command, Output, Stdio};
@@ -13,7 +8,8 @@ use firebrand_train::Config;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use support::{World, config, rows};
+
+use crate::support::{World, config, rows};
 
 fn start(world: &World, verb: &str, run: &str, config: &Config, resume: bool) -> Child {
     let file = world.path(&format!("{run}.json"));

@@ -1,15 +1,12 @@
 //! Which checkpoints are resumed: those of the same training, whatever changed around it. Others are set aside.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::fs;
 
 use firebrand_pipeline::ErrorKind;
-use firebrand_train::{Config, FindLearningRate, Line, RangeTest, Summary, train};
+use firebrand_train::{Config, FindLearningRate, Line, RangeTest, train};
 use serde_json::Value;
-use support::{World, config, rows};
+
+use crate::support::{World, config, rows};
 
 fn plain() -> Config {
     Config { restore_best: false, ..config() }
@@ -23,10 +20,6 @@ fn stop(world: &World, run: &str, config: &Config) {
 
 fn resume(world: &World, run: &str, config: &Config) {
     train(config, &world.io(run, config, true), |_| false).unwrap();
-}
-
-fn summary(world: &World, run: &str) -> Summary {
-    serde_json::from_slice(&fs::read(world.path(run).join("summary.json")).unwrap()).unwrap()
 }
 
 fn model(world: &World, run: &str) -> Vec<u8> {
@@ -66,7 +59,7 @@ fn keys_that_change_no_parameter_may_change() {
         assert!(model(&world, "straight") == model(&world, key), "{key} changed the model");
         assert!(!world.path(key).join("checkpoints.superseded").exists(), "{key}");
         assert_eq!(world.path(key).join("tensorboard").exists(), config.tensorboard);
-        assert_eq!(summary(&world, "straight"), summary(&world, key), "{key}");
+        assert_eq!(world.summary("straight"), world.summary(key), "{key}");
     }
 }
 
@@ -149,14 +142,14 @@ fn another_training_format_starts_over() {
 fn another_build_resumes_and_is_recorded() {
     let world = World::new();
     train(&plain(), &world.io("straight", &plain(), false), |_| false).unwrap();
-    assert!(summary(&world, "straight").program_changes.is_empty());
+    assert!(world.summary("straight").program_changes.is_empty());
     stop(&world, "rebuilt", &plain());
     edit_state(&world, "rebuilt", |state| state["fingerprint"]["executable"] = "an older build".into());
     // Recorded once, whoever resumes after that.
     train(&plain(), &world.io("rebuilt", &plain(), true), |step| step == 9).unwrap_err();
     resume(&world, "rebuilt", &plain());
     assert!(model(&world, "straight") == model(&world, "rebuilt"));
-    let changes = summary(&world, "rebuilt").program_changes;
+    let changes = world.summary("rebuilt").program_changes;
     assert_eq!((changes.len(), changes[0].step, changes[0].before.as_str()), (1, 5, "an older build"));
     assert_eq!(changes[0].after.len(), 64);
 }

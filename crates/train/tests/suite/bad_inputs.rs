@@ -1,10 +1,5 @@
 //! Errors about the inputs say what was found and where, and have the right kind.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-#[expect(dead_code, reason = "shared with the other tests, which use all of it")]
-mod support;
-
 use std::collections::HashMap;
 use std::fs;
 
@@ -13,7 +8,8 @@ use firebrand_dataset::TokenRow;
 use firebrand_model::{SafetensorsFile, write_safetensors};
 use firebrand_pipeline::ErrorKind;
 use firebrand_train::{Config, train};
-use support::{World, config, rows};
+
+use crate::support::{World, config, rows};
 
 #[track_caller]
 fn refused(world: &World, config: &Config, kind: ErrorKind, words: &[&str]) {

@@ -1,54 +1,29 @@
 //! Several devices, and tensors prepared ahead, train as one device does. There is one CPU device, which stands in for several
 //! here: each has its own copy of the parameters, its own graph and its own thread.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::collections::BTreeMap;
 use std::fs;
 
 use burn::tensor::Device;
 use firebrand_dataset::{LabelMap, TokenRow};
 use firebrand_kernels::Precision;
-use firebrand_model::{Classifier, StartFrom, Tokens, device, named_parameters};
+use firebrand_model::device;
 use firebrand_pipeline::ErrorKind;
 use firebrand_train::{
-    AdamW, AdamWConfig, Config, Freeze, Learner, Lora, MicroBatch, Objective, Rows, StepFigures, Trainer, train,
+    AdamW, AdamWConfig, Config, Freeze, Learner, Lora, Objective, Rows, StepFigures, Trainer, train,
 };
-use support::{World, config, rows};
+
+use crate::support::{World, config, label_names, micro_batch, parameters, rows};
 
 fn cpu(name: &str) -> Device {
     device(name).unwrap().autodiff()
-}
-
-fn names() -> Vec<String> {
-    ["alpha", "beta", "gamma"].map(str::to_owned).to_vec()
-}
-
-fn classifier(world: &World, dropout: f64, device: &Device) -> Classifier {
-    let from = StartFrom {
-        hidden_dropout: Some(dropout),
-        attention_dropout: Some(dropout),
-        classifier_dropout: Some(dropout),
-        ..StartFrom::new(names(), 7)
-    };
-    Classifier::start(&world.path("fetch/pretrained"), &from, device).unwrap().0
 }
 
 fn learner(name: &str, devices: usize, dropout: f64) -> Learner {
     let no_decay = AdamWConfig::BIASES_AND_NORMS.map(str::to_owned).to_vec();
     let adamw = AdamWConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-4, weight_decay: 0.01, no_decay };
     let others = (1..devices).map(|_| cpu(name));
-    Learner::new(classifier(&World::new(), dropout, &cpu(name)), AdamW::new(adamw), 1.0, 1).with_more_devices(others)
-}
-
-fn micro<'a>(rows: &'a [TokenRow], weights: &[f32]) -> MicroBatch<'a> {
-    MicroBatch {
-        rows: rows.iter().map(|row| Tokens { ids: &row.ids, type_ids: &row.type_ids }).collect(),
-        labels: rows.iter().map(|row| row.labels.as_slice()).collect(),
-        weights: weights.to_vec(),
-    }
+    Learner::new(World::new().classifier(dropout, &cpu(name)), AdamW::new(adamw), 1.0, 1).with_more_devices(others)
 }
 
 type Parameters = BTreeMap<String, Vec<f32>>;
@@ -56,7 +31,7 @@ type Parameters = BTreeMap<String, Vec<f32>>;
 /// Three steps: two batches of 12, then one of 7 alone, then one of a single row.
 fn steps(mut learner: Learner, rows: &[TokenRow], weights: &[f32]) -> (Vec<StepFigures>, Parameters) {
     let part = |range: std::ops::Range<usize>| {
-        micro(&rows[range.clone()], if weights.is_empty() { &[] } else { &weights[range] })
+        micro_batch(&rows[range.clone()], if weights.is_empty() { &[] } else { &weights[range] })
     };
     let mut found = Vec::new();
     for (step, batches) in [vec![part(0..12), part(12..24)], vec![part(24..31)], vec![part(31..32)]].iter().enumerate()
@@ -65,8 +40,7 @@ fn steps(mut learner: Learner, rows: &[TokenRow], weights: &[f32]) -> (Vec<StepF
         (learner, figures) = learner.step_over(step as u64, batches, 1e-3).unwrap();
         found.push(figures);
     }
-    let all = named_parameters(&learner.classifier.network).into_iter();
-    (found, all.map(|(path, data)| (path, data.try_to_vec::<f32>().unwrap())).collect())
+    (found, parameters(&learner.classifier))
 }
 
 #[track_caller]
@@ -139,7 +113,7 @@ fn every_device_has_masks_of_its_own() {
     let few = rows(6, 3);
     let twice: Vec<TokenRow> = few.iter().flat_map(|row| [row.clone(), row.clone()]).collect();
     let loss = |rows: &[TokenRow], devices| {
-        let batch = micro(rows, &[]);
+        let batch = micro_batch(rows, &[]);
         learner("flex", devices, 0.3).step_over(5, &[batch], 1e-3).unwrap().1.loss
     };
     assert!((loss(&twice, 2) - loss(&few, 1)).abs() > 1e-4);
@@ -157,7 +131,7 @@ fn a_second_cpu_is_refused_with_a_hint() {
 #[test]
 fn tensors_prepared_ahead_change_no_byte() {
     let world = World::new();
-    let labels = LabelMap::new(names()).unwrap();
+    let labels = LabelMap::new(label_names()).unwrap();
     let part = |count, seed, name| Rows::new(rows(count, seed), &labels, name).unwrap();
     let (training, validation) = (part(60, 1, "train"), part(24, 2, "validation"));
     let base = config();
@@ -168,7 +142,7 @@ fn tensors_prepared_ahead_change_no_byte() {
     for (index, config) in options.iter().enumerate() {
         let run = |ahead: bool, stop: u64, resume: bool| {
             let io = world.io(&format!("{index}-{ahead}"), config, resume);
-            let classifier = classifier(&world, 0.1, &cpu("flex"));
+            let classifier = world.classifier(0.1, &cpu("flex"));
             let trainer = Trainer::new(config, &io, classifier, &training, &validation).unwrap();
             trainer.stop_when(move |step| step == stop).feed_ahead(ahead).run().and_then(|outcome| outcome.write(&io))
         };

@@ -1,46 +1,21 @@
 //! Options of the learner: accumulation, freezing, decay by layer, R-Drop.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-#[expect(dead_code, reason = "shared with the other tests, which use all of it")]
-mod support;
-
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use burn::tensor::Tensor;
 use firebrand_dataset::TokenRow;
-use firebrand_model::{Batch, Classifier, StartFrom, Tokens, device, named_parameters};
+use firebrand_model::{Batch, Classifier, device};
 use firebrand_train::{AdamW, AdamWConfig, Freeze, LayerDecay, Learner, Lora, MicroBatch, Objective, Reinit};
-use support::{World, rows};
+
+use crate::support::{World, micro_batch, parameters, rows};
 
 fn classifier(dropout: f64) -> Classifier {
-    let world = World::new();
-    let from = StartFrom {
-        hidden_dropout: Some(dropout),
-        attention_dropout: Some(dropout),
-        classifier_dropout: Some(dropout),
-        ..StartFrom::new(["alpha", "beta", "gamma"].map(str::to_owned).to_vec(), 7)
-    };
-    Classifier::start(&world.path("fetch/pretrained"), &from, &device("flex").unwrap().autodiff()).unwrap().0
+    World::new().classifier(dropout, &device("flex").unwrap().autodiff())
 }
 
 fn adamw() -> AdamW {
     let no_decay = AdamWConfig::BIASES_AND_NORMS.map(str::to_owned).to_vec();
     AdamW::new(AdamWConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, no_decay })
-}
-
-fn micro<'a>(rows: &'a [TokenRow], weights: &[f32]) -> MicroBatch<'a> {
-    MicroBatch {
-        rows: rows.iter().map(|row| Tokens { ids: &row.ids, type_ids: &row.type_ids }).collect(),
-        labels: rows.iter().map(|row| row.labels.as_slice()).collect(),
-        weights: weights.to_vec(),
-    }
-}
-
-fn parameters(learner: &Learner) -> BTreeMap<String, Vec<f32>> {
-    let all = named_parameters(&learner.classifier.network).into_iter();
-    all.map(|(path, data)| (path, data.try_to_vec::<f32>().unwrap())).collect()
 }
 
 /// AdamW's first step depends only on the signs of the gradients, so moments are compared through a second step, and figures
@@ -61,7 +36,7 @@ fn four_batches_of_eight_are_one_of_thirty_two() {
             let mut found = Vec::new();
             for step in 0..3 {
                 let batches: Vec<_> =
-                    parts.iter().map(|part| micro(&rows[part.clone()], &weights(part.clone()))).collect();
+                    parts.iter().map(|part| micro_batch(&rows[part.clone()], &weights(part.clone()))).collect();
                 let figures;
                 (learner, figures) = learner.step_over(step, &batches, 1e-3).unwrap();
                 found.push(figures);
@@ -84,7 +59,7 @@ fn batches_of_a_step_have_different_masks_and_a_repeated_step_has_the_same() {
         let learner = Learner::new(classifier(0.3), adamw(), 1.0, 1);
         learner.step_over(5, batches, 1e-3).unwrap().1.loss
     };
-    let one = micro(&rows, &[]);
+    let one = micro_batch(&rows, &[]);
     assert_eq!(losses(&[one.clone(), one.clone()]), losses(&[one.clone(), one.clone()]));
     // The mean over the same rows twice would be the loss of one batch if the masks were the same.
     assert!((losses(&[one.clone(), one.clone()]) - losses(&[one])).abs() > 1e-4);
@@ -96,7 +71,7 @@ fn r_drop_adds_the_distance_of_two_passes() {
     let loss = |dropout: f64, r_drop: f64| {
         let objective = Objective { r_drop, ..Objective::default() };
         let learner = Learner::new(classifier(dropout), adamw(), 1.0, 1).with_objective(objective);
-        learner.step_over(0, &[micro(&rows, &[])], 1e-3).unwrap().1.loss
+        learner.step_over(0, &[micro_batch(&rows, &[])], 1e-3).unwrap().1.loss
     };
     // Without dropout both passes are the same.
     assert!((loss(0.0, 50.0) - loss(0.0, 0.0)).abs() < 1e-6);
@@ -111,13 +86,13 @@ fn frozen_parts_keep_their_bytes_and_get_no_gradient() {
     let classifier = classifier(0.0).map_network(|network| freeze.apply(network, 0));
     let whole = Learner::new(self::classifier(0.0), adamw(), 0.0, 1);
     let mut learner = Learner::new(classifier, adamw(), 0.0, 1);
-    let before = parameters(&learner);
-    let (_, all) = whole.step_over(0, &[micro(&rows, &[])], 1e-3).unwrap();
-    let (next, some) = learner.step_over(0, &[micro(&rows, &[])], 1e-3).unwrap();
+    let before = parameters(&learner.classifier);
+    let (_, all) = whole.step_over(0, &[micro_batch(&rows, &[])], 1e-3).unwrap();
+    let (next, some) = learner.step_over(0, &[micro_batch(&rows, &[])], 1e-3).unwrap();
     learner = next;
     assert_eq!(all.loss, some.loss);
     assert!(some.grad_norm < all.grad_norm);
-    let after = parameters(&learner);
+    let after = parameters(&learner.classifier);
     for (path, values) in &after {
         let frozen = path.starts_with("encoder.embeddings") || path.starts_with("encoder.layers.0.");
         assert_eq!(*values == before[path], frozen, "{path}");
@@ -136,7 +111,7 @@ fn the_backward_pass_ends_at_the_lowest_trained_layer() {
         let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
         let freeze = Freeze::new(&words, 0, 2).unwrap();
         let classifier = classifier(0.0).map_network(|network| freeze.apply(network, 0));
-        let batch = Batch::new(&micro(&rows, &[]).rows, classifier.pad_token_id(), &classifier.device()).unwrap();
+        let batch = Batch::new(&micro_batch(&rows, &[]).rows, classifier.pad_token_id(), &classifier.device()).unwrap();
         // After the embeddings, the first layer and the second.
         let states = classifier.network.encoder.hidden_states(&batch);
         states.into_iter().map(is_outside).collect::<Vec<_>>()
@@ -155,9 +130,9 @@ fn layers_are_unfrozen_one_after_the_other() {
     let mut moved = Vec::new();
     for step in 0..8 {
         learner.classifier = learner.classifier.map_network(|network| freeze.apply(network, step));
-        let before = parameters(&learner);
-        (learner, _) = learner.step_over(step, &[micro(&rows, &[])], 1e-3).unwrap();
-        let after = parameters(&learner);
+        let before = parameters(&learner.classifier);
+        (learner, _) = learner.step_over(step, &[micro_batch(&rows, &[])], 1e-3).unwrap();
+        let after = parameters(&learner.classifier);
         let tops = [
             "head.output.weight",
             "encoder.layers.1.mlp.up.weight",
@@ -176,9 +151,9 @@ fn lower_layers_move_less() {
     let plain = AdamWConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-12, weight_decay: 0.0, no_decay: Vec::new() };
     let optimizer = AdamW::new(plain).with_layer_decay(Some(LayerDecay { decay: 0.5, layers: 2 }));
     let mut learner = Learner::new(classifier(0.0), optimizer, 0.0, 1);
-    let before = parameters(&learner);
-    (learner, _) = learner.step_over(0, &[micro(&rows, &[])], 1e-2).unwrap();
-    let after = parameters(&learner);
+    let before = parameters(&learner.classifier);
+    (learner, _) = learner.step_over(0, &[micro_batch(&rows, &[])], 1e-2).unwrap();
+    let after = parameters(&learner.classifier);
     let largest = |path: &str| {
         let pairs = before[path].iter().zip(&after[path]);
         pairs.map(|(before, after)| f64::from((before - after).abs())).fold(0.0, f64::max)
@@ -196,11 +171,11 @@ fn lower_layers_move_less() {
 #[test]
 fn top_layers_are_reinitialised_and_the_rest_stays() {
     let learner = Learner::new(classifier(0.0), adamw(), 0.0, 1);
-    let before = parameters(&learner);
+    let before = parameters(&learner.classifier);
     let reinit = Reinit { count: 1, layers: 2, pooler: true, deviation: 0.02, seed: 9 };
     let reinitialised = |reinit: Reinit| {
         let changed = learner.classifier.clone().map_network(|network| reinit.apply(network));
-        parameters(&Learner::new(changed, adamw(), 0.0, 1))
+        parameters(&changed)
     };
     let after = reinitialised(reinit);
     for (path, values) in &after {
@@ -251,14 +226,14 @@ fn lora_leaves_the_rest_of_the_encoder_untouched() {
     let optimizer =
         AdamW::new(AdamWConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, no_decay: vec![] });
     let mut learner = Learner::new(classifier, optimizer, 1.0, 1).with_lora(Some(lora));
-    let before = parameters(&learner);
+    let before = parameters(&learner.classifier);
     let mut losses = Vec::new();
     for step in 0..12 {
         let figures;
-        (learner, figures) = learner.step_over(step, &[micro(&rows, &[])], 1e-2).unwrap();
+        (learner, figures) = learner.step_over(step, &[micro_batch(&rows, &[])], 1e-2).unwrap();
         losses.push(figures.loss);
     }
-    let after = parameters(&learner);
+    let after = parameters(&learner.classifier);
     assert!(losses[11] < 0.9 * losses[0], "{losses:?}");
     for (path, values) in &after {
         let target = path.ends_with(".query.weight") || path.ends_with(".value.weight");

@@ -1,16 +1,13 @@
 //! Multi-label training: the loss of every decision, and the figures that are saved.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::fs;
 
 use firebrand_dataset::{LabelMap, TokenRow};
-use firebrand_model::{Classifier, ProblemType, Tokens, device, sigmoid};
-use firebrand_train::{Config, Line, Summary, train};
+use firebrand_model::{Classifier, ProblemType, device, sigmoid};
+use firebrand_train::{Config, Line, train};
 use serde_json::Value;
-use support::{World, config, rows};
+
+use crate::support::{World, config, label_names, rows, tokens};
 
 /// Rows with two labels have half of their tokens from another third of the vocabulary; rows without any have only the first
 /// tokens.
@@ -34,7 +31,7 @@ fn several(count: u64, seed: u64) -> Vec<TokenRow> {
 
 fn world() -> World {
     let world = World::new();
-    let labels = LabelMap::new(["alpha", "beta", "gamma"].map(str::to_owned).to_vec()).unwrap();
+    let labels = LabelMap::new(label_names()).unwrap();
     labels.with_multi_label(true).write(&world.path("clean/labels.json")).unwrap();
     world.write("train", &several(240, 1));
     world.write("validation", &several(40, 2));
@@ -47,8 +44,7 @@ fn several_labels_are_learned_and_none_as_well() {
     let config = Config { epochs: 6, ..config() };
     train(&config, &world.io("run", &config, false), |_| false).unwrap();
 
-    let summary: Summary = serde_json::from_str(&fs::read_to_string(world.path("run/summary.json")).unwrap()).unwrap();
-    let best = summary.best.unwrap();
+    let best = world.summary("run").best.unwrap();
     assert!(best.validation_micro_f1.unwrap() > 0.8, "{best:?}");
     let log = fs::read_to_string(world.path("run/metrics.jsonl")).unwrap();
     let lines = log.lines().map(|line| serde_json::from_str::<Line>(line).unwrap());
@@ -60,8 +56,7 @@ fn several_labels_are_learned_and_none_as_well() {
     let classifier = Classifier::load(&world.path("run/model"), &device("flex").unwrap()).unwrap();
     assert_eq!(classifier.config().problem, ProblemType::MultiLabelClassification);
     let rows = several(40, 2);
-    let tokens: Vec<_> = rows.iter().map(|row| Tokens { ids: &row.ids, type_ids: &row.type_ids }).collect();
-    let logits = classifier.logits(&tokens, 7, &mut |_| ()).unwrap();
+    let logits = classifier.logits(&tokens(&rows), 7, &mut |_| ()).unwrap();
     let (mut right, mut loss) = (0, 0.0);
     for (row, logits) in rows.iter().zip(&logits) {
         let probabilities = sigmoid(logits);

@@ -1,9 +1,5 @@
 //! A run that was stopped and resumed ends with the same bytes as one that was not.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -12,7 +8,8 @@ use firebrand_train::{ClassWeights, Config, Metric, Sampling, ScheduleShape, Tra
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use support::{World, config};
+
+use crate::support::{World, config};
 
 /// Trains until the step, which must end in a checkpoint.
 fn stop_after(world: &World, run: &str, config: &Config, resume: bool, last: u64) {

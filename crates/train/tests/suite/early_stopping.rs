@@ -1,16 +1,12 @@
 //! Early stopping restores the best parameters, not the last.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
-use std::fs;
 use std::path::Path;
 
 use firebrand_dataset::TokenRow;
-use firebrand_model::{Classifier, Tokens, device, softmax};
-use firebrand_train::{Config, Summary, train};
-use support::{World, config, rows};
+use firebrand_model::{Classifier, device, softmax};
+use firebrand_train::{Config, train};
+
+use crate::support::{World, config, rows, tokens};
 
 /// Rows with wrong labels: the better the training split is learned, the higher their loss.
 fn misleading() -> Vec<TokenRow> {
@@ -19,14 +15,9 @@ fn misleading() -> Vec<TokenRow> {
 
 fn loss_of(model: &Path, rows: &[TokenRow]) -> f64 {
     let classifier = Classifier::load(model, &device("flex").unwrap()).unwrap();
-    let tokens: Vec<_> = rows.iter().map(|row| Tokens { ids: &row.ids, type_ids: &row.type_ids }).collect();
-    let logits = classifier.logits(&tokens, 10, &mut |_| ()).unwrap();
+    let logits = classifier.logits(&tokens(rows), 10, &mut |_| ()).unwrap();
     let losses = rows.iter().zip(&logits).map(|(row, logits)| -f64::from(softmax(logits)[row.labels[0] as usize]).ln());
     losses.sum::<f64>() / rows.len() as f64
-}
-
-fn summary(world: &World, run: &str) -> Summary {
-    serde_json::from_str(&fs::read_to_string(world.path(run).join("summary.json")).unwrap()).unwrap()
 }
 
 #[test]
@@ -37,7 +28,7 @@ fn training_stops_and_the_best_parameters_are_kept() {
     let config = Config { epochs: 12, early_stopping_patience: 2, warmup_ratio: 0.0, ..config() };
     train(&config, &world.io("best", &config, false), |_| false).unwrap();
 
-    let found = summary(&world, "best");
+    let found = world.summary("best");
     let best = found.best.unwrap();
     assert!(found.stopped_early && found.restored_best, "{found:?}");
     assert_eq!(found.epochs.len(), best.epoch as usize + 2);
@@ -65,6 +56,6 @@ fn without_patience_every_epoch_is_trained() {
     world.write("validation", &misleading());
     let config = Config { epochs: 5, early_stopping_patience: 0, warmup_ratio: 0.0, ..config() };
     train(&config, &world.io("all", &config, false), |_| false).unwrap();
-    let found = summary(&world, "all");
+    let found = world.summary("all");
     assert_eq!((found.epochs.len(), found.steps, found.stopped_early), (5, 40, false));
 }

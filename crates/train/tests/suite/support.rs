@@ -1,11 +1,14 @@
 //! Test fixtures: a tiny BERT, rows whose label follows from their tokens, and requests.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use burn::tensor::Device;
 use firebrand_dataset::{LabelMap, TokenRow, write_tokens};
+use firebrand_model::{Classifier, StartFrom, Tokens, named_parameters};
 use firebrand_pipeline::{Request, Slot, StageIo, config::default_section};
-use firebrand_train::{Config, TrainingPrecision};
+use firebrand_train::{Config, MicroBatch, Summary, TrainingPrecision};
 
 /// The finished stages before `train`, in a temporary directory.
 pub(crate) struct World {
@@ -32,7 +35,7 @@ impl World {
         for file in ["config.json", "model.safetensors"] {
             fs::copy(fixture.join(file), world.path("fetch/pretrained").join(file)).unwrap();
         }
-        let labels = LabelMap::new(["alpha", "beta", "gamma"].map(str::to_owned).to_vec()).unwrap();
+        let labels = LabelMap::new(label_names()).unwrap();
         labels.write(&world.path("clean/labels.json")).unwrap();
         world.write("train", &rows(60, 1));
         world.write("validation", &rows(24, 2));
@@ -65,6 +68,22 @@ impl World {
         StageIo::new(self.request(run, config, resume))
     }
 
+    /// The pretrained model with a new head, recording gradients.
+    pub(crate) fn classifier(&self, dropout: f64, device: &Device) -> Classifier {
+        let from = StartFrom {
+            hidden_dropout: Some(dropout),
+            attention_dropout: Some(dropout),
+            classifier_dropout: Some(dropout),
+            ..StartFrom::new(label_names(), 7)
+        };
+        Classifier::start(&self.path("fetch/pretrained"), &from, device).unwrap().0
+    }
+
+    /// What a finished run reports.
+    pub(crate) fn summary(&self, run: &str) -> Summary {
+        serde_json::from_slice(&fs::read(self.path(run).join("summary.json")).unwrap()).unwrap()
+    }
+
     /// The bytes of every output of a run.
     pub(crate) fn outputs(&self, run: &str) -> Vec<Vec<u8>> {
         OUTPUTS.iter().map(|file| fs::read(self.path(run).join(file)).unwrap()).collect()
@@ -77,6 +96,31 @@ impl World {
             assert!(*one == other, "{file} differs");
         }
     }
+}
+
+/// The labels of the rows, in the order of their ids.
+pub(crate) fn label_names() -> Vec<String> {
+    ["alpha", "beta", "gamma"].map(str::to_owned).to_vec()
+}
+
+/// A micro-batch of these rows, all of weight 1 where `weights` is empty.
+pub(crate) fn micro_batch<'a>(rows: &'a [TokenRow], weights: &[f32]) -> MicroBatch<'a> {
+    MicroBatch {
+        rows: tokens(rows),
+        labels: rows.iter().map(|row| row.labels.as_slice()).collect(),
+        weights: weights.to_vec(),
+    }
+}
+
+/// The rows as the model takes them.
+pub(crate) fn tokens(rows: &[TokenRow]) -> Vec<Tokens<'_>> {
+    rows.iter().map(|row| Tokens { ids: &row.ids, type_ids: &row.type_ids }).collect()
+}
+
+/// The values of all parameters, by path.
+pub(crate) fn parameters(classifier: &Classifier) -> BTreeMap<String, Vec<f32>> {
+    let all = named_parameters(&classifier.network).into_iter();
+    all.map(|(path, data)| (path, data.try_to_vec::<f32>().unwrap())).collect()
 }
 
 /// Two epochs of eight steps, with dropout.

@@ -1,21 +1,16 @@
 //! Runs that are too short to learn, or do not learn, say so.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-#[expect(dead_code, reason = "shared with the other tests, which use all of it")]
-mod support;
-
 use std::fs;
 
-use firebrand_model::{Classifier, StartFrom, device, named_parameters};
+use firebrand_model::{Classifier, StartFrom, device};
 use firebrand_train::{Config, FindingKind, Line, Summary, train};
-use support::{World, config, rows};
+
+use crate::support::{World, config, label_names, parameters, rows};
 
 fn run(world: &World, name: &str, config: &Config) -> (Summary, Vec<Line>) {
     train(config, &world.io(name, config, false), |_| false).unwrap();
-    let read = |file: &str| fs::read_to_string(world.path(name).join(file)).unwrap();
-    let lines = read("metrics.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    (serde_json::from_str(&read("summary.json")).unwrap(), lines)
+    let log = fs::read_to_string(world.path(name).join("metrics.jsonl")).unwrap();
+    (world.summary(name), log.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
 }
 
 fn kinds(summary: &Summary) -> Vec<FindingKind> {
@@ -35,14 +30,10 @@ fn one_step_is_a_step() {
     assert!(kinds(&summary).contains(&FindingKind::FewSteps), "{:?}", summary.findings);
     assert!(summary.findings[0].message.contains("1 step: 24 rows, batches of 64 rows"), "{:?}", summary.findings);
 
-    let parameters = |classifier: &Classifier| {
-        named_parameters(&classifier.network).into_iter().map(|(_, data)| data.try_to_vec::<f32>().unwrap()).collect()
-    };
-    let labels = ["alpha", "beta", "gamma"].map(str::to_owned).to_vec();
     let flex = device("flex").unwrap();
-    let from = StartFrom::new(labels, config.seed);
-    let before: Vec<_> = parameters(&Classifier::start(&world.path("fetch/pretrained"), &from, &flex).unwrap().0);
-    let after: Vec<_> = parameters(&Classifier::load(&world.path("run/model"), &flex).unwrap());
+    let from = StartFrom::new(label_names(), config.seed);
+    let before = parameters(&Classifier::start(&world.path("fetch/pretrained"), &from, &flex).unwrap().0);
+    let after = parameters(&Classifier::load(&world.path("run/model"), &flex).unwrap());
     assert_ne!(before, after);
 }
 

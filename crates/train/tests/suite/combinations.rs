@@ -1,16 +1,13 @@
 //! Every pair of the options that decide which parameters are trained: what is frozen keeps its bytes at every moment, and a
 //! run that is stopped and resumed ends as one that was not.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::collections::BTreeMap;
 
-use firebrand_model::{Classifier, SafetensorsFile, StartFrom, device, named_parameters};
+use firebrand_model::{Classifier, SafetensorsFile, StartFrom, device};
 use firebrand_pipeline::ErrorKind;
 use firebrand_train::{Config, Reinit, train};
-use support::{World, config};
+
+use crate::support::{World, config, label_names, parameters};
 
 type Setting = (&'static str, fn(&mut Config));
 
@@ -42,15 +39,13 @@ fn is_frozen(config: &Config, path: &str, steps: u64) -> bool {
 
 /// The parameters that training starts from.
 fn start(world: &World, config: &Config) -> BTreeMap<String, Vec<f32>> {
-    let labels = ["alpha", "beta", "gamma"].map(str::to_owned).to_vec();
-    let from = StartFrom::new(labels, config.seed);
+    let from = StartFrom::new(label_names(), config.seed);
     let device = device("flex").unwrap().autodiff();
     let (classifier, report) = Classifier::start(&world.path("fetch/pretrained"), &from, &device).unwrap();
     let (count, deviation) = (config.reinit_layers, classifier.config().initializer_range);
     let reinit = Reinit { count, layers: 2, pooler: !report.new.is_empty(), deviation, seed: config.seed };
     let classifier = if count > 0 { classifier.map_network(|network| reinit.apply(network)) } else { classifier };
-    let all = named_parameters(&classifier.network).into_iter();
-    all.map(|(path, data)| (path, data.try_to_vec::<f32>().unwrap())).collect()
+    parameters(&classifier)
 }
 
 #[track_caller]

@@ -1,31 +1,27 @@
 //! When validation happens, which one is best, what is kept of it, and how training ends early.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::fs;
 use std::path::Path;
 
 use firebrand_dataset::TokenRow;
-use firebrand_model::{Classifier, Tokens, device, softmax};
+use firebrand_model::{Classifier, device, softmax};
 use firebrand_pipeline::ErrorKind;
 use firebrand_train::{
     Anomaly, ClassWeights, Config, EpochFigures, FindLearningRate, Line, Metric, RangeTest, Sampling, Summary, train,
 };
-use support::{World, config, rows};
+
+use crate::support::{World, config, rows, tokens};
 
 fn run(world: &World, name: &str, config: &Config) -> Summary {
     train(config, &world.io(name, config, false), |_| false).unwrap();
-    serde_json::from_str(&fs::read_to_string(world.path(name).join("summary.json")).unwrap()).unwrap()
+    world.summary(name)
 }
 
 /// Mean loss and accuracy of a saved model over the validation rows.
 fn measured(model: &Path) -> (f64, f64) {
     let rows = rows(24, 2);
     let classifier = Classifier::load(model, &device("flex").unwrap()).unwrap();
-    let tokens: Vec<_> = rows.iter().map(|row| Tokens { ids: &row.ids, type_ids: &row.type_ids }).collect();
-    let logits = classifier.logits(&tokens, 10, &mut |_| ()).unwrap();
+    let logits = classifier.logits(&tokens(&rows), 10, &mut |_| ()).unwrap();
     let (mut loss, mut right) = (0.0, 0.0);
     for (row, logits) in rows.iter().zip(&logits) {
         let probabilities = softmax(logits);

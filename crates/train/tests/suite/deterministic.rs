@@ -1,15 +1,11 @@
 //! Two runs with any number of threads end with the same bytes.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-#[expect(dead_code, reason = "shared with the other tests, which use all of it")]
-mod support;
-
 use std::fs;
 use std::process::Command;
 
 use firebrand_train::{Config, Sampling, TrainingPrecision};
-use support::{World, config, rows};
+
+use crate::support::{World, config, rows};
 
 /// Runs the stage's program with this many threads.
 fn run(world: &World, name: &str, config: &Config, threads: usize) {

@@ -1,14 +1,11 @@
 //! Batches under a token budget: steps, schedule and resuming follow it.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::fs;
 
 use firebrand_pipeline::ErrorKind;
-use firebrand_train::{BatchSize, Config, Line, Sampler, Summary, train};
-use support::{World, config, rows};
+use firebrand_train::{BatchSize, Config, Line, Sampler, train};
+
+use crate::support::{World, config, rows};
 
 fn budgeted() -> Config {
     // Without sorting, epochs have different numbers of steps.
@@ -38,7 +35,7 @@ fn steps_and_schedule_follow_the_budget() {
     assert!(total != 12 && steps.iter().any(|count| *count != steps[0]), "{steps:?}");
 
     train(&config, &world.io("budget", &config, false), |_| false).unwrap();
-    let summary: Summary = serde_json::from_slice(&fs::read(world.path("budget/summary.json")).unwrap()).unwrap();
+    let summary = world.summary("budget");
     assert_eq!((summary.steps, summary.stopped_early), (total, false));
     let ends = steps.iter().scan(0, |end, steps| {
         *end += steps;

@@ -1,21 +1,14 @@
 //! Training in other precisions than fp32.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::fs;
 
 use burn::tensor::Device;
 use firebrand_kernels::{Half, Precision};
-use firebrand_model::{Classifier, Tokens, device, named_parameters};
+use firebrand_model::{Classifier, device};
 use firebrand_pipeline::ErrorKind;
-use firebrand_train::{AdamW, AdamWConfig, Config, Learner, LossScale, StepFigures, Summary, TrainingPrecision, train};
-use support::{World, config, rows};
+use firebrand_train::{AdamW, AdamWConfig, Config, Learner, LossScale, StepFigures, TrainingPrecision, train};
 
-fn summary(world: &World, run: &str) -> Summary {
-    serde_json::from_slice(&fs::read(world.path(run).join("summary.json")).unwrap()).unwrap()
-}
+use crate::support::{World, config, parameters, rows, tokens};
 
 #[test]
 fn a_stage_in_bfloat16_learns_as_in_single_precision_with_other_rounding() {
@@ -24,7 +17,7 @@ fn a_stage_in_bfloat16_learns_as_in_single_precision_with_other_rounding() {
     let half = Config { precision: TrainingPrecision::Bf16, ..config() };
     train(&single, &world.io("single", &single, false), |_| false).unwrap();
     train(&half, &world.io("half", &half, false), |_| false).unwrap();
-    let [single, half] = ["single", "half"].map(|run| summary(&world, run));
+    let [single, half] = ["single", "half"].map(|run| world.summary(run));
     assert_eq!((single.precision, half.precision), (TrainingPrecision::Fp32, TrainingPrecision::Bf16));
     for (single, half) in single.epochs.iter().zip(&half.epochs) {
         let moved = (single.validation_loss - half.validation_loss).abs();
@@ -45,14 +38,8 @@ fn flex() -> Device {
 
 fn step(learner: Learner, step: u64) -> (Learner, StepFigures) {
     let rows = rows(8, step + 1);
-    let tokens: Vec<_> = rows.iter().map(|row| Tokens { ids: &row.ids, type_ids: &row.type_ids }).collect();
     let labels: Vec<_> = rows.iter().map(|row| &row.labels).collect();
-    learner.step(step, &tokens, &labels, 1e-3).unwrap()
-}
-
-fn parameters(learner: &Learner) -> Vec<f32> {
-    let all = named_parameters(&learner.classifier.network).into_iter();
-    all.flat_map(|(_, data)| data.try_to_vec::<f32>().unwrap()).collect()
+    learner.step(step, &tokens(&rows), &labels, 1e-3).unwrap()
 }
 
 /// With casts, as on a GPU, figures are those of fp32 within rounding, but not equal.
@@ -77,7 +64,7 @@ fn steps_with_casts_are_those_of_single_precision_within_rounding() {
 fn a_step_whose_scaled_gradients_overflow_is_skipped_and_the_scale_halved() {
     let huge = LossScale { scale: 65_536.0 * 65_536.0, good_steps: 1_234 };
     let mut learner = learner(Precision::Cast(Half::F16), Some(huge), &flex());
-    let before = parameters(&learner);
+    let before = parameters(&learner.classifier);
     let mut skipped = 0;
     loop {
         let figures;
@@ -87,12 +74,12 @@ fn a_step_whose_scaled_gradients_overflow_is_skipped_and_the_scale_halved() {
             assert!(figures.grad_norm.is_finite());
             break;
         }
-        assert_eq!(parameters(&learner), before);
+        assert_eq!(parameters(&learner.classifier), before);
         skipped += 1;
         assert!(skipped < 32);
     }
     assert!(skipped >= 4, "{skipped}");
-    assert_ne!(parameters(&learner), before);
+    assert_ne!(parameters(&learner.classifier), before);
 }
 
 /// The state of loss scaling is part of a checkpoint. (The stage refuses fp16 on a CPU, where it is slow; it is not wrong.)
@@ -114,7 +101,7 @@ fn a_run_in_half_precision_resumes_bit_for_bit() {
         train(&config, &world.io(&run, &config, true), |_| false).unwrap();
         world.assert_equal("straight", &run);
     }
-    assert_eq!(summary(&world, "straight").precision, TrainingPrecision::Fp16);
+    assert_eq!(world.summary("straight").precision, TrainingPrecision::Fp16);
 }
 
 #[test]
@@ -127,7 +114,7 @@ fn gradient_checkpointing_changes_no_byte() {
             (kept, expected) = step(kept, number);
             (computed, found) = step(computed, number);
             assert_eq!(expected, found, "{precision:?}");
-            assert_eq!(parameters(&kept), parameters(&computed), "{precision:?}");
+            assert_eq!(parameters(&kept.classifier), parameters(&computed.classifier), "{precision:?}");
         }
     }
     let world = World::new();
