@@ -2,20 +2,11 @@
 //!
 //! The fixtures come from tokenizers' Python package; `tests/golden/README.md` says how.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-#[path = "common/case.rs"]
-mod case;
-#[path = "common/files.rs"]
-mod files;
-#[path = "common/minilm.rs"]
-mod minilm;
-
 use std::fs;
 
-use case::Case;
-use files::{directory, fixtures, read_json};
-use minilm::minilm;
+use crate::case::Case;
+use crate::files::{directory, fixtures, read_json};
+use crate::minilm::minilm;
 
 #[test]
 fn every_string_of_every_tokenizer_equals_the_reference() {

@@ -1,15 +1,13 @@
 //! What users get wrong, and what they are told: each case ends with the right exit code and a message that says what was
 //! found, where, and what to do. Never a panic.
 //!
-//! The messages lie in `bad_inputs/NAME.txt`; `SNAPSHOTS=overwrite cargo test -p xtask --test bad_inputs` writes them anew.
-#![expect(clippy::unwrap_used, reason = "helpers of tests: a panic is a failed test")]
-
-mod common;
+//! The messages lie in `bad_inputs/NAME.txt`; `SNAPSHOTS=overwrite cargo test -p xtask --test pipeline bad_inputs` writes them anew.
 
 use std::fs;
 
-use common::{Answer, Project, reviews};
 use serde_json::json;
+
+use crate::common::{self, Answer, Project, reviews};
 
 const USAGE: i32 = 2;
 const CONFIG: i32 = 3;

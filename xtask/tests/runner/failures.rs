@@ -1,16 +1,13 @@
 //! Stages that fail, are killed, are custom, or leave out what they owe.
-#![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod fake;
 
 use std::fs;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use fake::{Place, STAGES, answer};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+
+use crate::fake::{Place, STAGES, answer};
 
 fn send(child: &Child, signal: Signal) {
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();

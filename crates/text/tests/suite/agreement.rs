@@ -1,17 +1,13 @@
 //! Where `tokenizer_config.json`, `special_tokens_map.json` and `tokenizer.json` disagree or are silent, what is written says one
 //! thing.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-#[path = "common/files.rs"]
-mod files;
-
 use std::fs;
 
-use files::{directory, fixtures, read_json};
 use firebrand_text::TextTokenizer;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::files::{directory, fixtures, read_json};
 
 /// A fixture's `tokenizer.json`, changed, beside these files.
 fn with(name: &str, change: impl Fn(&mut Value), files: &[(&str, Value)]) -> TempDir {

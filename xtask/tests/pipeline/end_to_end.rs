@@ -1,14 +1,11 @@
 //! The whole pipeline, as a user runs it, on a small project of the test's own. `.ci/run` runs the quickstart with its real
 //! weights and reviews.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests: a panic is a failed test")]
-
-mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{Project, workspace};
+use crate::common::{self, Project, workspace};
 
 const ALL: [&str; 8] = ["fetch", "clean", "split", "augment", "tokenize", "train", "evaluate", "export"];
 

@@ -2,14 +2,11 @@
 //!
 //! `FIREBRAND_MUTATIONS` sets how many variants of each file are tried, `FIREBRAND_SEED` which. `fuzz/` looks deeper.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-#[path = "sentencepiece/reads.rs"]
-mod reads;
-
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+
+use crate::reads;
 
 fn models() -> Vec<PathBuf> {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/tokenizers");

@@ -1,4 +1,4 @@
-//! `--help` of every command, as it is printed. `SNAPSHOTS=overwrite cargo test -p xtask --test help` writes them anew.
+//! `--help` of every command, as it is printed. `SNAPSHOTS=overwrite cargo test -p xtask --test runner help` writes them anew.
 
 use std::process::Command;
 

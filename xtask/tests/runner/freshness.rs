@@ -1,12 +1,11 @@
 //! What runs, what does not, and what is said about it.
 
-mod fake;
-
 use std::fs;
 use std::time::{Duration, Instant};
 
-use fake::{Place, STAGES};
 use serde_json::json;
+
+use crate::fake::{self, Place, STAGES};
 
 /// A workspace in which everything ran.
 fn finished() -> Place {

@@ -2,25 +2,17 @@
 //!
 //! The vocabularies are those in the fixtures' `tokenizer.json`, and so are the expected ids.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-#[path = "common/case.rs"]
-mod case;
-#[path = "common/files.rs"]
-mod files;
-#[path = "common/minilm.rs"]
-mod minilm;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use case::Case;
-use files::{directory, fixtures, read_json};
 use firebrand_text::TextTokenizer;
-use minilm::minilm;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::case::Case;
+use crate::files::{directory, fixtures, read_json};
+use crate::minilm::minilm;
 
 type Files = Vec<(&'static str, String)>;
 

@@ -1,17 +1,14 @@
 //! `kill -9` at any moment of any stage: what is there is whole, and the same command completes.
-#![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod fake;
 
 use std::fs;
 use std::path::Path;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use fake::{Place, STAGES};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+
+use crate::fake::{Place, STAGES};
 
 /// Numbers that look random and are the same every time.
 struct Noise(u64);

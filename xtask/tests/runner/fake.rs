@@ -1,7 +1,4 @@
 //! A workspace whose stages are `examples/fake_stage.rs`: quick, and steered by the environment.
-#![expect(clippy::unwrap_used, reason = "helpers of tests: a panic is a failed test")]
-// Each test binary uses its own part of this.
-#![allow(dead_code, clippy::allow_attributes, reason = "which helpers are unused differs from test to test")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

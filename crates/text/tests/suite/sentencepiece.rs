@@ -2,21 +2,15 @@
 //!
 //! The models are tiny; `tests/golden/make_sentencepiece.py` trained them and wrote what AutoTokenizer makes of the strings.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-#[path = "common/case.rs"]
-mod case;
-#[path = "common/files.rs"]
-mod files;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use case::Case;
-use files::{directory, fixtures, read_json};
 use firebrand_text::{Side, TextTokenizer};
 use serde_json::json;
 use tempfile::TempDir;
+
+use crate::case::Case;
+use crate::files::{directory, fixtures, read_json};
 
 fn models() -> Vec<PathBuf> {
     let places = fs::read_dir(fixtures()).unwrap().map(|entry| entry.unwrap().path());

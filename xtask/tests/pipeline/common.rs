@@ -1,7 +1,4 @@
 //! A small project as a user might have it: a CSV of reviews, a tiny BERT, a configuration, and the runner on them.
-#![expect(clippy::unwrap_used, reason = "helpers of tests: a panic is a failed test")]
-// Each test binary uses its own part of this.
-#![allow(dead_code, clippy::allow_attributes, reason = "which helpers are unused differs from test to test")]
 
 #[path = "../../../crates/serve/tests/common/wordpiece.rs"]
 mod wordpiece;
