@@ -1,4 +1,5 @@
-//! `--help` of every command, as it is printed. `SNAPSHOTS=overwrite cargo test -p xtask --test runner help` writes them anew.
+//! `--help` of every command, as it is printed. `SNAPSHOTS=overwrite cargo test -p xtask --test runner help` rewrites the
+//! snapshots.
 
 use std::process::Command;
 
