@@ -1,7 +1,7 @@
 //! What users get wrong, and what they are told: each case ends with the right exit code and a message that says what was
 //! found, where, and what to do. Never a panic.
 //!
-//! The messages are in `tests/bad_inputs/NAME.txt`; `SNAPSHOTS=overwrite cargo test -p xtask --test pipeline bad_inputs` rewrites
+//! The messages are in `tests/bad_inputs/NAME.txt`. `SNAPSHOTS=overwrite cargo test -p xtask --test pipeline bad_inputs` rewrites
 //! them.
 
 use std::fs;
