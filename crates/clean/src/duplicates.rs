@@ -130,5 +130,8 @@ fn conflict_error(
         short(text, 60),
         places.join(", ")
     ))
-    .hint("`conflicts` below [clean] decides what happens to them: \"drop\", \"majority\", \"keep\" or, for multi-label data, \"union\"")
+    .hint(
+        "`conflicts` below [clean] decides what happens to them: \"drop\", \"majority\", \"keep\" or, for multi-label \
+         data, \"union\"",
+    )
 }

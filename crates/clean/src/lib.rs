@@ -1,7 +1,8 @@
 //! The `clean` stage: turns raw files into labelled texts.
 //!
 //! Reads `raw/` of `fetch`: tables (CSV, TSV, JSON Lines, JSON, Parquet, Arrow), or one folder per label with one text
-//! per file. Writes `examples.parquet`, `labels.json`, `text.json` (the cleaning options, which become part of the bundle) and `report.json`.
+//! per file. Writes `examples.parquet`, `labels.json`, `text.json` (the cleaning options, which
+//! become part of the bundle) and `report.json`.
 //!
 //! Steps, each counted: unreadable rows, filter, missing text, missing and hidden labels, renaming of labels, cleaning of
 //! texts, too short texts, similar labels, duplicates, conflicts. Then labels without enough rows are refused.
