@@ -178,7 +178,7 @@ fn wrong_type(path: &Path, found: &ColumnInfo, column: Wanted) -> Error {
     ));
     match found.kind {
         ColumnType::Float => {
-            error.hint("some writers convert integer columns with missing values to floating point: fill in the missing values first")
+            error.hint("some writers turn integers into floating point if values are missing: fill these in first")
         }
         _ => error,
     }

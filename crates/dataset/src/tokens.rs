@@ -18,8 +18,8 @@ const CUT: Wanted = Wanted::optional("cut", Kind::Integer);
 /// Reads token rows.
 ///
 /// # Errors
-/// When the file cannot be read, is not Parquet, lacks a column, or has a value that is invalid in a [`TokenRow`]; the message names
-/// the file, the column and the row.
+/// When the file cannot be read, is not Parquet, lacks a column, or has a value that is invalid in a [`TokenRow`]; the message
+/// names the file, the column and the row.
 pub fn read_tokens(path: &Path) -> Result<Vec<TokenRow>> {
     let table = Table::read(path, &[ID, IDS, TYPE_IDS, LABELS, WEIGHT, CUT])?;
     let ids = table.index_lists(IDS)?.unwrap_or_default();

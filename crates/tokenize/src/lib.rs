@@ -1,7 +1,8 @@
 //! Firebrand stage: turns texts into token ids with the pretrained model's own tokenizer.
 //!
-//! Rows are truncated to a maximum length but not padded, as padding depends on the batch. The log and `report.json` say how much is truncated,
-//! how many tokens are unknown, and which rows have equal tokens. Either all rows are single texts or all are pairs.
+//! Rows are truncated to a maximum length but not padded, as padding depends on the batch. The log and `report.json` say how
+//! much is truncated, how many tokens are unknown, and which rows have equal tokens. Either all rows are single texts, or all
+//! are pairs.
 
 mod ambiguity;
 mod config;
