@@ -30,7 +30,7 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    /// Loads the model and checks that its labels are these, in this order.
+    /// Loads the model and checks that it has these labels in this order.
     ///
     /// # Errors
     /// When the device is unavailable, the model is incomplete, or its labels differ.
@@ -39,7 +39,7 @@ impl Model {
             .map_err(|error| Error::key("device", format!("cannot be used: {error}")))?;
         let classifier = Classifier::load(directory, &device)
             .or_data(|| format!("cannot load the model in {}", directory.display()))
-            .map_err(|error| error.hint("run `cargo xtask stage train --force` to make it again"))?;
+            .map_err(|error| error.hint("run `cargo xtask stage train --force` to create it again"))?;
         same_labels(classifier.labels(), labels.names())?;
         same_problem(classifier.config().problem, labels)?;
         let facts = ModelFacts {
@@ -54,22 +54,26 @@ impl Model {
     /// Label probabilities for each row.
     ///
     /// # Errors
-    /// When a row has tokens outside of the vocabulary or is too long, or when logits are not finite.
+    /// When a row has tokens outside the vocabulary or is too long, or when logits are not finite.
     pub(crate) fn probabilities(&self, rows: &[TokenRow], progress: &mut dyn FnMut(u64)) -> Result<Vec<Vec<f32>>> {
         let tokens: Vec<Tokens<'_>> =
             rows.iter().map(|row| Tokens { ids: &row.ids, type_ids: &row.type_ids }).collect();
         let logits = self
             .classifier
             .logits(&tokens, self.batch_size, progress)
-            .or_data(|| "the model cannot answer the tokenized rows".to_owned())
-            .map_err(|error| error.hint("model and tokens may be of different runs: run `--from tokenize --force`"))?;
+            .or_data(|| "the model cannot classify the tokenized rows".to_owned())
+            .map_err(|error| {
+                error.hint(
+                    "model and tokens may be from different runs: run `cargo xtask pipeline --from tokenize --force`",
+                )
+            })?;
         finite(&logits, rows)?;
         let problem = self.classifier.config().problem;
         Ok(logits.into_iter().map(|logits| problem.probabilities(&logits)).collect())
     }
 }
 
-/// A single-label model cannot be evaluated on multi-label rows, nor the other way round.
+/// Checks that model and data are both single-label or both multi-label.
 fn same_problem(model: ProblemType, labels: &LabelMap) -> Result<()> {
     let several = model == ProblemType::MultiLabelClassification;
     if several == labels.is_multi_label() {
@@ -77,14 +81,14 @@ fn same_problem(model: ProblemType, labels: &LabelMap) -> Result<()> {
     }
     let number = |several: bool| if several { "any number of labels" } else { "one label" };
     Err(Error::data(format!(
-        "the model gives a text {}, but rows have {} by labels.json",
+        "the model gives a text {}, but according to labels.json a row has {}",
         number(several),
         number(labels.is_multi_label())
     ))
     .hint("the model was trained on other data: run `cargo xtask pipeline --from train --force`"))
 }
 
-/// The model's labels must be those of the data.
+/// Checks that model and data have the same labels in the same order.
 fn same_labels(model: &[String], data: &[String]) -> Result<()> {
     if model == data {
         return Ok(());
@@ -101,15 +105,13 @@ fn same_labels(model: &[String], data: &[String]) -> Result<()> {
         .hint("the model was trained on other data: run `cargo xtask pipeline --from train --force`"))
 }
 
-/// Rejects logits of a model whose training diverged.
+/// Rejects NaN and infinite logits, which a model has whose training diverged.
 fn finite(logits: &[Vec<f32>], rows: &[TokenRow]) -> Result<()> {
     let broken = logits.iter().zip(rows).find(|(logits, _)| logits.iter().any(|logit| !logit.is_finite()));
     match broken {
         None => Ok(()),
-        Some((logits, row)) => {
-            Err(Error::data(format!("the model's answer to row {} is not finite: {logits:?}", row.id))
-                .hint("training has diverged: lower `train.learning_rate`, or keep `train.max_grad_norm` at 1"))
-        }
+        Some((logits, row)) => Err(Error::data(format!("a logit of row {} is not finite: {logits:?}", row.id))
+            .hint("training has diverged: lower `train.learning_rate`, or keep `train.max_grad_norm` at 1")),
     }
 }
 
@@ -134,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_not_finite_names_its_row() {
+    fn a_logit_that_is_not_finite_names_its_row() {
         let row = TokenRow { id: 17, ids: vec![1], type_ids: vec![0], labels: vec![0], weight: 1.0, cut: 0 };
         let rows = [row];
         finite(&[vec![0.5, -3.0]], &rows).unwrap();
