@@ -52,7 +52,7 @@ impl Validation {
     pub(crate) fn words(&self) -> String {
         match self.micro_f1 {
             None => format!("accuracy {:.2} %", 100.0 * self.accuracy),
-            Some(f1) => format!("micro F1 {f1:.4}, all labels right {:.2} %", 100.0 * self.accuracy),
+            Some(f1) => format!("micro F1 {f1:.4}, all labels correct {:.2} %", 100.0 * self.accuracy),
         }
     }
 }

@@ -68,7 +68,7 @@ fn several_labels_are_learned_and_none_as_well() {
     }
     assert!((f64::from(right) / 40.0 - best.validation_accuracy).abs() < 1e-12, "{right} right, {best:?}");
     assert!((loss - best.validation_loss).abs() < 1e-4, "{loss}, {best:?}");
-    assert!(right > 24, "{right} of 40 rows have all labels right");
+    assert!(right > 24, "{right} of 40 rows have all labels correct");
 }
 
 #[test]

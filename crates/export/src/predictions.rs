@@ -1,4 +1,4 @@
-//! A model's predictions for the test rows, their figures, and how two models' predictions differ.
+//! The predictions of a model for the test rows, their figures, and differences between the predictions of two models.
 
 use firebrand_metrics::{Figures, Task};
 use firebrand_model::Classifier;
@@ -6,18 +6,18 @@ use firebrand_pipeline::{Error, Result, ResultExt};
 
 use crate::rows::TestRows;
 
-/// Scores, predictions and figures of one model.
+/// Logits, probabilities, predicted labels and figures of a model.
 #[derive(Debug)]
-pub(crate) struct Answers {
-    /// Before softmax or sigmoid, one list per row.
+pub(crate) struct Predictions {
+    /// Logits, one list per row.
     pub(crate) logits: Vec<Vec<f32>>,
     pub(crate) probabilities: Vec<Vec<f32>>,
-    /// The predicted labels of each row: one, or any number of a multi-label model.
+    /// The predicted labels of each row: exactly one, or any number for a multi-label model.
     pub(crate) predicted: Vec<Vec<u32>>,
     pub(crate) figures: Figures,
 }
 
-impl Answers {
+impl Predictions {
     /// Classifies every row.
     pub(crate) fn of(
         classifier: &Classifier,
@@ -28,9 +28,13 @@ impl Answers {
         let logits = classifier
             .logits(&rows.tokens(), batch_size, progress)
             .or_data(|| "the model cannot classify the tokenized test rows".to_owned())
-            .map_err(|error| error.hint("model and tokens may be of different runs: run `--from tokenize --force`"))?;
+            .map_err(|error| {
+                error.hint(
+                    "model and tokens may be from different runs: run `cargo xtask pipeline --from tokenize --force`",
+                )
+            })?;
         if let Some(row) = logits.iter().position(|logits| logits.iter().any(|logit| !logit.is_finite())) {
-            let problem = format!("the model's scores of row {} are not finite: {:?}", rows.id(row), logits[row]);
+            let problem = format!("the model's logits for row {} are not finite: {:?}", rows.id(row), logits[row]);
             return Err(Error::data(problem).hint("training has diverged: lower `train.learning_rate`"));
         }
         let problem = classifier.config().problem;
@@ -44,7 +48,7 @@ impl Answers {
     }
 }
 
-/// The largest difference between two lists of lists of the same shape, and the row where it is. NaN counts as infinite.
+/// The largest absolute difference between two lists of lists of the same shape, and its row. NaN counts as infinite.
 pub(crate) fn largest_difference(some: &[Vec<f32>], others: &[Vec<f32>]) -> (f32, usize) {
     let mut largest = (0.0, 0);
     for (row, (some, others)) in some.iter().zip(others).enumerate() {
@@ -59,7 +63,7 @@ pub(crate) fn largest_difference(some: &[Vec<f32>], others: &[Vec<f32>]) -> (f32
     largest
 }
 
-/// How many rows have other labels.
+/// Number of rows with different labels.
 pub(crate) fn labels_changed(some: &[Vec<u32>], others: &[Vec<u32>]) -> usize {
     some.iter().zip(others).filter(|(a, b)| a != b).count()
 }
