@@ -18,7 +18,7 @@ use crate::outcome::Evaluation;
 const NAMED: usize = 3;
 /// A label with fewer rows in test and validation together may be missed by chance.
 const MIN_LABEL_ROWS: u64 = 2;
-/// With fewer test rows, a difference that is not significant is not reported: chance hides small differences.
+/// With fewer test rows, only a model that is not better at all is called no better: chance hides small differences.
 const MIN_ROWS_FOR_SIGNIFICANCE: u64 = 100;
 
 /// Something that the user should know about the model.
