@@ -303,11 +303,11 @@ mod tests {
         let labels = labels(2).with_multi_label(true);
         let rows = rows_of(&[0, 1, 1]);
         let never_assigns = Evaluation::new(&rows, &[[0.4, 0.1]; 3], &labels).unwrap();
-        let found = findings(&labels, &silent, &silent, None);
+        let found = findings(&labels, &never_assigns, &never_assigns, None);
         assert_eq!(found[0].kind, Kind::NothingAssigned);
         assert!(found[0].message.contains("to any of the 3 test rows") && found[0].message.contains("train.epochs"));
         let assigns = Evaluation::new(&rows, &[[0.9, 0.1], [0.1, 0.9], [0.1, 0.9]], &labels).unwrap();
-        assert_eq!(findings(&labels, &speaking, &speaking, None), []);
+        assert_eq!(findings(&labels, &assigns, &assigns, None), []);
     }
 
     /// Findings for a model that is correct on `right` of 100 rows, compared with the baselines; the texts determine the label.

@@ -3,7 +3,7 @@
 use firebrand_metrics::ConfusionMatrix;
 use maud::{Markup, html};
 
-use super::{Drawing, number, path, rect, text, text_width, turned, widest};
+use super::{Drawing, number, path, rect, rotated, text, text_width, widest};
 use crate::display::{count, percent, rows, shorten};
 
 /// With more labels than this, only those that are confused most are drawn.

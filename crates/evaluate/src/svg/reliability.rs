@@ -3,7 +3,7 @@
 use firebrand_metrics::{Bin, Calibration};
 use maud::{Markup, html};
 
-use super::{Drawing, number, path, rect, text, turned};
+use super::{Drawing, number, path, rect, rotated, text};
 use crate::display::{percent, rows};
 
 const LEFT: f64 = 52.0;

@@ -3,7 +3,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use burn::tensor::Tensor;
-use firebrand_dataset::TokenRow;
 use firebrand_model::{Batch, Classifier, device};
 use firebrand_train::{AdamW, AdamWConfig, Freeze, LayerDecay, Learner, Lora, MicroBatch, Objective, Reinit};
 
