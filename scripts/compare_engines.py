@@ -28,6 +28,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from importlib import metadata
 from pathlib import Path
@@ -67,6 +68,7 @@ def arguments() -> argparse.Namespace:
     add("--alone", type=int, default=64, help="texts also scored alone (default: %(default)s)")
     add("--batch", type=int, default=32, help="rows in the peers' batches of texts (default: %(default)s)")
     add("--max-length", type=int, help="the peers' longest row of tokens (default: what the tokenizer's configuration says, which ours follows)")
+    add("--patience", type=float, default=600, metavar="S", help="an engine whose answer takes longer is left out (default: %(default)s)")
     add("--fresh", action="store_true", help="a new process for every turn rather than a stopped one, where memory does not hold all")
     add("--peak", type=float, metavar="GOPS", help="int8 peak of these threads in 10^9 operations/s: adds our share of it")
     add("--json", type=Path, metavar="FILE", help="also write everything here, each round included")
@@ -210,7 +212,7 @@ class Engine:
     """An engine's process, which runs only during its turns."""
 
     def __init__(self, name: str, command: list, options: argparse.Namespace):
-        self.name, self.fresh = name, options.fresh
+        self.name, self.fresh, self.patience = name, options.fresh, options.patience
         self.command = [str(word) for word in command]
         streams = name in PEERS and PEERS[name].streams
         self.environment = os.environ | {
@@ -249,6 +251,8 @@ class Engine:
         self.start_seconds.append(time.perf_counter() - started)
 
     def stop(self) -> None:
+        if self.process is None:
+            return
         self.process.send_signal(signal.SIGSTOP)
         # Returns once it has stopped or ended, and leaves its status to Popen.
         with contextlib.suppress(ChildProcessError):
@@ -263,9 +267,14 @@ class Engine:
         return self.answer()
 
     def answer(self) -> dict:
+        # A library that waits for itself must not hold up all the others.
+        asked, alarm = time.perf_counter(), threading.Timer(self.patience, self.process.kill)
+        alarm.start()
         line = self.process.stdout.readline()
+        alarm.cancel()
         if not line:
-            raise EngineError(f"ended with {self.process.wait()}")
+            late = time.perf_counter() - asked >= self.patience
+            raise EngineError(f"gave no answer in {self.patience:.0f} s" if late else f"ended with {self.process.wait()}")
         try:
             answer = json.loads(line)
         except json.JSONDecodeError:
@@ -333,6 +342,8 @@ class Measurements:
 
     def run(self) -> None:
         try:
+            # Programs and models come into the page cache, so that the next start measures loading rather than the disk.
+            self.each(self.engines, Engine.close)
             self.each(self.engines, self.first_turn)
             for number in range(self.options.rounds):
                 started = time.perf_counter()
@@ -409,8 +420,8 @@ def summaries(measured: Measurements, config: dict, truth: list[str] | None) -> 
             "largest logit difference": difference(full, wanted),
             "alone: largest logit difference": difference(alone, full),
             "alone: labels changed": sum(labels_of(scores, multi_label) != found for scores, found in zip(alone, labels)),
-            "load s": statistics.median(engine.load_seconds),
-            "start s": statistics.median(engine.start_seconds),
+            "load s": min(engine.load_seconds),
+            "start s": min(engine.start_seconds),
             "rounds": rounds,
         }
         if truth is not None:

@@ -89,6 +89,8 @@ class OpenVino:
         compiled = openvino.Core().compile_model(str(options.work / peer.file), "CPU", settings)
         self.requests = [compiled.create_infer_request() for _ in range(count)]
         self.names = [entry.any_name for entry in compiled.inputs]
+        # Whatever its Python binding sets up at the first array, two threads at once can wait for forever (OpenVINO 2026.4).
+        openvino.Tensor(np.zeros((1, 1), np.int64), shared_memory=True)
 
     def score(self, batch: Batch, stream: int) -> np.ndarray:
         # The result is the request's own memory until its next call.
