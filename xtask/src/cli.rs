@@ -210,8 +210,10 @@ pub(crate) struct Bench {
 /// The benchmarks of a crate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Suite {
-    /// Fused operations, next to Burn's own
+    /// The kernels, on slices
     Kernels,
+    /// Fused operations, next to Burn's own
+    Fused,
     /// Batching, the forward pass, and attention over the length of a text
     Model,
     /// The training step
@@ -224,7 +226,8 @@ impl Suite {
     /// The benchmark targets of the suite; no other crate has a target of these names.
     pub(crate) fn targets(self) -> &'static [&'static str] {
         match self {
-            Self::Kernels => &["kernels", "operations", "step"],
+            Self::Kernels => &["kernels"],
+            Self::Fused => &["operations", "step"],
             Self::Model => &["batching", "forward", "length"],
             Self::Train => &["training"],
             Self::Evaluate => &["many_labels"],

@@ -1,7 +1,8 @@
 //! Activation functions, with the names that hub configurations use.
 
 use burn::tensor::{Tensor, activation};
-use firebrand_kernels::{Gelu, fused};
+use firebrand_fused as fused;
+use firebrand_kernels::Gelu;
 use serde::{Deserialize, Serialize};
 
 /// An activation function.

@@ -1,7 +1,8 @@
 //! Batches of token rows: packed sequences, or padded to the same length.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use firebrand_kernels::{Texts, fused};
+use firebrand_fused as fused;
+use firebrand_kernels::Texts;
 
 use crate::ModelError;
 

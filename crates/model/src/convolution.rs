@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, module::conv1d, ops::ConvOptions};
-use firebrand_kernels::fused::to_f32;
+use firebrand_fused::to_f32;
 use serde::{Deserialize, Serialize};
 
 use crate::{Activation, Batch, Dropout, DropoutRng, LayerNorm, ModelError, NormConfig, ParameterSource};

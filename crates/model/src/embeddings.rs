@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData};
-use firebrand_kernels::fused::{embedding, to_f32};
+use firebrand_fused::{embedding, to_f32};
 use serde::{Deserialize, Serialize};
 
 use crate::{Batch, Dropout, DropoutRng, LayerNorm, Linear, ModelError, NormConfig, ParameterSource};

@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use firebrand_kernels::fused;
+use firebrand_fused as fused;
 
 use crate::{Activation, ModelError, ParameterSource};
 

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use firebrand_kernels::fused::to_f32;
+use firebrand_fused::to_f32;
 use serde::{Deserialize, Serialize};
 
 use crate::{Batch, DropoutRng, Encoder, EncoderConfig, Head, HeadConfig, ModelError, ParameterSource};

@@ -1,8 +1,8 @@
 //! What the layers of one forward pass share: biases, windows, rotations, distances.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use firebrand_fused::window_bias;
 use firebrand_kernels::Window;
-use firebrand_kernels::fused::window_bias;
 
 use super::rotary::Rotation;
 use super::{AttentionConfig, Distances, Relative, distances};

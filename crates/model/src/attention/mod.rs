@@ -9,7 +9,7 @@ mod transformer_xl;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use firebrand_kernels::fused;
+use firebrand_fused as fused;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use context::{Context, LayerContext};

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use firebrand_kernels::fused::{self, AttentionOptions};
+use firebrand_fused::{self as fused, AttentionOptions};
 
 use super::{AttentionConfig, LayerContext, projections};
 use crate::{Dropout, DropoutRng, Linear, ModelError, ParameterSource};

@@ -4,7 +4,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use firebrand_kernels::fused::{matmul, to_f32};
+use firebrand_fused::{matmul, to_f32};
 
 use super::{
     AttentionConfig, Distances, LayerContext, distances, padded_heads, projections, split_heads, weighted_values,

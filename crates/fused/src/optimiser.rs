@@ -1,9 +1,10 @@
 //! The optimiser's kernels on tensors outside the autodiff graph. On `flex`, tensors with a single owner are updated in place.
 
 use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
-
-use crate::adamw::AdamW;
-use crate::embedding::SparseRows;
+use firebrand_kernels::adamw::AdamW;
+use firebrand_kernels::embedding::SparseRows;
+#[cfg(feature = "flex")]
+use firebrand_kernels::{Arch, reduce};
 
 /// One step of AdamW: the updated parameter and its two updated moments (zeros before the first step).
 pub fn adamw<const D: usize>(
@@ -16,7 +17,7 @@ pub fn adamw<const D: usize>(
     if [&parameter, &moments[0], &moments[1], &gradient].into_iter().all(flex::is_supported) {
         let gradient = flex::read(gradient);
         return flex::update(parameter, moments, |p, moments| {
-            settings.update(crate::Arch::new(), p, moments, super::operation::slice(&gradient));
+            settings.update(Arch::new(), p, moments, super::operation::slice(&gradient));
         });
     }
     let [first, second] = moments;
@@ -42,7 +43,7 @@ pub fn adamw_rows(
     #[cfg(feature = "flex")]
     if [&table, &moments[0], &moments[1]].into_iter().all(flex::is_supported) {
         return flex::update(table, moments, |p, moments| {
-            settings.update_rows(crate::Arch::new(), p, moments, gradient, touched);
+            settings.update_rows(Arch::new(), p, moments, gradient, touched);
         });
     }
     for &row in &gradient.rows {
@@ -69,7 +70,7 @@ pub fn add_rows(table: Tensor<2>, gradient: &SparseRows) -> Tensor<2> {
 pub fn sum_of_squares<const D: usize>(x: Tensor<D>) -> f64 {
     #[cfg(feature = "flex")]
     if flex::is_supported(&x) {
-        return crate::reduce::sum_of_squares(crate::Arch::new(), super::operation::slice(&flex::read(x)));
+        return reduce::sum_of_squares(Arch::new(), super::operation::slice(&flex::read(x)));
     }
     x.powi_scalar(2).sum().into_data().iter::<f64>().sum()
 }
@@ -80,7 +81,7 @@ mod flex {
     use burn::backend::{BackendTensor, DispatchTensorKind, Flex};
     use burn::tensor::Tensor;
 
-    use crate::fused::operation::{self, contiguous, writable};
+    use crate::operation::{self, contiguous, writable};
 
     pub(super) fn is_supported<const D: usize>(tensor: &Tensor<D>) -> bool {
         operation::is_supported(tensor) && !tensor.device().is_autodiff()

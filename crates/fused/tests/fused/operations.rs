@@ -2,7 +2,7 @@
 
 use crate::support::{MASK, check, close, devices, masked, numbers};
 use burn::tensor::{DType, Device, Tensor, TensorData, activation};
-use firebrand_kernels::fused::{
+use firebrand_fused::{
     AttentionOptions, attention, bias_gelu, dropout, dropout_residual_norm, linear, norm, pad, softmax_dropout, unpad,
 };
 use firebrand_kernels::{Gelu, Texts, Window};

@@ -1,8 +1,7 @@
 //! Between texts packed one after the other and texts padded to the longest.
 
 use burn::tensor::{Device, Tensor};
-
-use crate::Texts;
+use firebrand_kernels::Texts;
 
 /// Whether batches are worth packing on a device: its operations take texts of different lengths, so no padding is computed.
 pub fn packs(device: &Device) -> bool {
@@ -54,9 +53,9 @@ pub fn unpad(x: Tensor<3>, texts: &Texts) -> Tensor<3> {
 mod flex {
     use burn::backend::TensorMetadata;
     use burn::backend::flex::FlexTensor;
+    use firebrand_kernels::Texts;
 
-    use crate::Texts;
-    use crate::fused::operation::{Fused, contiguous, slice, tensor};
+    use crate::operation::{Fused, contiguous, slice, tensor};
 
     fn pad(texts: &Texts, x: FlexTensor) -> FlexTensor {
         let (x, [.., width]) = (contiguous(x.clone()), x.shape().dims::<3>());

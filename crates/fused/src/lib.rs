@@ -1,4 +1,4 @@
-//! The kernels as Burn operations with their own backward pass.
+//! The [kernels](firebrand_kernels) as Burn operations with their own backward pass.
 //!
 //! On the `flex` device, in single precision, each of these is one node of the autodiff graph and one or two passes over
 //! memory. On other devices and for other element types, the same function is composed of Burn's operations, with dropout masks

@@ -1,10 +1,10 @@
 //! Multi-head attention as one operation.
 
 use burn::tensor::{DType, Int, Tensor, TensorData};
+use firebrand_kernels::{Mask, Texts, Window};
 
 use super::cast::is_half;
 use super::{linear, matmul, pad, softmax_dropout, to_half, unpad};
-use crate::{Mask, Texts, Window};
 
 /// Options of [`attention`].
 #[derive(Debug, Clone)]
@@ -163,13 +163,13 @@ mod flex {
     use burn::backend::flex::FlexTensor;
     use burn::backend::{BackendTensor, DispatchTensorKind, TensorMetadata};
     use burn::tensor::Tensor;
+    use firebrand_kernels::attention;
+    use firebrand_kernels::{Arch, Mask, Precision, Texts, Window, linear};
 
     use super::{AttentionOptions, Projection};
-    use crate::attention;
-    use crate::fused::linear::flex::as_weight;
-    use crate::fused::operation::{self, Fused, contiguous, run, slice, tensor};
-    use crate::fused::softmax::{as_bias, contiguous_rows};
-    use crate::{Arch, Mask, Precision, Texts, Window, linear};
+    use crate::linear::flex::as_weight;
+    use crate::operation::{self, Fused, contiguous, run, slice, tensor};
+    use crate::softmax::{as_bias, contiguous_rows};
 
     /// An optional bias as the operation takes it; `None` for one that requires a gradient or is not supported.
     pub(super) fn constant(bias: Option<&Tensor<4>>, keys: usize) -> Option<Option<FlexTensor>> {

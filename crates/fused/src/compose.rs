@@ -1,8 +1,7 @@
 //! The same functions composed of Burn's own operations, for devices other than `flex`.
 
 use burn::tensor::{Tensor, TensorData, activation};
-
-use crate::{Gelu, Mask};
+use firebrand_kernels::{Gelu, Mask};
 
 pub(super) fn bias_gelu(x: Tensor<3>, bias: Option<Tensor<1>>, kind: Gelu) -> Tensor<3> {
     let x = match bias {

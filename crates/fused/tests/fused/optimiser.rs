@@ -2,8 +2,8 @@
 
 use crate::support::{close, devices, numbers};
 use burn::tensor::{Device, Tensor};
+use firebrand_fused::{adamw, adamw_rows, sum_of_squares};
 use firebrand_kernels::adamw::AdamW;
-use firebrand_kernels::fused::{adamw, adamw_rows, sum_of_squares};
 use firebrand_kernels::{Arch, embedding};
 
 fn settings(step: u64) -> AdamW {

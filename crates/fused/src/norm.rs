@@ -1,9 +1,9 @@
 //! Dropout, residual and layer normalisation.
 
 use burn::tensor::Tensor;
+use firebrand_kernels::Mask;
 
 use super::{compose, to_f32};
-use crate::Mask;
 
 /// `norm(dropout(x) + residual)`, in one pass, in single precision.
 ///
@@ -67,10 +67,10 @@ mod flex {
     use burn::backend::TensorMetadata;
     use burn::backend::flex::FlexTensor;
     use burn::tensor::Tensor;
+    use firebrand_kernels::norm::{self, Parameters};
+    use firebrand_kernels::{Arch, Mask, dropout};
 
-    use crate::fused::operation::{Fused, contiguous, run, slice, tensor, writable};
-    use crate::norm::{self, Parameters};
-    use crate::{Arch, Mask, dropout};
+    use crate::operation::{Fused, contiguous, run, slice, tensor, writable};
 
     pub(super) fn norm(
         x: Tensor<3>,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use burn::tensor::{Device, Distribution, Tensor, activation};
 use criterion::{Criterion, criterion_group, criterion_main};
-use firebrand_kernels::fused::{bias_gelu, dropout, dropout_residual_norm, softmax_dropout};
+use firebrand_fused::{bias_gelu, dropout, dropout_residual_norm, softmax_dropout};
 use firebrand_kernels::{Gelu, Mask};
 
 const MASK: Mask = Mask { seed: 1, step: 2, number: 3, probability: 0.1 };

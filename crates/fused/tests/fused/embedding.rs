@@ -2,7 +2,7 @@
 
 use crate::support::{close, devices, numbers};
 use burn::tensor::{Device, Int, Tensor, module};
-use firebrand_kernels::fused::{RowGradients, add_rows, embedding};
+use firebrand_fused::{RowGradients, add_rows, embedding};
 
 fn ids(device: &Device) -> Tensor<2, Int> {
     Tensor::from_data([[3, 0, 7, 3], [3, 5, 0, 9]], device)

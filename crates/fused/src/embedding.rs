@@ -4,9 +4,8 @@ use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::{Int, Tensor, module};
-
-use crate::embedding::SparseRows;
-use crate::scope::with_value;
+use firebrand_kernels::embedding::SparseRows;
+use firebrand_kernels::with_value;
 
 /// Collects row-sparse gradients of embedding tables, instead of dense gradients in Burn's container: those of a large
 /// vocabulary would be tens of millions of zeros to write and read in each step.
@@ -86,10 +85,10 @@ mod flex {
     use burn::backend::TensorMetadata;
     use burn::backend::flex::FlexTensor;
     use burn::tensor::{Int, Tensor};
+    use firebrand_kernels::{Arch, embedding};
 
     use super::RowGradients;
-    use crate::fused::operation::{Fused, contiguous, run, slice, tensor};
-    use crate::{Arch, embedding};
+    use crate::operation::{Fused, contiguous, run, slice, tensor};
 
     pub(super) fn embedding(table: Tensor<2>, ids: Tensor<2, Int>, node: u64, gradients: RowGradients) -> Tensor<3> {
         let size = ids.dims();

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 
 use super::to_half;
 
-/// `x * weight + bias`, in one pass over the output and in the [current precision](crate::Precision::current).
+/// `x * weight + bias`, in one pass over the output and in the [current precision](firebrand_kernels::Precision::current).
 ///
 /// # Shapes
 /// - `x`: `[rows, length, inputs]`
@@ -28,10 +28,10 @@ pub(super) mod flex {
     use burn::backend::TensorMetadata;
     use burn::backend::flex::FlexTensor;
     use burn::tensor::Tensor;
+    use firebrand_kernels::linear::{self, Weight};
+    use firebrand_kernels::{Arch, Precision};
 
-    use crate::fused::operation::{Fused, contiguous, run, slice, tensor};
-    use crate::linear::{self, Weight};
-    use crate::{Arch, Precision};
+    use crate::operation::{Fused, contiguous, run, slice, tensor};
 
     pub(super) fn linear(x: Tensor<3>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<3> {
         let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
@@ -80,7 +80,7 @@ pub(super) mod flex {
     }
 
     /// The kernels' view of a [contiguous](contiguous) weight.
-    pub(in crate::fused) fn as_weight(weight: &FlexTensor) -> Weight<'_> {
+    pub(crate) fn as_weight(weight: &FlexTensor) -> Weight<'_> {
         Weight { values: slice(weight), shape: weight.shape().dims() }
     }
 }

@@ -4,13 +4,13 @@
 //! Gradients pass the casts in reverse, so parameters in single precision get gradients in single precision.
 
 use burn::tensor::{DType, FloatDType, Tensor};
-
-use crate::Precision;
+use firebrand_kernels::{Half, Precision};
 
 /// Casts to half precision, if the current precision asks for that; otherwise returns the tensor as it is.
 pub fn to_half<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     match Precision::current() {
-        Precision::Cast(half) => x.cast(half.dtype()),
+        Precision::Cast(Half::Bf16) => x.cast(FloatDType::BF16),
+        Precision::Cast(Half::F16) => x.cast(FloatDType::F16),
         Precision::F32 | Precision::Bf16 => x,
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::support::{MASK, check, devices, masked, numbers};
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
-use firebrand_kernels::fused::{AttentionOptions, attention, linear, self_attention, window_bias};
+use firebrand_fused::{AttentionOptions, attention, linear, self_attention, window_bias};
 use firebrand_kernels::{Precision, Texts, Window};
 
 /// Attention as its definition has it.

@@ -1,9 +1,9 @@
 //! Bias and GELU.
 
 use burn::tensor::Tensor;
+use firebrand_kernels::Gelu;
 
 use super::{compose, to_f32, to_half};
-use crate::Gelu;
 
 /// `gelu(x + bias)`, in one pass. Always computed in single precision: in half precision, little would be left of 1 + erf(x)
 /// where erf(x) is close to -1. Only the result is [cast](to_half).
@@ -25,9 +25,9 @@ mod flex {
     use burn::backend::TensorMetadata;
     use burn::backend::flex::FlexTensor;
     use burn::tensor::Tensor;
+    use firebrand_kernels::{Arch, Gelu, gelu};
 
-    use crate::fused::operation::{Fused, contiguous, run, slice, tensor, writable};
-    use crate::{Arch, Gelu, gelu};
+    use crate::operation::{Fused, contiguous, run, slice, tensor, writable};
 
     pub(super) fn bias_gelu(x: Tensor<3>, bias: Option<Tensor<1>>, kind: Gelu) -> Tensor<3> {
         match bias {

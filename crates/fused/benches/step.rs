@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use burn::tensor::{Device, Distribution, Tensor, activation, module};
 use criterion::{Criterion, criterion_group, criterion_main};
-use firebrand_kernels::fused::{
-    AttentionOptions, attention, bias_gelu, dropout_residual_norm, linear, softmax_dropout,
-};
+use firebrand_fused::{AttentionOptions, attention, bias_gelu, dropout_residual_norm, linear, softmax_dropout};
 use firebrand_kernels::{Gelu, Mask, Window};
 
 const ROWS: usize = 16;

@@ -1,9 +1,9 @@
 //! Attention's softmax.
 
 use burn::tensor::Tensor;
+use firebrand_kernels::Mask;
 
 use super::{compose, to_f32};
-use crate::Mask;
 
 /// `dropout(softmax(scores * scale + bias))` over the keys, in one pass, in single precision.
 ///
@@ -32,10 +32,10 @@ mod flex {
     use burn::backend::ops::FloatTensorOps;
     use burn::backend::{Flex, TensorMetadata};
     use burn::tensor::Tensor;
+    use firebrand_kernels::softmax::{self, Bias};
+    use firebrand_kernels::{Arch, Mask};
 
-    use crate::fused::operation::{self, Fused, run, slice, tensor, writable};
-    use crate::softmax::{self, Bias};
-    use crate::{Arch, Mask};
+    use crate::operation::{self, Fused, run, slice, tensor, writable};
 
     pub(super) fn is_supported(bias: &Tensor<4>, keys: usize) -> bool {
         operation::is_supported(bias) && bias.dims()[3] == keys
