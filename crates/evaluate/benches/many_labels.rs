@@ -16,9 +16,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
+use firebrand_arch::{ProblemType, StartFrom};
 use firebrand_dataset::{Example, LabelMap, TokenRow, write_examples, write_tokens};
 use firebrand_evaluate::{Config, Evaluate};
-use firebrand_model::{Classifier, ProblemType, StartFrom};
+use firebrand_model::Classifier;
 use firebrand_pipeline::config::default_section;
 use firebrand_pipeline::{Request, Slot, Stage, StageIo};
 

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use firebrand_arch::ProblemType;
 use firebrand_dataset::{LabelMap, TokenRow};
-use firebrand_model::{Classifier, ProblemType, Tokens};
+use firebrand_model::{Classifier, Tokens};
 use firebrand_pipeline::{Error, Result, ResultExt};
 use serde::Serialize;
 

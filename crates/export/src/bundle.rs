@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use firebrand_arch::ProblemType;
 use firebrand_dataset::LabelMap;
-use firebrand_model::{Classifier, ProblemType};
+use firebrand_model::Classifier;
 use firebrand_pipeline::{Error, Result, ResultExt};
 use firebrand_text::{TextOptions, TextTokenizer};
 

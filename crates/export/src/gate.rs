@@ -84,7 +84,7 @@ fn worst(matrices: &[Matrix]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use firebrand_model::Classifier;
+    use firebrand_arch::INT8_FILE;
     use firebrand_pipeline::{ErrorKind, Slot, config::default_section};
 
     use super::*;
@@ -100,7 +100,7 @@ mod tests {
         let fp32 = measured("model.safetensors", fp32.0, fp32.1);
         let matrix = Matrix { name: "a.weight".to_owned(), shape: vec![2, 2], relative_error: 0.25 };
         let int8 = int8.map(|(accuracy, macro_f1)| Int8 {
-            measured: measured(Classifier::INT8_FILE, accuracy, macro_f1),
+            measured: measured(INT8_FILE, accuracy, macro_f1),
             largest_logit_difference: 0.5,
             labels_changed: 1,
             matrices: vec![matrix],

@@ -28,6 +28,7 @@ mod tokenization;
 use std::fs;
 use std::path::Path;
 
+use firebrand_arch::INT8_FILE;
 use firebrand_dataset::{LabelMap, read_tokens};
 use firebrand_model::Classifier;
 use firebrand_pipeline::progress::Progress;
@@ -127,7 +128,7 @@ fn write_int8(
     let loaded = Classifier::load_int8(bundle, &device)
         .or_data(|| "cannot load the int8 weights that were just written".to_owned())?;
     let answers = Answers::of(&loaded, rows, config.batch_size, &mut |done| progress.inc(done))?;
-    let bytes = bundle::size(&bundle.join(Classifier::INT8_FILE))?;
+    let bytes = bundle::size(&bundle.join(INT8_FILE))?;
     Ok(Int8::new(bytes, &answers, fp32, quantized))
 }
 

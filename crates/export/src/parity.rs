@@ -1,7 +1,7 @@
 //! `parity.json`: that what was written answers like what was trained, and what int8 costs.
 
+use firebrand_arch::{INT8_FILE, QuantizedTensor};
 use firebrand_dataset::Prediction;
-use firebrand_model::{Classifier, QuantizedTensor};
 use firebrand_pipeline::{Error, Result};
 use serde::Serialize;
 
@@ -93,7 +93,7 @@ impl Int8 {
             .collect();
         matrices.sort_by(|a, b| b.relative_error.total_cmp(&a.relative_error).then_with(|| a.name.cmp(&b.name)));
         Self {
-            measured: Measured::new(Classifier::INT8_FILE, bytes, int8),
+            measured: Measured::new(INT8_FILE, bytes, int8),
             largest_logit_difference: largest_difference(&fp32.logits, &int8.logits).0,
             labels_changed: labels_changed(&fp32.predicted, &int8.predicted),
             matrices,

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use firebrand_arch::{StartFrom, StartHead, softmax};
 use firebrand_dataset::{
     Example, LabelMap, Prediction, TokenRow, read_tokens, write_examples, write_predictions, write_tokens,
 };
-use firebrand_model::{StartFrom, StartHead, Tokens, softmax};
+use firebrand_model::Tokens;
 use firebrand_pipeline::config::default_section;
 use firebrand_pipeline::{Error, ErrorKind, Hidden, Request, files_below};
 use firebrand_text::{TextOptions, Unicode};

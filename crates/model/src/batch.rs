@@ -1,10 +1,9 @@
 //! Batches of token rows: packed sequences, or padded to the same length.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use firebrand_arch::ModelError;
 use firebrand_fused as fused;
 use firebrand_kernels::Texts;
-
-use crate::ModelError;
 
 /// One row of tokens.
 #[derive(Debug, Clone, Copy)]

@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use burn::tensor::Device;
+use firebrand_arch::StartFrom;
 use firebrand_dataset::{LabelMap, TokenRow};
 use firebrand_kernels::Precision;
-use firebrand_model::{Classifier, StartFrom, Tokens, device, named_parameters};
+use firebrand_model::{Classifier, Tokens, device, named_parameters};
 use firebrand_pipeline::ErrorKind;
 use firebrand_train::{
     AdamW, AdamWConfig, Config, Freeze, Learner, Lora, MicroBatch, Objective, Rows, StepFigures, Trainer, train,

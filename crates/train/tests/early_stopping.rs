@@ -7,8 +7,9 @@ mod support;
 use std::fs;
 use std::path::Path;
 
+use firebrand_arch::softmax;
 use firebrand_dataset::TokenRow;
-use firebrand_model::{Classifier, Tokens, device, softmax};
+use firebrand_model::{Classifier, Tokens, device};
 use firebrand_train::{Config, Summary, train};
 use support::{World, config, rows};
 

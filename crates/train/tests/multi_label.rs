@@ -6,8 +6,9 @@ mod support;
 
 use std::fs;
 
+use firebrand_arch::{ProblemType, sigmoid};
 use firebrand_dataset::{LabelMap, TokenRow};
-use firebrand_model::{Classifier, ProblemType, Tokens, device, sigmoid};
+use firebrand_model::{Classifier, Tokens, device};
 use firebrand_train::{Config, Line, Summary, train};
 use serde_json::Value;
 use support::{World, config, rows};

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use burn::tensor::Tensor;
+use firebrand_arch::StartFrom;
 use firebrand_dataset::TokenRow;
-use firebrand_model::{Batch, Classifier, StartFrom, Tokens, device, named_parameters};
+use firebrand_model::{Batch, Classifier, Tokens, device, named_parameters};
 use firebrand_train::{AdamW, AdamWConfig, Freeze, LayerDecay, Learner, Lora, MicroBatch, Objective, Reinit};
 use support::{World, rows};
 

@@ -7,7 +7,8 @@ mod support;
 
 use std::fs;
 
-use firebrand_model::{Classifier, StartFrom, device, named_parameters};
+use firebrand_arch::StartFrom;
+use firebrand_model::{Classifier, device, named_parameters};
 use firebrand_train::{Config, FindingKind, Line, Summary, train};
 use support::{World, config, rows};
 

@@ -7,8 +7,9 @@ mod support;
 use std::fs;
 use std::path::Path;
 
+use firebrand_arch::softmax;
 use firebrand_dataset::TokenRow;
-use firebrand_model::{Classifier, Tokens, device, softmax};
+use firebrand_model::{Classifier, Tokens, device};
 use firebrand_pipeline::ErrorKind;
 use firebrand_train::{
     Anomaly, ClassWeights, Config, EpochFigures, FindLearningRate, Line, Metric, RangeTest, Sampling, Summary, train,

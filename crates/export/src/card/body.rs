@@ -1,7 +1,7 @@
 //! The card's body: for people.
 
+use firebrand_arch::ProblemType;
 use firebrand_metrics::ClassFigures;
-use firebrand_model::ProblemType;
 use firebrand_text::{TextOptions, Unicode};
 
 use super::{Card, percent};

@@ -30,7 +30,7 @@ fn predictions(run: &Run) -> Vec<Prediction> {
     let classifier = Classifier::load(&run.path("train/model"), &device).unwrap();
     let logits = classifier.logits(&tokens, 7, &mut |_| ()).unwrap();
     let prediction = |(row, logits): (&TokenRow, Vec<f32>)| {
-        let probabilities = firebrand_model::sigmoid(&logits);
+        let probabilities = firebrand_arch::sigmoid(&logits);
         let predicted = (0..4).filter(|&label| probabilities[label as usize] >= 0.5).collect();
         Prediction { id: row.id, labels: row.labels.clone(), predicted, probabilities }
     };

@@ -136,7 +136,7 @@ fn scores_are_those_of_the_model() {
     let ids = [2, 5, 5 + 36 + 1, 5 + 26 + 1, 3];
     let tokens = firebrand_model::Tokens { ids: &ids, type_ids: &[0; 5] };
     let logits = classifier.logits(&[tokens], 1, &mut |_| ()).unwrap().concat();
-    let expected: Vec<f64> = firebrand_model::softmax(&logits).into_iter().map(f64::from).collect();
+    let expected: Vec<f64> = firebrand_arch::softmax(&logits).into_iter().map(f64::from).collect();
     let line = bundle.predict(&["--json", "AB <b>1</b>"], "").succeeded().json().remove(0);
     for score in line["scores"].as_array().unwrap() {
         let index = classifier.labels().iter().position(|label| score["label"] == **label).unwrap();
@@ -294,7 +294,7 @@ fn a_model_for_pairs_is_asked_about_pairs() {
     let classifier = firebrand_model::Classifier::load(&bundle.path(""), &device).unwrap();
     let tokens = firebrand_model::Tokens { ids: &[2, 5, 3, 6, 3], type_ids: &[0, 0, 0, 1, 1] };
     let logits = classifier.logits(&[tokens], 1, &mut |_| ()).unwrap().concat();
-    let highest = firebrand_model::softmax(&logits).into_iter().map(f64::from).fold(0.0, f64::max);
+    let highest = firebrand_arch::softmax(&logits).into_iter().map(f64::from).fold(0.0, f64::max);
     assert!((by_option[0]["score"].as_f64().unwrap() - highest).abs() < ROUNDING);
 
     // Single texts are refused; the pairs beside them are answered.

@@ -4,7 +4,8 @@ pub(crate) mod batches;
 pub(crate) mod metric;
 
 use batches::EvalBatches;
-use firebrand_model::{Classifier, ProblemType};
+use firebrand_arch::ProblemType;
+use firebrand_model::Classifier;
 use firebrand_pipeline::{Error, Result};
 use serde::{Deserialize, Serialize};
 
