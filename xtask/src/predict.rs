@@ -1,10 +1,10 @@
-//! `cargo xtask predict`: passes its arguments on to the program of `crates/serve`.
+//! `cargo xtask predict`: passes its arguments on to `firebrand predict`.
 
 use std::process::{Command, ExitCode};
 
 use firebrand_pipeline::{Result, ResultExt};
 
-use crate::cargo::SERVE;
+use crate::cargo::FIREBRAND;
 use crate::cli::Predict;
 use crate::workspace::Workspace;
 use crate::{pipeline, programs};
@@ -14,7 +14,7 @@ use crate::{pipeline, programs};
 /// # Errors
 /// When the program does not build or cannot be started.
 pub(crate) fn predict(arguments: &Predict, workspace: &Workspace) -> Result<ExitCode> {
-    let program = programs::find_one(SERVE, &pipeline::source(&arguments.programs), workspace)?;
+    let program = programs::find_one(FIREBRAND, &pipeline::source(&arguments.programs), workspace)?;
     let mut command = Command::new(&program);
     command.arg("predict").arg(workspace.resolve(&arguments.bundle));
     if arguments.json {

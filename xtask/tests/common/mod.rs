@@ -3,7 +3,7 @@
 // Each test binary uses its own part of this.
 #![allow(dead_code, clippy::allow_attributes, reason = "which helpers are unused differs from test to test")]
 
-#[path = "../../../crates/serve/tests/common/wordpiece.rs"]
+#[path = "../../../crates/firebrand/tests/common/wordpiece.rs"]
 mod wordpiece;
 
 use std::fs;
@@ -15,9 +15,19 @@ use serde_json::{Map, Value};
 use tempfile::TempDir;
 pub(crate) use wordpiece::tokenizer;
 
-/// The packages whose programs the runner starts, without `firebrand-`.
-const PROGRAMS: [&str; 10] =
-    ["fetch", "clean", "split", "augment", "tokenize", "train", "evaluate", "export", "serve", "inspect"];
+/// The packages whose programs the runner starts.
+const PROGRAMS: [&str; 10] = [
+    "firebrand-fetch",
+    "firebrand-clean",
+    "firebrand-split",
+    "firebrand-augment",
+    "firebrand-tokenize",
+    "firebrand-train",
+    "firebrand-evaluate",
+    "firebrand-export",
+    "firebrand",
+    "firebrand-inspect",
+];
 
 /// What the runner answered.
 #[derive(Debug)]
@@ -195,7 +205,7 @@ fn programs() -> &'static Path {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["build", "--quiet", "--manifest-path"]).arg(workspace().join("Cargo.toml"));
         for name in PROGRAMS {
-            cargo.arg("--package").arg(format!("firebrand-{name}"));
+            cargo.arg("--package").arg(name);
         }
         // As the runner does: `ring` would be compiled again for a process that describes another package.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CARGO_PKG_")) {

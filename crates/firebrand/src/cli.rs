@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 /// Classifies texts with a bundle made by `cargo xtask pipeline`.
 #[derive(Debug, Parser)]
-#[command(name = "firebrand-serve", version, max_term_width = 100, subcommand_required = true)]
+#[command(name = "firebrand", version, max_term_width = 100, subcommand_required = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -25,10 +25,10 @@ pub(crate) enum Command {
     /// that cannot be classified (not UTF-8, a pair without a tab) has an empty LABEL and SCORE; stderr says why, and the exit
     /// code is 4.
     #[command(after_help = "Examples:\n  \
-        firebrand-serve predict bundle \"a lovely film\" \"a dull plot\"\n  \
-        firebrand-serve predict bundle \"is it raining\" --pair \"it rains\"\n  \
-        firebrand-serve predict bundle --json < reviews.txt\n  \
-        firebrand-serve predict bundle -- \"--a text that begins with a dash\"")]
+        firebrand predict bundle \"a lovely film\" \"a dull plot\"\n  \
+        firebrand predict bundle \"is it raining\" --pair \"it rains\"\n  \
+        firebrand predict bundle --json < reviews.txt\n  \
+        firebrand predict bundle -- \"--a text that begins with a dash\"")]
     Predict(Predict),
 }
 

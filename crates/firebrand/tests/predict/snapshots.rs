@@ -1,4 +1,4 @@
-//! What the program prints, in `snapshots/NAME.txt`; `SNAPSHOTS=overwrite cargo test -p firebrand-serve` writes it anew.
+//! What the program prints, in `snapshots/NAME.txt`; `SNAPSHOTS=overwrite cargo test -p firebrand` writes it anew.
 
 use std::path::Path;
 

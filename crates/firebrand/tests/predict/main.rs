@@ -1,4 +1,4 @@
-//! `firebrand-serve predict` as a process, on a tiny bundle.
+//! `firebrand predict` as a process, on a tiny bundle.
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
 mod bad_texts;

@@ -92,9 +92,9 @@ impl Bundle {
         self.write("tokenizer.json", &tokenizer.to_string());
     }
 
-    /// `firebrand-serve predict BUNDLE ARGUMENTS…`
+    /// `firebrand predict BUNDLE ARGUMENTS…`
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_firebrand-serve"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_firebrand"));
         command.arg("predict").arg(self.path("")).args(arguments);
         command
     }
