@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use firebrand_dataset::Part;
 use firebrand_pipeline::{Error, Result};
+use firebrand_tables::wording::{counted, short};
 
 use crate::files::SourceFile;
 use crate::report::{Reason, Report};
 use crate::rows::Row;
 use crate::settings::{Conflicts, Duplicates, Settings};
-use crate::wording::{counted, short};
 
 /// For each text (or pair of texts) of each given split, its rows by their set of labels.
 ///

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use firebrand_pipeline::{Error, Result};
+use firebrand_tables::wording::{counted, listed, short};
 
 use crate::columns::Labels;
 use crate::files::SourceFile;
 use crate::labels::is_blank;
-use crate::read::{Table, list_literal, unit};
+use crate::read::{Table, list_literal};
 use crate::report::Report;
 use crate::settings::Settings;
-use crate::wording::{counted, listed, short};
 
 /// What a row says about its labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ struct Source<'a> {
 
 impl Source<'_> {
     fn place(&self, row: usize) -> String {
-        format!("{}, {} {}", self.file.name, unit(self.file.kind), self.table.place(row))
+        format!("{}, {} {}", self.file.name, self.file.kind.unit(), self.table.place(row))
     }
 
     fn name(&self, column: usize) -> &str {

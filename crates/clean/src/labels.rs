@@ -4,13 +4,13 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use firebrand_pipeline::{Error, Result, suggest};
+use firebrand_tables::wording::{counted, listed};
 use firebrand_text::{TextOptions, Unicode};
 
 use crate::files::SourceFile;
 use crate::report::{Reason, Report, labels_listed};
 use crate::rows::Row;
 use crate::settings::{Settings, SimilarLabels};
-use crate::wording::{counted, listed};
 
 /// Drops the rows of files whose labels are all -1 if no other file has that label, and returns the names of these files:
 /// benchmarks such as GLUE hide the labels of their test sets that way.

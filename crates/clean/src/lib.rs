@@ -21,12 +21,12 @@ mod rows;
 mod settings;
 #[cfg(test)]
 mod tests;
-mod wording;
 
 use std::collections::{BTreeMap, HashMap};
 
 use firebrand_dataset::{Example, LabelMap, write_examples};
 use firebrand_pipeline::{Result, Slot, Stage, StageIo};
+use firebrand_tables::wording::counted;
 
 pub use config::Config;
 
@@ -92,7 +92,7 @@ fn clean_texts(rows: Vec<Row>, settings: &Settings, report: &mut Report, io: &St
         });
         match short {
             Some(characters) => report.drop(Reason::TooShort, row.id, row.place, || {
-                format!("{} after cleaning", wording::counted(characters, "character"))
+                format!("{} after cleaning", counted(characters, "character"))
             }),
             None => kept.push(row),
         }

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use firebrand_pipeline::{Error, StageIo, thousands};
+use firebrand_tables::wording::{counted, listed};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::files::SourceFile;
 use crate::rows::Place;
-use crate::wording::{counted, listed};
 
 /// Why a row was dropped, in the order of the steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use firebrand_dataset::Part;
 use firebrand_pipeline::{Error, Result, StageIo, suggest};
+use firebrand_tables::wording::{listed, short};
+use firebrand_tables::{BadRow, Kind};
 
 use crate::columns::{Columns, Labels};
-use crate::files::{Kind, SourceFile, parent};
+use crate::files::{SourceFile, parent};
 use crate::labelling::{RowLabels, labels_of};
-use crate::read::{BadRow, Table, read_document, read_table, unit};
+use crate::read::{Table, read_document, read_table};
 use crate::report::{ColumnNames, Reason, Report};
 use crate::settings::{Settings, Weight};
-use crate::wording::{listed, short};
 
 /// A row with a text and its labels: exactly one, unless the data is multi-label.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +46,7 @@ impl Place {
     pub(crate) fn name(self, files: &[SourceFile]) -> String {
         match files.get(self.file) {
             Some(file) if file.kind == Kind::Document => file.name.clone(),
-            Some(file) => format!("{}, {} {}", file.name, unit(file.kind), self.number),
+            Some(file) => format!("{}, {} {}", file.name, file.kind.unit(), self.number),
             None => format!("row {}", self.number),
         }
     }
@@ -194,7 +195,7 @@ impl Source<'_> {
             Error::data(format!(
                 "{}, {} {number}: the weight in `{column}` is {found}, not a number of at least 0",
                 self.file.name,
-                unit(self.file.kind)
+                self.file.kind.unit()
             ))
             .hint("a weight says what a row counts for in training; 1 is a plain row")
             .hint("if the column means something else: `weight_column = \"none\"` below [clean]")

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use firebrand_dataset::Part;
 use firebrand_pipeline::{Error, Result, suggest};
+use firebrand_tables::ReadOptions;
 use firebrand_text::{Replacements, TextOptions};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -11,7 +12,7 @@ use serde_json::Value;
 
 use crate::config::Config;
 use crate::files::Globs;
-use crate::read::ReadOptions;
+use crate::read::read_options;
 
 /// What to do with the same text twice under one label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -70,6 +71,8 @@ pub(crate) struct Settings {
     pub(crate) label_columns: Vec<String>,
     pub(crate) weight_column: Weight,
     pub(crate) reading: ReadOptions,
+    /// Markers of missing values.
+    pub(crate) null_values: Vec<String>,
     /// Whether a row may have any number of labels.
     pub(crate) multi_label: bool,
     /// What stands between the labels of a text.
@@ -112,7 +115,8 @@ impl Settings {
                 "none" => Weight::None,
                 column => Weight::Column(column.to_owned()),
             },
-            reading: ReadOptions::new(config)?,
+            reading: read_options(config)?,
+            null_values: config.null_values.clone(),
             multi_label: config.multi_label || !config.label_columns.is_empty(),
             label_separator: some(&config.label_separator),
             group_column: some(&config.group_column),
@@ -157,7 +161,7 @@ impl Settings {
 
     /// Whether a value marks a missing one.
     pub(crate) fn is_null(&self, value: &str) -> bool {
-        self.reading.null_values.iter().any(|null| null == value.trim())
+        self.null_values.iter().any(|null| null == value.trim())
     }
 
     /// The globs with their keys and parts; validation and test first, as they take files away from the training files.

@@ -3,7 +3,7 @@
 use firebrand_pipeline::thousands;
 
 /// The first few names, quoted, and how many more there are.
-pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+pub fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     const SHOWN: usize = 12;
     let names: Vec<_> = names.into_iter().collect();
     if names.is_empty() {
@@ -17,14 +17,14 @@ pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// The start of a text, on one line.
-pub(crate) fn short(text: &str, characters: usize) -> String {
+pub fn short(text: &str, characters: usize) -> String {
     let line = |c: char| if c.is_whitespace() || c.is_control() { ' ' } else { c };
     let start: String = text.chars().take(characters).map(line).collect();
     if start.len() < text.len() { format!("{start}…") } else { start }
 }
 
 /// A count of things: `1 row`, `2 rows`.
-pub(crate) fn counted(number: usize, thing: &str) -> String {
+pub fn counted(number: usize, thing: &str) -> String {
     format!("{} {thing}{}", thousands(number as u64), if number == 1 { "" } else { "s" })
 }
 

@@ -3,7 +3,7 @@
 use firebrand_pipeline::{Error, Result};
 
 use super::split::{Record, split};
-use crate::read::BadRows;
+use crate::options::{BadRows, ReadOptions};
 use crate::wording::counted;
 
 /// The quote of a tab-separated file. Most are written without any quoting, so that a mark at the start of a field is only
@@ -15,7 +15,7 @@ pub(super) fn in_tsv(
     name: &str,
     text: &str,
     first_line: u64,
-    bad_rows: BadRows,
+    options: &ReadOptions,
     notes: &mut Vec<String>,
 ) -> Result<Option<u8>> {
     if !text.starts_with('"') && !text.contains("\t\"") && !text.contains("\n\"") {
@@ -40,12 +40,14 @@ pub(super) fn in_tsv(
     }
     // With as many tabs as the header, a record has none inside of its quotes.
     let sound = stray.iter().all(|record| record.problem.is_none() && Some(tabs(record)) == expected);
-    match (sound, bad_rows) {
+    let place = options.interface.place();
+    let (as_text, as_quotes) = (options.interface.set("quote", "none"), options.interface.set("quote", "\""));
+    match (sound, options.bad_rows) {
         (true, _) => Ok(Some(b'"')),
         (false, BadRows::Drop) => {
             notes.push(format!(
                 "{name}: quotation marks are read as text, in good rows too, because they do not fit in {} (the first is \
-                 line {}); `quote = \"\\\"\"` below [clean] reads them as quotes",
+                 line {}); {as_quotes}{place} reads them as quotes",
                 counted(stray.len(), "row"),
                 first.line
             ));
@@ -58,7 +60,7 @@ pub(super) fn in_tsv(
                 Some(_) => format!("line {}: a quote opens a field and nothing closes it", first.line),
             };
             Err(Error::data(format!("{name}, {what}; there are {} like it", counted(stray.len(), "row")))
-                .hint("`quote = \"none\"` below [clean] reads quotation marks as text, `quote = \"\\\"\"` as quotes")
+                .hint(format!("{as_text}{place} reads quotation marks as text, {as_quotes} as quotes"))
                 .hint(
                     "`bad_rows = \"drop\"` below [clean] leaves rows out that do not have as many fields as the header",
                 ))

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// How a file is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// Fields between commas, semicolons or tabs, with a header line.
     Csv,
     /// Fields between tabs, with a header line.
@@ -23,7 +23,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// The kind of a file, and whether it is compressed with gzip.
-    pub(crate) fn of(name: &str) -> (Self, bool) {
+    pub fn of(name: &str) -> (Self, bool) {
         let lower = name.to_lowercase();
         let (plain, compressed) = match lower.strip_suffix(".gz") {
             Some(plain) => (plain, true),
@@ -42,8 +42,16 @@ impl Kind {
         (kind, compressed && !matches!(kind, Self::Parquet | Self::Arrow | Self::Document))
     }
 
+    /// What rows are counted by in messages: text files have lines, columnar ones only rows.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Csv | Self::Tsv | Self::JsonLines => "line",
+            Self::Json | Self::Parquet | Self::Arrow | Self::Document => "row",
+        }
+    }
+
     /// The name in messages; kinds that are read alike share one.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Csv | Self::Tsv => "CSV or TSV",
             Self::JsonLines | Self::Json => "JSON",
@@ -60,30 +68,6 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Whether a file describes a dataset (README, licence, loading script) instead of being part of it.
-pub(crate) fn is_description(name: &str) -> bool {
-    const STEMS: [&str; 10] = [
-        "readme",
-        "license",
-        "licence",
-        "notice",
-        "copying",
-        "changelog",
-        "citation",
-        "dataset_info",
-        "dataset_infos",
-        "dataset_dict",
-    ];
-    const ENDINGS: [&str; 11] = ["md", "rst", "py", "ipynb", "yaml", "yml", "toml", "cff", "sha256", "md5", "crc"];
-    let lower = name.rsplit('/').next().unwrap_or(name).to_lowercase();
-    let (stem, ending) = lower.split_once('.').unwrap_or((&lower, ""));
-    // What `save_to_disk` notes about its files; a table may well be about states.
-    if lower == "state.json" {
-        return true;
-    }
-    STEMS.contains(&stem) || ENDINGS.contains(&ending)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,17 +82,5 @@ mod tests {
         assert_eq!(Kind::of("train/data-00000-of-00001.arrow"), (Kind::Arrow, false));
         assert_eq!(Kind::of("spam/0001.2f8a"), (Kind::Document, false));
         assert_eq!(Kind::of("csv"), (Kind::Document, false));
-    }
-
-    #[test]
-    fn descriptions_are_no_data() {
-        for name in
-            ["README.md", "LICENSE", "x/NOTICE.txt", "dataset_infos.json", "load.py", "readme", "train/state.json"]
-        {
-            assert!(is_description(name), "{name}");
-        }
-        for name in ["reviews.csv", "notes.txt", "spam/0001", "state.csv"] {
-            assert!(!is_description(name), "{name}");
-        }
     }
 }

@@ -1,14 +1,11 @@
-use firebrand_pipeline::Slot;
-use firebrand_pipeline::config::default_section;
 use proptest::prelude::*;
 
 use super::*;
-use crate::settings::Settings;
 
 type Columns = Vec<Vec<Option<String>>>;
 
 fn options(change: impl FnOnce(&mut ReadOptions)) -> ReadOptions {
-    let mut options = Settings::new(&default_section(Slot::Clean).unwrap()).unwrap().reading;
+    let mut options = ReadOptions::detect(Interface::Configuration);
     change(&mut options);
     options
 }
@@ -18,7 +15,7 @@ fn read(text: &str, kind: Kind, options: &ReadOptions) -> Result<Csv, String> {
 }
 
 fn columns(csv: &Csv) -> Columns {
-    (0..csv.names.len()).map(|column| csv.column(column).unwrap()).collect()
+    (0..csv.names.len()).map(|column| csv.column(column)).collect()
 }
 
 fn rows(text: &str) -> Result<(Columns, Vec<u64>), String> {
@@ -45,7 +42,7 @@ fn the_separator_is_found() {
     assert_eq!(rows("text|label\na, b|1\r\n").unwrap().0, [some(&["a, b"]), some(&["1"])]);
     let tsv = read("text,x\tlabel\na\t1\r", Kind::Tsv, &options(|_| ())).unwrap();
     assert_eq!(tsv.names, ["text,x", "label"]);
-    assert_eq!(tsv.column(1).unwrap(), some(&["1"]));
+    assert_eq!(tsv.column(1), some(&["1"]));
 }
 
 #[test]
@@ -80,7 +77,7 @@ fn without_a_header_most_rows_say_how_many_columns_there_are() {
 fn a_quote_may_be_another_character() {
     let csv = read("text,label\n'it''s, \"so\"',1\n", Kind::Csv, &options(|options| options.quote = Quote::Is(b'\'')))
         .unwrap();
-    assert_eq!(csv.column(0).unwrap(), some(&["it's, \"so\""]));
+    assert_eq!(csv.column(0), some(&["it's, \"so\""]));
 }
 
 /// Texts of what is special in such files.
@@ -126,7 +123,7 @@ proptest! {
         let options = options(|options| (options.quote, options.header) = (Quote::None, Some(true)));
         let csv = read(&format!("text\tlabel\n{lines}"), Kind::Tsv, &options).unwrap();
         let cells: Vec<Option<String>> = table.iter().map(|(text, _)| Some(text.clone())).collect();
-        prop_assert_eq!(csv.column(0).unwrap(), cells);
+        prop_assert_eq!(csv.column(0), cells);
     }
 
     /// However a file is broken, every line of it is in a row, in a bad row, or blank.

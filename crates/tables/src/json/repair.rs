@@ -2,18 +2,20 @@
 
 /// A text that is JSON now, and what it took.
 #[derive(Debug, PartialEq)]
-pub(super) struct Repaired {
-    pub(super) text: String,
-    pub(super) fixes: Fixes,
+pub struct Repaired {
+    /// The text.
+    pub text: String,
+    /// What was replaced.
+    pub fixes: Fixes,
 }
 
 /// How many of each were replaced.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Fixes {
+pub struct Fixes {
     /// `NaN`, `Infinity` and `-Infinity` that became `null`.
-    pub(super) numbers: u64,
+    pub numbers: u64,
     /// Halves of surrogate pairs that became U+FFFD.
-    pub(super) surrogates: u64,
+    pub surrogates: u64,
 }
 
 impl std::ops::AddAssign for Fixes {
@@ -24,7 +26,7 @@ impl std::ops::AddAssign for Fixes {
 }
 
 /// Replaces what JSON does not allow. `None` if the text needs no repair.
-pub(super) fn repair(text: &str) -> Option<Repaired> {
+pub fn repair(text: &str) -> Option<Repaired> {
     let mut fixed = String::with_capacity(text.len());
     let mut fixes = Fixes::default();
     let mut rest = text;

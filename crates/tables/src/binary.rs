@@ -26,11 +26,11 @@ const FORMATS: [(&[u8], &str); 20] = [
 
 /// What a file is, if it is no text. Texts have hardly any control characters; those in UTF-16 have many NUL bytes, but in
 /// a pattern.
-pub(crate) fn what_instead(bytes: &[u8]) -> Option<&'static str> {
+pub fn what_instead(bytes: &[u8]) -> Option<&'static str> {
     if let Some((_, what)) = FORMATS.iter().find(|(start, _)| bytes.starts_with(start)) {
         return Some(what);
     }
     let start = &bytes[..bytes.len().min(1 << 16)];
     let control = start.iter().filter(|byte| matches!(byte, 0..=8 | 14..=26 | 28..=31)).count();
-    (control * 20 > start.len() && super::bytes::utf16_of(bytes).is_none()).then_some("binary data")
+    (control * 20 > start.len() && crate::encoding::utf16_of(bytes).is_none()).then_some("binary data")
 }

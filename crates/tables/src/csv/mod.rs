@@ -4,8 +4,11 @@
 //! marks quote, whether its first line is a header; and which rows cannot be right.
 
 mod cells;
+mod fields;
 mod quotes;
+mod sample;
 mod split;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -15,14 +18,31 @@ use firebrand_pipeline::{Error, Result};
 
 use self::cells::Cells;
 use self::split::{Problem, Record, split};
-use super::{BadRow, BadRows, Quote, ReadOptions, Table};
 use crate::columns::is_usual;
-use crate::files::Kind;
+use crate::interface::Interface;
+use crate::kind::Kind;
+use crate::options::{BadRows, Quote, ReadOptions};
 use crate::wording::{counted, listed, short};
 
-/// A file of fields between separators.
+pub use self::fields::fields;
+pub use self::sample::Layout;
+pub use self::stream::{RawRecord, Records};
+
+/// A row that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRow {
+    /// Its place in the file, from 1: see [`Kind::unit`].
+    pub number: u64,
+    /// Why.
+    pub why: String,
+}
+
+/// A file of fields between separators, in memory.
 #[derive(Debug)]
-pub(crate) struct Csv {
+pub struct Csv {
+    separator: u8,
+    quote: Option<u8>,
+    has_header: bool,
     names: Vec<String>,
     cells: Cells,
     /// The places in `cells` of the rows that are good.
@@ -36,23 +56,31 @@ pub(crate) struct Csv {
 }
 
 impl Csv {
-    /// Reads a whole file. `named` are the columns that the configuration names.
-    pub(crate) fn new(name: &str, text: &str, kind: Kind, options: &ReadOptions, named: &[&str]) -> Result<Self> {
+    /// Reads a whole file, called `name` in messages. `named` are the columns that the user names.
+    ///
+    /// # Errors
+    /// When there are no rows, or rows that cannot be read and are not to be left out.
+    pub fn new(name: &str, text: &str, kind: Kind, options: &ReadOptions, named: &[&str]) -> Result<Self> {
+        let csv = Self::read(name, text, kind, options, named)?;
+        if csv.rows.is_empty() {
+            return Err(Error::data(format!("{name} has a header and no rows"))
+                .hint("the first line names the columns; rows follow below it"));
+        }
+        Ok(csv)
+    }
+
+    /// Reads a file that may have no rows below its header.
+    fn read(name: &str, text: &str, kind: Kind, options: &ReadOptions, named: &[&str]) -> Result<Self> {
         // Line ends of old Macs.
         let converted = (text.contains('\r') && !text.contains('\n')).then(|| text.replace('\r', "\n"));
         let text = converted.as_deref().unwrap_or(text);
         let (text, first_line, declared) = without_sep_line(text);
-        let separator = options.separator.or(declared).unwrap_or_else(|| match kind {
-            Kind::Tsv => b'\t',
-            _ => sniff_separator(text),
-        });
+        let separator = separator_of(text, declared, kind, options);
         let mut notes = Vec::new();
         let quote = match options.quote {
             Quote::Is(quote) => Some(quote),
             Quote::None => None,
-            Quote::Detect if separator == b'\t' => {
-                quotes::in_tsv(name, text, first_line, options.bad_rows, &mut notes)?
-            }
+            Quote::Detect if separator == b'\t' => quotes::in_tsv(name, text, first_line, options, &mut notes)?,
             Quote::Detect => Some(b'"'),
         };
         let records = split(text, separator, quote, first_line);
@@ -70,6 +98,9 @@ impl Csv {
                 .hint("this is a mistake in this program: please report it"));
         }
         let mut csv = Self {
+            separator,
+            quote,
+            has_header: false,
             names: Vec::new(),
             cells,
             rows: Vec::new(),
@@ -78,12 +109,13 @@ impl Csv {
             notes,
             by_content: None,
         };
-        let first = csv.header(name, options.header, named, &records)?;
-        if first == 1
+        let first = csv.header(name, options, named, &records)?;
+        csv.has_header = first == 1;
+        if csv.has_header
             && let Some(Record { line, problem: Some(problem), .. }) = records.first()
         {
             let header = [BadRow { number: *line, why: why(problem, text) }];
-            return Err(bad_rows(name, &header, separator));
+            return Err(bad_rows(name, &header, separator, options.interface));
         }
         csv.check_rows(
             text,
@@ -93,13 +125,9 @@ impl Csv {
             first,
         );
         if options.bad_rows == BadRows::Error && !csv.bad.is_empty() {
-            return Err(bad_rows(name, &csv.bad, separator));
+            return Err(bad_rows(name, &csv.bad, separator, options.interface));
         }
-        if csv.rows.is_empty() {
-            return Err(Error::data(format!("{name} has a header and no rows"))
-                .hint("the first line names the columns; rows follow below it"));
-        }
-        if first == 0 {
+        if first == 0 && !csv.rows.is_empty() {
             csv.name_by_content(name);
         }
         Ok(csv)
@@ -107,10 +135,10 @@ impl Csv {
 
     /// Decides whether the first record is the header, and takes the columns' names from it, or numbers as many columns as most
     /// rows have. Returns where the rows start.
-    fn header(&mut self, name: &str, wanted: Option<bool>, named: &[&str], records: &[Record]) -> Result<usize> {
+    fn header(&mut self, name: &str, options: &ReadOptions, named: &[&str], records: &[Record]) -> Result<usize> {
         let names: Vec<String> = self.cells.row(0).map(|column| column.trim().to_owned()).collect();
-        if wanted.unwrap_or_else(|| self.has_header(&names, named)) {
-            check_header(name, &names)?;
+        if options.header.unwrap_or_else(|| self.has_header(&names, named)) {
+            check_header(name, &names, options.interface)?;
             self.names = names;
             return Ok(1);
         }
@@ -216,31 +244,35 @@ impl Csv {
         }
         self.notes.push(note);
     }
-}
 
-impl Table for Csv {
-    fn names(&self) -> &[String] {
+    /// The names of the columns, in the file's order.
+    pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    fn column(&self, column: usize) -> Result<Vec<Option<String>>> {
+    /// The values of a column; none where a field is empty. `column` is an index in [`names`](Self::names).
+    pub fn column(&self, column: usize) -> Vec<Option<String>> {
         let values = self.rows.iter().map(|row| self.cells.get(*row, column));
-        Ok(values.map(|value| (!value.is_empty()).then(|| value.to_owned())).collect())
+        values.map(|value| (!value.is_empty()).then(|| value.to_owned())).collect()
     }
 
-    fn place(&self, row: usize) -> u64 {
+    /// The line where a row starts, from 1.
+    pub fn line(&self, row: usize) -> u64 {
         self.lines.get(row).copied().unwrap_or_default()
     }
 
-    fn bad_rows(&self) -> &[BadRow] {
+    /// The rows that could not be read and are left out, in their order.
+    pub fn bad_rows(&self) -> &[BadRow] {
         &self.bad
     }
 
-    fn notes(&self) -> &[String] {
+    /// What the user should know about how the file was read.
+    pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    fn by_content(&self) -> Option<(usize, usize)> {
+    /// The columns of texts and labels, if the file does not name its columns and their content shows them.
+    pub fn by_content(&self) -> Option<(usize, usize)> {
         self.by_content
     }
 }
@@ -254,6 +286,14 @@ fn without_sep_line(text: &str) -> (&str, u64, Option<u8>) {
         Some([separator]) => (rest, 2, Some(*separator)),
         _ => (text, 1, None),
     }
+}
+
+/// The separator: what the user or the file says, or else what the first line has most of.
+fn separator_of(text: &str, declared: Option<u8>, kind: Kind, options: &ReadOptions) -> u8 {
+    options.separator.or(declared).unwrap_or_else(|| match kind {
+        Kind::Tsv => b'\t',
+        _ => sniff_separator(text),
+    })
 }
 
 /// The separator: what the first line has most of outside quotes. Spreadsheets of many countries write semicolons.
@@ -272,7 +312,7 @@ fn sniff_separator(text: &str) -> u8 {
     counts.iter().find(|(_, count)| *count == most).map_or(b',', |(separator, _)| *separator)
 }
 
-fn check_header(name: &str, names: &[String]) -> Result<()> {
+fn check_header(name: &str, names: &[String], interface: Interface) -> Result<()> {
     let mut seen = HashSet::new();
     // pandas leaves the name of its index column empty: such columns can be there, and cannot be asked for.
     match names.iter().find(|column| !column.is_empty() && !seen.insert(column.as_str())) {
@@ -282,7 +322,11 @@ fn check_header(name: &str, names: &[String]) -> Result<()> {
             listed(names.iter().map(String::as_str))
         ))
         .hint("rename one of them in the header")
-        .hint("if the first line is a row and not a header: `header = false` below [clean]")),
+        .hint(format!(
+            "if the first line is a row and not a header: {}{}",
+            interface.set("header", "false"),
+            interface.place()
+        ))),
         None => Ok(()),
     }
 }
@@ -299,7 +343,7 @@ fn why(problem: &Problem, text: &str) -> String {
 }
 
 /// The error for rows that cannot be read: the first with its reason, the others by their lines.
-fn bad_rows(name: &str, bad: &[BadRow], separator: u8) -> Error {
+fn bad_rows(name: &str, bad: &[BadRow], separator: u8, interface: Interface) -> Error {
     const SHOWN: usize = 5;
     let (number, why) = bad.first().map_or((0, ""), |row| (row.number, row.why.as_str()));
     let more = bad.get(1..).unwrap_or_default();
@@ -316,12 +360,22 @@ fn bad_rows(name: &str, bad: &[BadRow], separator: u8) -> Error {
     }
     let separator = if separator == b'\t' { "tab".to_owned() } else { format!("`{}`", char::from(separator)) };
     let error = Error::data(message);
+    let place = interface.place();
     let error = if colon.is_empty() {
-        error.hint(format!("the separator is a {separator} (`separator` below [clean] names another); a field that has one in it stands in double quotes"))
+        error.hint(format!(
+            "the separator is a {separator} ({}{place} names another); a field that has one in it stands in double quotes",
+            interface.key("separator")
+        ))
     } else {
+        let (none, quote) = (interface.set("quote", "none"), interface.set("quote", "\""));
         error
             .hint("a quote inside a quoted field is written twice: \"he said \"\"no\"\"\"")
-            .hint("`quote = \"none\"` below [clean] reads quotation marks as text, `quote = \"\\\"\"` says that they are quotes")
+            .hint(format!("{none}{place} reads quotation marks as text, {quote} says that they are quotes"))
     };
-    error.hint("`bad_rows = \"drop\"` below [clean] leaves such rows out, and counts them")
+    match interface {
+        Interface::Configuration => {
+            error.hint("`bad_rows = \"drop\"` below [clean] leaves such rows out, and counts them")
+        }
+        Interface::CommandLine => error,
+    }
 }

@@ -23,7 +23,7 @@ pub(super) struct Record {
 pub(super) enum Problem {
     /// A quote opens a field, and no quote closes it.
     Unclosed,
-    /// After the quote that closes a field there is something else, which starts here.
+    /// After the quote that closes a field there is something else, which starts at this position in the file.
     TextAfter(usize),
 }
 
@@ -32,7 +32,8 @@ pub(super) enum Problem {
 /// A record whose quotes are not sound ends with its first line: what comes after it may be rows of their own.
 pub(super) fn split(text: &str, separator: u8, quote: Option<u8>, first_line: u64) -> Vec<Record> {
     let bytes = text.as_bytes();
-    let mut scan = Scan { bytes, at: 0, line: first_line, separator, quote, failed: HashMap::new() };
+    let failed = HashMap::new();
+    let mut scan = Scan { bytes, base: 0, at: 0, line: first_line, separator, quote, failed, added: Vec::new() };
     let mut records = Vec::new();
     while let Some(record) = scan.next() {
         records.push(record);
@@ -40,19 +41,25 @@ pub(super) fn split(text: &str, separator: u8, quote: Option<u8>, first_line: u6
     records
 }
 
-struct Scan<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    line: u64,
-    separator: u8,
-    quote: Option<u8>,
+pub(super) struct Scan<'a> {
+    pub(super) bytes: &'a [u8],
+    /// Position of `bytes` in the file.
+    pub(super) base: usize,
+    /// Where the next record starts in `bytes`.
+    pub(super) at: usize,
+    pub(super) line: u64,
+    pub(super) separator: u8,
+    pub(super) quote: Option<u8>,
     /// Where quoted fields open from which the rest of a record is known not to be sound. Without it, a file in which every
-    /// line has a stray quote would be read to its end once for each of them.
-    failed: HashMap<usize, Problem>,
+    /// line has a stray quote would be read to its end once for each of them. By position in the file.
+    pub(super) failed: HashMap<usize, Problem>,
+    /// Keys that were added to `failed`.
+    pub(super) added: Vec<usize>,
 }
 
 impl Scan<'_> {
-    fn next(&mut self) -> Option<Record> {
+    /// The next record; `None` if there are only blank lines.
+    pub(super) fn next(&mut self) -> Option<Record> {
         while let Some(length) = self.line_end() {
             self.at += length;
             self.line += 1;
@@ -85,10 +92,14 @@ impl Scan<'_> {
         loop {
             match self.quote {
                 Some(quote) if self.bytes.get(self.at) == Some(&quote) => {
-                    opened.push(self.at);
-                    let known = self.failed.get(&self.at).cloned();
+                    opened.push(self.base + self.at);
+                    let known = self.failed.get(&(self.base + self.at)).cloned();
                     if let Err(problem) = known.map_or_else(|| self.quoted(quote), Err) {
-                        self.failed.extend(opened.into_iter().map(|at| (at, problem.clone())));
+                        for position in opened {
+                            if self.failed.insert(position, problem.clone()).is_none() {
+                                self.added.push(position);
+                            }
+                        }
                         return Err(problem);
                     }
                 }
@@ -131,7 +142,7 @@ impl Scan<'_> {
         let rest = &self.bytes[self.at..];
         let ends =
             rest.first().is_none_or(|byte| *byte == self.separator) || rest == b"\r" || self.line_end().is_some();
-        if ends { Ok(()) } else { Err(Problem::TextAfter(self.at)) }
+        if ends { Ok(()) } else { Err(Problem::TextAfter(self.base + self.at)) }
     }
 
     /// The length of the line end here, if there is one.
