@@ -6,21 +6,25 @@ use std::ops::ControlFlow;
 use firebrand_pipeline::{Error, Result};
 
 use crate::cli::Predict;
+use crate::files;
 use crate::input::{Line, Lines};
 use crate::notes::Notes;
 use crate::output::{self, Format};
 use crate::predictor::{Answer, Predictor, Query};
 use crate::refusal::Refusal;
 
-/// Classifies the texts of the command line, or else the lines of stdin.
+/// Classifies the rows of a file, the texts of the command line, or else the lines of stdin.
 ///
 /// # Errors
 /// When the bundle cannot be loaded, stdin cannot be read, stdout cannot be written, or, after all texts were tried, when one
 /// of them could not be classified.
 pub(crate) fn predict(arguments: &Predict) -> Result<()> {
+    if let (Some(input), Some(output)) = (&arguments.files.input, &arguments.files.output) {
+        return files::predict(arguments, input, output);
+    }
     check_pairs(arguments)?;
     let batch_size = arguments.batch_size.get();
-    let predictor = Predictor::load(&arguments.bundle, &arguments.device, batch_size)?;
+    let predictor = Predictor::load(arguments)?;
     let format = Format {
         json: arguments.json,
         top_k: arguments.top_k.map(usize::from),

@@ -1,6 +1,42 @@
-//! `firebrand predict BUNDLE [TEXT…]`: labels for texts, from an exported bundle.
+//! `firebrand`: labels for texts, from a fine-tuned model.
+//!
+//! `predict` takes raw texts to labels: it cleans and tokenizes them as in training, then runs the model. Texts come from the
+//! arguments, from stdin, or from a file ([`files`]). `inspect` describes a bundle.
+//!
+//! Invariants: a bundle is all that is needed, nothing of the run that made it; a text's prediction does not depend on the
+//! texts beside it (except for the last digits of a score, as float sums differ between batch shapes), and a text that cannot
+//! be classified does not fail the others.
 
-fn main() -> std::process::ExitCode {
+mod bundle;
+mod cli;
+mod command;
+mod files;
+mod input;
+mod inspect;
+mod notes;
+mod output;
+mod predictor;
+mod refusal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use firebrand_pipeline::{log, progress};
+
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
     firebrand_model::keep_freed_memory();
-    firebrand::main()
+    log::init(None);
+    let outcome = match Cli::parse().command {
+        Command::Predict(arguments) => command::predict(&arguments),
+        Command::Inspect(arguments) => inspect::inspect(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            progress::log(&error.render());
+            ExitCode::from(error.kind().exit_code())
+        }
+    }
 }

@@ -1,23 +1,22 @@
-//! From raw texts to labels.
+//! From raw texts to labels: the one place that knows which engine computes.
 
-use std::path::Path;
-
-use firebrand_metrics::Task;
+use firebrand_metrics::THRESHOLD;
 use firebrand_model::{Classifier, ProblemType, Tokens};
 use firebrand_pipeline::{Error, Result, ResultExt};
 use firebrand_text::{Encoded, TextOptions, TextTokenizer};
 use serde::Serialize;
 
 use crate::bundle;
+use crate::cli::{Precision, Predict};
 use crate::refusal::{InputKind, Refusal};
 
 /// A text, or a pair of texts, to be classified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Query<'a> {
+pub(crate) struct Query<'a> {
     /// The text, or the first of a pair.
-    pub text: &'a str,
+    pub(crate) text: &'a str,
     /// The second text of a pair.
-    pub pair: Option<&'a str>,
+    pub(crate) pair: Option<&'a str>,
 }
 
 impl<'a> From<&'a str> for Query<'a> {
@@ -28,30 +27,30 @@ impl<'a> From<&'a str> for Query<'a> {
 
 /// A label and its probability.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Score {
+pub(crate) struct Score {
     /// The label's name.
-    pub label: String,
+    pub(crate) label: String,
     /// Single-label probabilities add up to 1; in a multi-label model each is between 0 and 1 on its own.
-    pub score: f32,
+    pub(crate) score: f32,
 }
 
 /// The prediction for one query.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// Every label, most likely first; equally likely ones in the model's order.
-    pub scores: Vec<Score>,
+    pub(crate) scores: Vec<Score>,
     /// Number of labels that a multi-label model assigns: the first ones of `scores`. `None` for a single-label model,
     /// which always assigns the first.
-    pub assigned: Option<usize>,
+    pub(crate) assigned: Option<usize>,
     /// Tokens lost to truncation.
-    pub truncated_tokens: u32,
+    pub(crate) truncated_tokens: u32,
     /// Nothing of the text (of either text of a pair) reaches the model: its labels are those of the empty string.
-    pub empty: bool,
+    pub(crate) empty: bool,
 }
 
 /// A bundle, loaded and ready to classify texts.
 #[derive(Debug)]
-pub struct Predictor {
+pub(crate) struct Predictor {
     classifier: Classifier,
     tokenizer: TextTokenizer,
     cleaning: TextOptions,
@@ -60,18 +59,26 @@ pub struct Predictor {
     /// Token ids of an empty text.
     empty_ids: Vec<u32>,
     batch_size: usize,
+    threshold: f32,
 }
 
 impl Predictor {
     /// Loads a bundle: the model, its tokenizer, and the cleaning options (`text.json`). Without a `text.json` texts are not
     /// cleaned, and a warning says so.
     ///
-    /// `batch_size` is the largest number of texts in one forward pass; it affects memory and speed, not predictions.
-    ///
     /// # Errors
-    /// When the device is not available, or a file is missing, damaged, or belongs to another model.
-    pub fn load(directory: &Path, device: &str, batch_size: usize) -> Result<Self> {
-        let device = firebrand_model::device(device).map_err(|error| {
+    /// When an option cannot be honoured, or a file is missing, damaged, or belongs to another model.
+    pub(crate) fn load(arguments: &Predict) -> Result<Self> {
+        let (directory, batch_size) = (arguments.bundle.as_path(), arguments.batch_size.get());
+        check_precision(arguments.precision)?;
+        if let Some(threads) = arguments.threads {
+            // Fails if the pool exists already, and nothing has computed before.
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(threads.get())
+                .build_global()
+                .or_other(|| format!("cannot start {threads} threads"))?;
+        }
+        let device = firebrand_model::device(&arguments.device).map_err(|error| {
             Error::config(format!("the device cannot be used: {error}"))
                 .hint("leave `--device` out, or set it to `flex`, to run on the CPU")
         })?;
@@ -96,26 +103,47 @@ impl Predictor {
             _ => tokenizer.encode(""),
         };
         let empty_ids = empty.map_or_else(|_| Vec::new(), |encoded| encoded.ids);
-        Ok(Self { classifier, tokenizer, cleaning, kind, empty_ids, batch_size })
+        let predictor = Self { classifier, tokenizer, cleaning, kind, empty_ids, batch_size, threshold: THRESHOLD };
+        predictor.with_threshold(arguments.threshold)
+    }
+
+    fn with_threshold(self, threshold: Option<f32>) -> Result<Self> {
+        match threshold {
+            None => Ok(self),
+            Some(threshold) if !(0.0..=1.0).contains(&threshold) => {
+                Err(Error::usage(format!("`--threshold {threshold}` is not a probability"))
+                    .hint("it is between 0 and 1; 0.5 without this option"))
+            }
+            Some(_) if !self.is_multi_label() => Err(Error::usage(
+                "`--threshold` is given, but the model assigns exactly one label: the most likely one",
+            )
+            .hint("leave it out; `--top-k` and `--scores` show other labels")),
+            Some(threshold) => Ok(Self { threshold, ..self }),
+        }
+    }
+
+    /// A multi-label model assigns the labels of at least this probability.
+    pub(crate) fn threshold(&self) -> f32 {
+        self.threshold
     }
 
     /// Names of the labels, in the model's order.
-    pub fn labels(&self) -> &[String] {
+    pub(crate) fn labels(&self) -> &[String] {
         self.classifier.labels()
     }
 
     /// The most tokens per row, special tokens included; longer texts are truncated.
-    pub fn max_length(&self) -> usize {
+    pub(crate) fn max_length(&self) -> usize {
         self.tokenizer.max_length()
     }
 
     /// Whether the model was trained on pairs of texts rather than on single texts; `None` if the bundle does not say.
-    pub fn pairs(&self) -> Option<bool> {
+    pub(crate) fn pairs(&self) -> Option<bool> {
         self.kind.map(|kind| kind == InputKind::Pairs)
     }
 
     /// Whether the model assigns any number of labels rather than exactly one.
-    pub fn is_multi_label(&self) -> bool {
+    pub(crate) fn is_multi_label(&self) -> bool {
         self.problem() == ProblemType::MultiLabelClassification
     }
 
@@ -127,7 +155,7 @@ impl Predictor {
     ///
     /// # Errors
     /// When the model fails on the whole batch.
-    pub fn predict(&self, queries: &[Query<'_>]) -> Result<Vec<Result<Answer, Refusal>>> {
+    pub(crate) fn predict(&self, queries: &[Query<'_>]) -> Result<Vec<Result<Answer, Refusal>>> {
         let rows: Vec<Result<Row, Refusal>> = queries.iter().map(|query| self.encode(query)).collect();
         let tokens: Vec<Tokens<'_>> = rows
             .iter()
@@ -169,8 +197,8 @@ impl Predictor {
             return Err(Refusal::NotFinite);
         }
         let probabilities = self.problem().probabilities(logits);
-        let multi_label = self.is_multi_label();
-        let assigned = multi_label.then(|| Task::new(multi_label).assign(&probabilities).len());
+        let is_assigned = |probability: &&f32| **probability >= self.threshold;
+        let assigned = self.is_multi_label().then(|| probabilities.iter().filter(is_assigned).count());
         let mut scores: Vec<Score> =
             labels.iter().zip(probabilities).map(|(label, score)| Score { label: label.clone(), score }).collect();
         scores.sort_by(|a, b| b.score.total_cmp(&a.score));
@@ -182,4 +210,15 @@ impl Predictor {
 struct Row {
     encoded: Encoded,
     empty: bool,
+}
+
+/// What computes today has one precision.
+fn check_precision(precision: Precision) -> Result<()> {
+    match precision {
+        Precision::Auto | Precision::Fp32 => Ok(()),
+        Precision::Int8 | Precision::Bf16 => {
+            Err(Error::usage(format!("`--precision {}` is not supported yet", precision.name()))
+                .hint("leave it out, or set it to `fp32`"))
+        }
+    }
 }

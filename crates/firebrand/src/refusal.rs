@@ -5,7 +5,7 @@ use std::fmt::{self, Display};
 
 /// What a model was trained on, and what a query is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InputKind {
+pub(crate) enum InputKind {
     /// Single texts.
     Single,
     /// Pairs of texts.
@@ -16,7 +16,7 @@ pub enum InputKind {
 ///
 /// Displayed as a predicate, to be put behind the text's number: "is not UTF-8: byte 4 cannot be read".
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// The query is a single text and the model expects pairs, or the other way round.
     Kind {
         /// What the model was trained on.
@@ -34,7 +34,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// What the user can do about it.
-    pub fn hint(&self) -> &'static str {
+    pub(crate) fn hint(&self) -> &'static str {
         match self {
             Self::Kind { expected: InputKind::Pairs } => {
                 "put the second text behind the first with a tab between them, or give it with `--pair`"

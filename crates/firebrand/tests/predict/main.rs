@@ -4,6 +4,8 @@
 mod bad_texts;
 #[path = "../common/mod.rs"]
 mod common;
+mod files;
+mod inspect;
 mod snapshots;
 
 use std::fs;

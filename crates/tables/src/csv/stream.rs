@@ -162,7 +162,8 @@ impl<R: Read> Records<R> {
             Problem::Unclosed => why(&Problem::Unclosed, ""),
             Problem::TextAfter(position) => {
                 let after = &self.buffer[self.start + position - self.position..];
-                let after = String::from_utf8_lossy(&after[..after.len().min(EXCERPT_BYTES)]);
+                let line = after.split(|byte| *byte == b'\n').next().unwrap_or_default();
+                let after = String::from_utf8_lossy(&line[..line.len().min(EXCERPT_BYTES)]);
                 why(&Problem::TextAfter(0), &after)
             }
         });
