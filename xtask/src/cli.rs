@@ -54,7 +54,7 @@ pub(crate) enum Command {
     ///
     /// With `--input` and `--output`, the rows of a file are classified: its columns are kept, and the predicted ones are
     /// added behind them. A run that was interrupted continues where it stopped when the same command is given again.
-    Predict(PredictCommand),
+    Predict(Box<PredictCommand>),
     /// Inspect pretrained models.
     #[command(subcommand)]
     Model(Model),
@@ -153,10 +153,11 @@ pub(crate) struct NewStage {
 
 #[derive(Debug, Args)]
 pub(crate) struct PredictCommand {
-    #[command(flatten)]
-    pub(crate) predict: options::Predict,
+    // First, because the options of `predict` end with a heading.
     #[command(flatten)]
     pub(crate) programs: Programs,
+    #[command(flatten)]
+    pub(crate) predict: options::Predict,
 }
 
 #[derive(Debug, Subcommand)]

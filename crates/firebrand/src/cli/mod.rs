@@ -36,7 +36,7 @@ pub(crate) enum Command {
         firebrand predict bundle --json < reviews.txt\n  \
         firebrand predict bundle -- \"--a text that begins with a dash\"\n  \
         firebrand predict bundle --input reviews.csv --output predicted.parquet")]
-    Predict(Predict),
+    Predict(Box<Predict>),
     /// Describe a bundle, or another directory with a model in the hub's layout.
     Inspect(Inspect),
 }
@@ -54,7 +54,7 @@ mod tests {
 
     fn parse(words: &[&str]) -> Predict {
         match Cli::try_parse_from([&["firebrand", "predict"], words].concat()).unwrap().command {
-            Command::Predict(arguments) => arguments,
+            Command::Predict(arguments) => *arguments,
             Command::Inspect(_) => panic!("not `predict`"),
         }
     }
