@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds with the feature `cuda` where only package registries are reached (Linux on x86-64, glibc 2.28 or newer).
 #
-#     scripts/build_cuda.sh                                     # release binaries of the stages that compute, and of serve
+#     scripts/build_cuda.sh                                     # release binaries of the stages that compute, and of firebrand
 #     scripts/build_cuda.sh xtask pipeline configs/quickstart.toml --features cuda --set train.device=cuda
 #
 # With arguments it calls `cargo` with them. Burn's CUDA crates link LLVM 23, which their build script fetches from GitHub
@@ -54,5 +54,5 @@ export XDG_DATA_HOME=$data
 if [ $# -gt 0 ]; then
   cargo "$@"
 else
-  cargo build --release -p firebrand-train -p firebrand-evaluate -p firebrand-export -p firebrand-serve --features cuda
+  cargo build --release -p firebrand-train -p firebrand-evaluate -p firebrand-export -p firebrand --features cuda
 fi

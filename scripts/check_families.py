@@ -3,7 +3,7 @@
 AutoModelForSequenceClassification, and compares its scores with those of the golden fixture. Prints a table and ends with 1
 where a tensor is missing, left over or of another shape, or a score differs by more than the limit.
 
-    FIREBRAND_ROUND_TRIP=/tmp/saved cargo test -p firebrand-model --test round_trip every_family
+    FIREBRAND_ROUND_TRIP=/tmp/saved cargo test -p firebrand-model --test suite round_trip::every_family
     python3 scripts/check_families.py /tmp/saved
 
 Needs torch and transformers. Nothing is downloaded.

@@ -19,6 +19,7 @@ Let nothing else run on the machine. Needs the packages of requirements.txt. Not
 """
 
 import argparse
+import ctypes
 import itertools
 import json
 import os
@@ -36,9 +37,16 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "scripts"
 RUN = "compare-trainer"
 
-# What `keep_freed_memory` of crates/model sets.
+
+def mmap_threshold() -> int:
+    """The value that glibc's `mallopt` takes for M_MMAP_THRESHOLD: older versions ignore more than 32 MiB."""
+    taken = platform.libc_ver()[0] != "glibc" or ctypes.CDLL(None).mallopt(-3, 1 << 30)
+    return 1 << 30 if taken else 32 << 20
+
+
+# What `keep_freed_memory` of our programs sets.
 KEEP_FREED_MEMORY = {
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_MMAP_THRESHOLD_": str(mmap_threshold()),
     "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
     "MALLOC_TOP_PAD_": str(64 << 20),
     "MALLOC_ARENA_MAX": "1",
@@ -240,6 +248,8 @@ class Firebrand:
         config = options.config.resolve()
         # The baselines of evaluate have no counterpart in Trainer.
         settings = [*options.set, f"run.name={RUN}", "evaluate.baselines=false", f"tokenize.threads={self.threads}"]
+        # Trainer writes checkpoints after each epoch alone.
+        settings += ["train.checkpoint_steps=0"]
         self.which = [config, *(word for setting in settings for word in ("--set", setting))]
 
     def prepare(self) -> None:
@@ -324,7 +334,8 @@ def recipe_of(directory: Path) -> tuple[dict, int]:
         "accumulation_steps": 1, "schedule": "linear", "warmup_steps": 0, "layer_decay": 1.0, "max_grad_norm": 1.0, "adam_beta1": 0.9,
         "adam_beta2": 0.999, "adam_epsilon": 1e-8, "lora_rank": 0, "freeze": [], "restore_best": True, "eval_steps": 0, "eval_batch_size": 64,
         "ema_decay": 0.0, "r_drop": 0.0, "label_smoothing": 0.0, "focal_gamma": 0.0,
-        "sampling": "shuffled", "class_weights": "none", "label_weights": {}, "unfreeze_steps": 0, "reinit_layers": 0, "find_learning_rate": "off",
+        "keep_best": 0, "sort_window": 50, "sampling": "shuffled", "class_weights": "none", "label_weights": {}, "unfreeze_steps": 0,
+        "reinit_layers": 0, "find_learning_rate": "off",
         "hidden_dropout": -1.0, "attention_dropout": -1.0, "classifier_dropout": -1.0, "pooling": "", "tokens_per_batch": 0, "devices": 1,
     }  # fmt: skip
     for key, value in alike.items():
@@ -346,7 +357,7 @@ def instruction_sets() -> str:
     if information.is_file():
         lines = (line.split(":", 1) for line in information.read_text().splitlines() if line.startswith(("flags", "Features")))
         flags = set(next(lines, ("", ""))[1].split())
-    known = ["fma", "avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "asimd", "bf16", "sve"]
+    known = ["fma", "avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "bf16", "sve"]
     return " ".join(name for name in known if name in flags) or "unknown"
 
 

@@ -3,8 +3,8 @@
 with the recipe of configs/default.toml, and prints the test part's figures and the speed as JSON.
 
 The recipe: AdamW (eps 1e-8, weight decay but for biases and norms), linear warm-up and decay, gradients clipped to norm 1,
-batches of texts of similar length padded to their longest, validation after every epoch, and the weights with the lowest
-validation loss. Trainer itself runs it; nothing here is a copy of it. Nothing is downloaded.
+batches of texts of similar length padded to their longest, validation after every epoch, and the weights of the best validation
+(--metric). Trainer itself runs it; nothing here is a copy of it. Nothing is downloaded.
 """
 
 import argparse

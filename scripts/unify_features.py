@@ -52,7 +52,8 @@ def resolve(selection, edges):
             macro = depth
         if "(/" not in package:  # our own have a path
             name, version = package.split()[:2]
-            (target if macro is None else host).add((name, version.removeprefix("v"), names))
+            version = version.removeprefix("v").partition("+")[0]  # a requirement has no build metadata
+            (target if macro is None else host).add((name, version, names))
     return target, host
 
 

@@ -14,7 +14,7 @@ use crate::interrupt;
 use crate::workspace::Workspace;
 
 /// The package that classifies texts with a bundle.
-pub(crate) const SERVE: &str = "firebrand-serve";
+pub(crate) const FIREBRAND: &str = "firebrand";
 
 /// The package that describes a pretrained model.
 pub(crate) const INSPECT: &str = "firebrand-inspect";
@@ -69,7 +69,7 @@ pub(crate) fn command() -> Command {
     command
 }
 
-/// Builds the given packages (with the place in the configuration that names each), every built-in stage, the server and the
+/// Builds the given packages (with the place in the configuration that names each), every built-in stage, `firebrand` and the
 /// inspect program. Returns the programs by package.
 ///
 /// Always all of them: cargo unifies features over the packages that it builds together, so any other selection would
@@ -83,7 +83,7 @@ pub(crate) fn build(
     workspace: &Workspace,
 ) -> Result<BTreeMap<String, Built>> {
     let mut all: BTreeSet<String> = Slot::ALL.into_iter().map(Slot::default_package).collect();
-    all.extend([SERVE, INSPECT].map(str::to_owned));
+    all.extend([FIREBRAND, INSPECT].map(str::to_owned));
     let custom = packages.keys().any(|package| !all.contains(package));
     all.extend(packages.keys().cloned());
     let features =

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::predict::options;
+
 /// Fine-tune a pretrained language model into a text classifier, stage by stage.
 ///
 /// A TOML file describes a run; `configs/default.toml` lists every key. Each stage writes to `data/runs/RUN/STAGE` and runs
@@ -40,7 +42,7 @@ pub(crate) enum Command {
     CleanRun(Run),
     /// Create a crate with a stage of your own, ready to be changed.
     NewStage(NewStage),
-    /// Classify texts with an exported bundle.
+    /// Classify texts, or the rows of a file, with an exported bundle.
     ///
     /// Prints one line per text, in order: LABEL, SCORE and TEXT, separated by tabs; with `--top-k N`, N pairs of LABEL and
     /// SCORE, then TEXT. Scores are probabilities. A multi-label model prints all its labels; a * after the SCORE marks those
@@ -49,7 +51,10 @@ pub(crate) enum Command {
     /// Tabs, line breaks and other control characters in labels and texts are printed as spaces; `--json` keeps them. A text
     /// that cannot be classified (not UTF-8, a pair without a tab) has an empty LABEL and SCORE; stderr says why, and the exit
     /// code is 4.
-    Predict(Predict),
+    ///
+    /// With `--input` and `--output`, the rows of a file are classified: its columns are kept, and the predicted ones are
+    /// added behind them. A run that was interrupted continues where it stopped when the same command is given again.
+    Predict(Box<PredictCommand>),
     /// Inspect pretrained models.
     #[command(subcommand)]
     Model(Model),
@@ -147,31 +152,12 @@ pub(crate) struct NewStage {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Predict {
-    /// Directory with config.json, model.safetensors and tokenizer files
-    pub(crate) bundle: PathBuf,
-    /// Texts to classify; without any, one per line of stdin. For a model of text pairs, separate the two texts with a tab
-    #[arg(value_name = "TEXT")]
-    pub(crate) texts: Vec<String>,
-    /// Second text of a pair, for a model of text pairs; once per TEXT, in order
-    #[arg(long, value_name = "TEXT", requires = "texts")]
-    pub(crate) pair: Vec<String>,
-    /// Print one JSON object per text: {"text", "label", "score", "scores": [{"label", "score"}, …]}; for a multi-label
-    /// model "labels": […] instead of "label" and "score". Where it applies also "pair"; "empty": true if nothing of the text
-    /// is left after cleaning; "truncated_tokens"; and "error" instead of labels and scores.
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// Device to run on: flex (CPU), ndarray (CPU), cuda, cuda:N [default: flex]
-    #[arg(long)]
-    pub(crate) device: Option<String>,
-    /// Largest number of texts per batch [default: 32]
-    #[arg(long, value_name = "N")]
-    pub(crate) batch_size: Option<usize>,
-    /// Number of labels to print per text, most likely first [default: 1; with --json all]
-    #[arg(long, value_name = "N")]
-    pub(crate) top_k: Option<usize>,
+pub(crate) struct PredictCommand {
+    // First, because the options of `predict` end with a heading.
     #[command(flatten)]
     pub(crate) programs: Programs,
+    #[command(flatten)]
+    pub(crate) predict: options::Predict,
 }
 
 #[derive(Debug, Subcommand)]
@@ -210,8 +196,10 @@ pub(crate) struct Bench {
 /// The benchmarks of a crate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Suite {
-    /// Fused operations, next to Burn's own
+    /// The kernels, on slices
     Kernels,
+    /// Fused operations, next to Burn's own
+    Fused,
     /// Batching, the forward pass, and attention over the length of a text
     Model,
     /// The training step
@@ -224,7 +212,8 @@ impl Suite {
     /// The benchmark targets of the suite; no other crate has a target of these names.
     pub(crate) fn targets(self) -> &'static [&'static str] {
         match self {
-            Self::Kernels => &["kernels", "operations", "step"],
+            Self::Kernels => &["inference", "kernels"],
+            Self::Fused => &["operations", "step"],
             Self::Model => &["batching", "forward", "length"],
             Self::Train => &["training"],
             Self::Evaluate => &["many_labels"],

@@ -41,7 +41,7 @@ struct Stage {
 struct Test {
     accuracy: Option<f64>,
     macro_f1: Option<f64>,
-    /// Where a row may have any number of labels; the accuracy is then the share of rows with all labels right.
+    /// For multi-label data, whose accuracy is the share of rows with all labels correct.
     #[serde(skip_serializing_if = "Option::is_none")]
     micro_f1: Option<f64>,
     /// The 95 % interval of the accuracy, or of the micro F1 where there is one.
@@ -116,7 +116,7 @@ impl Summary {
                 None => format!("test    accuracy {accuracy:.4}{interval}, macro F1 {macro_f1:.4}"),
                 Some(micro_f1) => {
                     format!(
-                        "test    micro F1 {micro_f1:.4}{interval}, macro F1 {macro_f1:.4}, all labels right {accuracy:.4}"
+                        "test    micro F1 {micro_f1:.4}{interval}, macro F1 {macro_f1:.4}, all labels correct {accuracy:.4}"
                     )
                 }
             });

@@ -55,11 +55,12 @@ fn workspace(root: &Path) {
     );
     fs::write(root.join("Cargo.toml"), manifest).unwrap();
     fs::copy(real.join("Cargo.lock"), root.join("Cargo.lock")).unwrap();
-    let krate = |name: &str, files: &[(&str, &str)]| {
+    let krate = |package: &str, files: &[(&str, &str)]| {
+        let name = package.trim_start_matches("firebrand-");
         let dir = root.join("crates").join(name);
         fs::create_dir_all(dir.join("src")).unwrap();
         let manifest = format!(
-            "[package]\nname = \"firebrand-{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[dependencies]\n\
+            "[package]\nname = \"{package}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[dependencies]\n\
              firebrand-pipeline.workspace = true\nserde_json.workspace = true\n"
         );
         fs::write(dir.join("Cargo.toml"), manifest).unwrap();
@@ -68,9 +69,9 @@ fn workspace(root: &Path) {
         }
     };
     for slot in SLOTS {
-        krate(slot, &[("src/lib.rs", BUILT_IN), ("src/main.rs", MAIN)]);
+        krate(&format!("firebrand-{slot}"), &[("src/lib.rs", BUILT_IN), ("src/main.rs", MAIN)]);
     }
-    for program in ["serve", "inspect"] {
+    for program in ["firebrand", "firebrand-inspect"] {
         krate(program, &[("src/main.rs", "fn main() {}\n")]);
     }
     fs::write(root.join("my.toml"), "").unwrap();

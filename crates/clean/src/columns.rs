@@ -1,48 +1,9 @@
 //! Finds the columns with texts, labels, groups and weights.
 
-use firebrand_pipeline::{Error, Result, suggest};
+use firebrand_pipeline::{Error, Result};
+use firebrand_tables::{Header, Interface, Role};
 
 use crate::settings::{Settings, Weight};
-use crate::wording::listed;
-
-/// Common names of text columns, in lower case.
-const TEXT: [&str; 14] = [
-    "text",
-    "texts",
-    "sentence",
-    "review",
-    "content",
-    "body",
-    "message",
-    "document",
-    "comment",
-    "tweet",
-    "post",
-    "utterance",
-    "query",
-    "question",
-];
-
-/// Common names of label columns, in lower case.
-const LABEL: [&str; 11] = [
-    "label",
-    "labels",
-    "class",
-    "category",
-    "categories",
-    "target",
-    "sentiment",
-    "topic",
-    "intent",
-    "emotion",
-    "label_text",
-];
-
-/// Whether this is a common name of a text or label column.
-pub(crate) fn is_usual(name: &str) -> bool {
-    let name = name.trim().to_lowercase();
-    TEXT.contains(&name.as_str()) || LABEL.contains(&name.as_str())
-}
 
 /// Where the labels are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +34,8 @@ impl Columns {
         by_content: Option<(usize, usize)>,
         settings: &Settings,
     ) -> Result<Self> {
-        let named = |key: &str, wanted: &str| named(file, names, key, wanted);
+        let header = Header { file, names, interface: Interface::Configuration };
+        let named = |key: &str, wanted: &str| header.named(key, wanted);
         // Configured columns first: they are not inferred to be anything else.
         let mut taken = Vec::new();
         let mut take = |key: &str, wanted: &Option<String>| {
@@ -101,52 +63,20 @@ impl Columns {
         let (text_by_content, label_by_content) = by_content.unzip();
         let text = match text.or(text_by_content.filter(|text| label != Some(*text))) {
             Some(text) => text,
-            None => inferred(file, names, &taken, "text_column", "texts", &TEXT)?,
+            None => header.inferred(&taken, Role::Text)?,
         };
-        let labels =
-            match label.or(label_by_content.filter(|label| *label != text)) {
-                _ if !several.is_empty() => Labels::Columns(several),
-                Some(label) => Labels::Column(label),
-                None => Labels::Column(inferred(file, names, &taken, "label_column", "labels", &LABEL).map_err(
-                    |error| error.hint("where each label is a column of 0 and 1: label_columns = [\"…\", \"…\"]"),
-                )?),
-            };
+        let labels = match label.or(label_by_content.filter(|label| *label != text)) {
+            _ if !several.is_empty() => Labels::Columns(several),
+            Some(label) => Labels::Column(label),
+            None => Labels::Column(header.inferred(&taken, Role::Label).map_err(|error| {
+                error.hint("where each label is a column of 0 and 1: label_columns = [\"…\", \"…\"]")
+            })?),
+        };
         // Nothing can be two things; what was only inferred to be weights gives way.
         let taken = |weight: usize| weight == text || taken.contains(&weight) || labels == Labels::Column(weight);
         let weight = weight.filter(|weight| settings.weight_column != Weight::Detect || !taken(*weight));
         Ok(Self { text, pair, labels, group, weight, filter })
     }
-}
-
-fn named(file: &str, names: &[String], key: &str, wanted: &str) -> Result<usize> {
-    names.iter().position(|name| name == wanted).ok_or_else(|| {
-        let error = Error::data(format!("{file} has no column \"{wanted}\" (`{key}`); it has: {}", seen(names)));
-        match suggest(wanted, names.iter().map(String::as_str)) {
-            Some(near) => error.hint(format!("did you mean \"{near}\"?")),
-            None => error.hint("the first line of a CSV or TSV file must name the columns"),
-        }
-    })
-}
-
-fn inferred(file: &str, names: &[String], taken: &[usize], key: &str, what: &str, usual: &[&str]) -> Result<usize> {
-    let is_usual = |name: &String| usual.contains(&name.trim().to_lowercase().as_str());
-    let hits: Vec<_> =
-        names.iter().enumerate().filter(|(place, name)| !taken.contains(place) && is_usual(name)).collect();
-    match hits.as_slice() {
-        [(place, _)] => Ok(*place),
-        [] => Err(Error::data(format!("{file}: none of its columns is known to hold the {what}: {}", seen(names)))
-            .hint(format!("name it below [clean]: {key} = \"…\""))
-            .hint("the first line of a CSV or TSV file must name the columns")),
-        [(_, first), ..] => {
-            let all = listed(hits.iter().map(|(_, name)| name.as_str()));
-            Err(Error::data(format!("{file}: several columns may hold the {what}: {all} (of {})", seen(names)))
-                .hint(format!("name one below [clean]: {key} = \"{first}\"")))
-        }
-    }
-}
-
-fn seen(names: &[String]) -> String {
-    listed(names.iter().map(String::as_str))
 }
 
 #[cfg(test)]

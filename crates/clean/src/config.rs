@@ -22,17 +22,17 @@ pub struct Config {
     pub label_columns: Vec<String>,
     /// Multi-label classification: a row has any number of labels, including none.
     pub multi_label: bool,
-    /// What stands between the labels of a text such as `war,politics`; empty: a text is one label, and only a list (JSON,
+    /// Separator of the labels in a cell such as `war,politics`; empty: a cell is one label, and only a list (JSON,
     /// Parquet) has several. Only with `multi_label`.
     pub label_separator: String,
-    /// The column of groups, whose rows stay in the same split; empty: none.
+    /// The column that groups rows: rows of one group stay in the same split; empty: no groups.
     pub group_column: String,
     /// The column with the rows' weights in the training loss; empty: `weight`, if there is one; `none`: no weights.
     pub weight_column: String,
     /// Field separator of CSV and TSV files, one ASCII character; empty: detected.
     pub separator: String,
-    /// Quote character of CSV and TSV files, one ASCII character, or `none`; empty: `"`, which in tab-separated files is
-    /// detected.
+    /// Quote character of CSV and TSV files, one ASCII character, or `none`; empty: `"`, or detected in tab-separated
+    /// files.
     pub quote: String,
     /// The encoding of text files, by its name on the web (`windows-1252`, `shift_jis`); empty: UTF-8, UTF-16 or a guess.
     pub encoding: String,
@@ -45,7 +45,7 @@ pub struct Config {
     pub bad_rows: String,
     /// Keeps only the rows whose columns have these values (texts, numbers or booleans), compared as texts.
     pub filter: BTreeMap<String, Value>,
-    /// Renames labels before anything else is done with them.
+    /// Renames labels before any other processing of labels.
     pub rename_labels: BTreeMap<String, String>,
     /// Globs of the training files; empty: every file that is not a validation or test file.
     pub train_files: Vec<String>,
@@ -59,11 +59,11 @@ pub struct Config {
     pub unicode: String,
     /// Removes control characters.
     pub strip_control: bool,
-    /// Makes one space of every run of white space.
+    /// Collapses runs of white space into one space.
     pub collapse_whitespace: bool,
     /// Lower-cases the texts.
     pub lowercase: bool,
-    /// Regular expressions whose matches are replaced, applied in order to the texts as the options above leave them.
+    /// Regular expressions whose matches are replaced, applied in order, after the options above.
     pub replace: Vec<ReplaceRule>,
     /// The same text twice with one label: `drop` or `keep`.
     pub duplicates: String,
@@ -72,8 +72,8 @@ pub struct Config {
     pub conflicts: String,
     /// Labels that differ only in case or surrounding space: `error` or `merge`.
     pub similar_labels: String,
-    /// Fewest characters of a cleaned text, at least 1.
+    /// Minimum number of characters of a cleaned text, at least 1.
     pub min_characters: usize,
-    /// Fewest rows of a label, at least 1.
+    /// Minimum number of rows of a label, at least 1.
     pub min_rows_per_label: usize,
 }

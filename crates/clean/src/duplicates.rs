@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use firebrand_dataset::Part;
 use firebrand_pipeline::{Error, Result};
+use firebrand_tables::wording::{counted, short};
 
 use crate::files::SourceFile;
 use crate::report::{Reason, Report};
 use crate::rows::Row;
 use crate::settings::{Conflicts, Duplicates, Settings};
-use crate::wording::{counted, short};
 
 /// For each text (or pair of texts) of each given split, its rows by their set of labels.
 ///
@@ -49,7 +49,7 @@ pub(crate) fn resolve(
         if settings.duplicates == Duplicates::Drop {
             for (first, more) in labels.values().filter_map(|rows| rows.split_first()) {
                 let id = rows.get(*first).map_or(0, |row| row.id);
-                out.extend(more.iter().map(|row| (*row, (Reason::Duplicate, format!("the same as row {id}")))));
+                out.extend(more.iter().map(|row| (*row, (Reason::Duplicate, format!("duplicate of row {id}")))));
             }
         }
         let winner = match settings.conflicts {
@@ -58,11 +58,11 @@ pub(crate) fn resolve(
             Conflicts::Majority => majority(labels),
         };
         if labels.len() > 1 {
-            let names = labels.keys().map(|set| words(set)).collect::<Vec<_>>().join(" and ");
+            let names = labels.keys().map(|set| quoted(set)).collect::<Vec<_>>().join(" and ");
             for (set, members) in labels.iter().filter(|(set, _)| Some(**set) != winner) {
                 let why = winner.map_or_else(
-                    || format!("the same text under {names}"),
-                    |winner| format!("{}, but most rows of this text are {}", words(set), words(winner)),
+                    || format!("conflicting labels of the same text: {names}"),
+                    |winner| format!("{}, but most rows with this text have {}", quoted(set), quoted(winner)),
                 );
                 members.iter().for_each(|row| _ = out.entry(*row).or_insert_with(|| (Reason::Conflict, why.clone())));
             }
@@ -92,13 +92,13 @@ fn union(
     let members: BTreeSet<usize> = labels.values().flatten().copied().collect();
     let first = members.first().copied()?;
     let id = rows.get(first).map_or(0, |row| row.id);
-    out.extend(members.iter().skip(1).map(|row| (*row, (Reason::Joined, format!("joined with row {id}")))));
+    out.extend(members.iter().skip(1).map(|row| (*row, (Reason::Joined, format!("merged into row {id}")))));
     let all: BTreeSet<&String> = labels.keys().copied().flatten().collect();
     Some((first, all.into_iter().cloned().collect()))
 }
 
-/// A set of labels in messages: `"sport", "news"`.
-fn words(set: &[String]) -> String {
+/// A set of labels, quoted for a message: `"sport", "news"`.
+fn quoted(set: &[String]) -> String {
     if set.is_empty() {
         return "no label".to_owned();
     }
@@ -122,12 +122,16 @@ fn conflict_error(
     let first = labels.iter().filter_map(|(label, members)| Some((label, rows.get(*members.first()?)?)));
     let first: Vec<_> = first.collect();
     let text = first.first().map_or("", |(_, row)| row.text.as_str());
-    let places: Vec<_> = first.iter().map(|(set, row)| format!("{} ({})", words(set), row.place.name(files))).collect();
+    let places: Vec<_> =
+        first.iter().map(|(set, row)| format!("{} ({})", quoted(set), row.place.name(files))).collect();
     Error::data(format!(
-        "{} under two or more labels; the first, \"{}\": {}",
-        if conflicts == 1 { "1 text stands".to_owned() } else { format!("{} stand", counted(conflicts, "text")) },
+        "{} two or more labels; the first, \"{}\": {}",
+        if conflicts == 1 { "1 text has".to_owned() } else { format!("{} have", counted(conflicts, "text")) },
         short(text, 60),
         places.join(", ")
     ))
-    .hint("`conflicts` below [clean] says what to do with them: \"drop\", \"majority\", \"keep\" or, for several labels, \"union\"")
+    .hint(
+        "`conflicts` below [clean] decides what happens to them: \"drop\", \"majority\", \"keep\" or, for multi-label \
+         data, \"union\"",
+    )
 }

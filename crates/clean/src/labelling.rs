@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use firebrand_pipeline::{Error, Result};
+use firebrand_tables::wording::{counted, listed, short};
 
 use crate::columns::Labels;
 use crate::files::SourceFile;
 use crate::labels::is_blank;
-use crate::read::{Table, list_literal, unit};
+use crate::read::{Table, list_literal};
 use crate::report::Report;
 use crate::settings::Settings;
-use crate::wording::{counted, listed, short};
 
 /// What a row says about its labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub(crate) fn labels_of(
     }
 }
 
-/// A table, and what it is called.
+/// A table and the file that it comes from.
 struct Source<'a> {
     file: &'a SourceFile,
     table: &'a dyn Table,
@@ -47,7 +47,7 @@ struct Source<'a> {
 
 impl Source<'_> {
     fn place(&self, row: usize) -> String {
-        format!("{}, {} {}", self.file.name, unit(self.file.kind), self.table.place(row))
+        format!("{}, {} {}", self.file.name, self.file.kind.unit(), self.table.place(row))
     }
 
     fn name(&self, column: usize) -> &str {
@@ -69,7 +69,7 @@ impl Source<'_> {
             None => RowLabels::Missing,
         };
         let labels = values.into_iter().map(label).collect();
-        classes.tell(&self.file.name, report);
+        classes.note(&self.file.name, report);
         report.null_labels(nulls);
         Ok(labels)
     }
@@ -96,7 +96,7 @@ impl Source<'_> {
                 self.name(column),
                 short(text, 60)
             ))
-            .hint("where rows have lists of labels: `multi_label = true` below [clean]"));
+            .hint("if rows have lists of labels, set `multi_label = true` below [clean]"));
         }
         for value in values.iter_mut() {
             if let Some([item]) = list(value).as_deref() {
@@ -130,7 +130,7 @@ impl Source<'_> {
             RowLabels::Known(labels)
         };
         let labels = lists.into_iter().map(label).collect();
-        classes.tell(&self.file.name, report);
+        classes.note(&self.file.name, report);
         report.null_labels(nulls);
         Ok(labels)
     }
@@ -144,13 +144,13 @@ impl Source<'_> {
             return Ok(());
         }
         Err(Error::data(format!(
-            "{}: `{}` holds vectors of {} zeros and ones ([{}]), and nothing says which label each place stands for",
+            "{}: `{}` holds vectors of {} zeros and ones ([{}]), and nothing says which label each position stands for",
             self.file.name,
             self.name(column),
             first.len(),
             first.join(", ")
         ))
-        .hint("make a column of each place and name them below [clean]: label_columns = [\"toxic\", \"insult\", …]")
+        .hint("make each position a column and name them below [clean]: label_columns = [\"toxic\", \"insult\", …]")
         .hint("or write the names of a row's labels: [\"toxic\", \"insult\"]"))
     }
 
@@ -180,7 +180,7 @@ impl Source<'_> {
                             self.place(row),
                             short(value, 40)
                         ))
-                        .hint("a column of labels says whether a row has it: 0 or 1, false or true"));
+                        .hint("such a column says whether a row has the label: 0 or 1, false or true"));
                     }
                 }
             }
@@ -237,7 +237,7 @@ impl<'a> Classes<'a> {
         Self { names: table.class_names(column), settings }
     }
 
-    /// The name of a label; `None` for the -1 of a hidden label. Numbers that `rename_labels` renames are left to it.
+    /// The name of a label; `None` for the -1 of a hidden label. Numbers that `rename_labels` renames are left unchanged.
     fn name(&self, value: String) -> Option<String> {
         let Some(names) = &self.names else { return Some(value) };
         if self.settings.rename_labels.contains_key(&value) {
@@ -250,13 +250,10 @@ impl<'a> Classes<'a> {
         Some(named.unwrap_or(value))
     }
 
-    fn tell(&self, file: &str, report: &mut Report) {
+    fn note(&self, file: &str, report: &mut Report) {
         if let Some(names) = &self.names {
             report.note_for_files(
-                format!(
-                    "classes are called as the file's own metadata say: {}",
-                    listed(names.iter().map(String::as_str))
-                ),
+                format!("class names are taken from the file's metadata: {}", listed(names.iter().map(String::as_str))),
                 file,
             );
         }

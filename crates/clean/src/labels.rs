@@ -4,13 +4,13 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use firebrand_pipeline::{Error, Result, suggest};
+use firebrand_tables::wording::{counted, listed};
 use firebrand_text::{TextOptions, Unicode};
 
 use crate::files::SourceFile;
 use crate::report::{Reason, Report, labels_listed};
 use crate::rows::Row;
 use crate::settings::{Settings, SimilarLabels};
-use crate::wording::{counted, listed};
 
 /// Drops the rows of files whose labels are all -1 if no other file has that label, and returns the names of these files:
 /// benchmarks such as GLUE hide the labels of their test sets that way.
@@ -22,7 +22,7 @@ pub(crate) fn drop_hidden(
     settings: &Settings,
     report: &mut Report,
 ) -> BTreeSet<String> {
-    // Whoever renames -1 knows what it means.
+    // A user who renames -1 knows what it means.
     if settings.rename_labels.contains_key("-1") {
         return BTreeSet::new();
     }
@@ -42,10 +42,10 @@ pub(crate) fn drop_hidden(
         let count = rows.iter().filter(|row| row.place.file == file).count();
         let given = files.get(file).and_then(|file| file.part);
         let instead =
-            given.map_or_else(String::new, |part| format!("; other rows become the {part} rows in its place"));
+            given.map_or_else(String::new, |part| format!("; the {part} split is drawn from other rows instead"));
         report.warn(format!(
             "every label of {} is -1, which marks hidden labels, as in GLUE's test sets: its {} are left out, because \
-             nothing can be measured on them{instead}",
+             a model cannot be evaluated on them{instead}",
             name(file),
             counted(count, "row")
         ));
@@ -139,7 +139,7 @@ pub(crate) fn rename(rows: &mut [Row], settings: &Settings, report: &mut Report)
             let names = || seen.iter().map(String::as_str);
             let near = suggest(from, names()).map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
             report.warn(format!(
-                "`rename_labels` renames \"{from}\", which no row has; the labels are {}{near}",
+                "`rename_labels` renames \"{from}\", but no row has this label; the labels are {}{near}",
                 listed(names())
             ));
         }
@@ -152,7 +152,7 @@ fn dedup(labels: &mut Vec<String>) {
     labels.dedup();
 }
 
-/// Merges or refuses labels that differ only in case or surrounding white space, which is removed in either case.
+/// Merges or refuses labels that differ only in case or surrounding white space, which is always removed.
 pub(crate) fn merge_similar(rows: &mut [Row], settings: &Settings, report: &mut Report) -> Result<()> {
     let mut spellings: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
     for label in rows.iter().flat_map(|row| &row.labels) {
@@ -197,7 +197,7 @@ pub(crate) fn merge_similar(rows: &mut [Row], settings: &Settings, report: &mut 
     Ok(())
 }
 
-/// Labels with their row counts, integers in numeric order and others by code points, independent of row order.
+/// Labels with their row counts: in numeric order if all are integers, otherwise by code point; independent of row order.
 pub(crate) fn count(rows: &[Row]) -> Vec<(String, u64)> {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     rows.iter().flat_map(|row| &row.labels).for_each(|label| *counts.entry(label).or_default() += 1);
@@ -220,7 +220,7 @@ pub(crate) fn check_counts(labels: &[(String, u64)], settings: &Settings, report
     match labels {
         [] => {
             return Err(Error::data(format!("no rows are left: {}", report.summary()))
-                .hint("see what the keys below [clean] ask for: filter, min_characters, duplicates, conflicts"));
+                .hint("check these keys below [clean]: filter, min_characters, duplicates, conflicts"));
         }
         [_] => {
             return Err(Error::data(format!(
@@ -228,7 +228,7 @@ pub(crate) fn check_counts(labels: &[(String, u64)], settings: &Settings, report
                 labels_listed(each()),
                 report.summary()
             ))
-            .hint("a classifier needs two; is `label_column` right, or does a `filter` leave one only?"));
+            .hint("a classifier needs at least two: check `label_column` and `filter` below [clean]"));
         }
         _ => {}
     }
@@ -243,7 +243,7 @@ pub(crate) fn check_counts(labels: &[(String, u64)], settings: &Settings, report
         labels_listed(rare.iter().copied())
     ));
     Err(if rare.len() > 12 {
-        error.hint("so many labels with so few rows: is `label_column` the right one?")
+        error.hint("that many labels have few rows: check that `label_column` is the right one")
     } else {
         error.hint("add rows, rename them into another label with `rename_labels`, or lower `min_rows_per_label`")
     })

@@ -1,7 +1,8 @@
 //! The `clean` stage: turns raw files into labelled texts.
 //!
 //! Reads `raw/` of `fetch`: tables (CSV, TSV, JSON Lines, JSON, Parquet, Arrow), or one folder per label with one text
-//! per file. Writes `examples.parquet`, `labels.json`, `text.json` (how a text is cleaned: it travels with the model) and `report.json`.
+//! per file. Writes `examples.parquet`, `labels.json`, `text.json` (the cleaning options, which
+//! become part of the bundle) and `report.json`.
 //!
 //! Steps, each counted: unreadable rows, filter, missing text, missing and hidden labels, renaming of labels, cleaning of
 //! texts, too short texts, similar labels, duplicates, conflicts. Then labels without enough rows are refused.
@@ -21,12 +22,12 @@ mod rows;
 mod settings;
 #[cfg(test)]
 mod tests;
-mod wording;
 
 use std::collections::{BTreeMap, HashMap};
 
 use firebrand_dataset::{Example, LabelMap, write_examples};
 use firebrand_pipeline::{Result, Slot, Stage, StageIo};
+use firebrand_tables::wording::counted;
 
 pub use config::Config;
 
@@ -92,7 +93,7 @@ fn clean_texts(rows: Vec<Row>, settings: &Settings, report: &mut Report, io: &St
         });
         match short {
             Some(characters) => report.drop(Reason::TooShort, row.id, row.place, || {
-                format!("{} after cleaning", wording::counted(characters, "character"))
+                format!("{} after cleaning", counted(characters, "character"))
             }),
             None => kept.push(row),
         }

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use firebrand_pipeline::{Error, StageIo, thousands};
+use firebrand_tables::wording::{counted, listed};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::files::SourceFile;
 use crate::rows::Place;
-use crate::wording::{counted, listed};
 
 /// Why a row was dropped, in the order of the steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -57,14 +57,14 @@ impl Reason {
     const fn words(self) -> &'static str {
         match self {
             Self::BadRow => "unreadable",
-            Self::Filter => "other than the filter asks for",
+            Self::Filter => "excluded by the filter",
             Self::MissingText => "without text",
             Self::MissingLabel => "without label",
             Self::HiddenLabel => "with a hidden label",
             Self::TooShort => "too short",
-            Self::Duplicate => "there before",
-            Self::Conflict => "with another label elsewhere",
-            Self::Joined => "joined with others of their text",
+            Self::Duplicate => "duplicated",
+            Self::Conflict => "with conflicting labels",
+            Self::Joined => "merged into another row with the same text",
         }
     }
 }
@@ -72,7 +72,7 @@ impl Reason {
 /// Examples listed per reason.
 const SHOWN: usize = 5;
 
-/// Counts, and a few rows for each of them.
+/// Row counts, with a few example rows for each reason.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     read: u64,
@@ -136,7 +136,7 @@ impl Report {
         nulls.into_iter().for_each(|(value, rows)| *self.null_labels.entry(value).or_default() += rows);
     }
 
-    /// Adds a note on how ambiguous input was read.
+    /// Adds a note about how ambiguous input was interpreted.
     pub(crate) fn note(&mut self, note: String) {
         self.notes.push((note, Vec::new()));
     }
@@ -149,7 +149,7 @@ impl Report {
         }
     }
 
-    /// All notes, ready to be shown.
+    /// All notes as text.
     fn notes(&self) -> Vec<String> {
         let note = |(note, files): &(String, Vec<String>)| match files.as_slice() {
             [] => note.clone(),
@@ -267,18 +267,18 @@ impl Report {
     }
 }
 
-/// What is kept.
+/// The rows and labels that are kept.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// Rows.
+    /// Number of rows.
     pub(crate) kept: u64,
-    /// Labels in their order, with their rows.
+    /// Labels in the order of the label map, with their row counts.
     pub(crate) labels: Vec<(String, u64)>,
-    /// Whether rows may have several of them, or none.
+    /// Whether rows may have several labels, or none.
     pub(crate) multi_label: bool,
-    /// Rows that have none.
+    /// Number of rows without labels.
     pub(crate) unlabelled: u64,
-    /// Rows of each given part.
+    /// Number of rows of each given split.
     pub(crate) parts: BTreeMap<&'static str, u64>,
 }
 

@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use firebrand_dataset::Part;
 use firebrand_pipeline::{Error, Result, StageIo, suggest};
+use firebrand_tables::wording::{listed, short};
+use firebrand_tables::{BadRow, Kind};
 
 use crate::columns::{Columns, Labels};
-use crate::files::{Kind, SourceFile, parent};
+use crate::files::{SourceFile, parent};
 use crate::labelling::{RowLabels, labels_of};
-use crate::read::{BadRow, Table, read_document, read_table, unit};
+use crate::read::{Table, read_document, read_table};
 use crate::report::{ColumnNames, Reason, Report};
 use crate::settings::{Settings, Weight};
-use crate::wording::{listed, short};
 
 /// A row with a text and its labels: exactly one, unless the data is multi-label.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,7 +27,7 @@ pub(crate) struct Row {
     /// Sorted and unique.
     pub(crate) labels: Vec<String>,
     pub(crate) group: Option<String>,
-    /// What the row counts for in training; 1 is a plain row.
+    /// The row's weight in the training loss; 1 by default.
     pub(crate) weight: f32,
     pub(crate) part: Option<Part>,
 }
@@ -41,11 +42,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The place in words.
+    /// The place as text for messages.
     pub(crate) fn name(self, files: &[SourceFile]) -> String {
         match files.get(self.file) {
             Some(file) if file.kind == Kind::Document => file.name.clone(),
-            Some(file) => format!("{}, {} {}", file.name, unit(file.kind), self.number),
+            Some(file) => format!("{}, {} {}", file.name, file.kind.unit(), self.number),
             None => format!("row {}", self.number),
         }
     }
@@ -77,13 +78,13 @@ pub(crate) fn read(files: &[SourceFile], settings: &Settings, report: &mut Repor
         report.warn(format!("`multi_label` is set, but no row has more than one label{why}"));
     }
     if !rows.is_empty() && rows.iter().all(|row| row.weight == 0.0) {
-        return Err(Error::data("every row has the weight 0: there is nothing to learn from")
-            .hint("`weight_column` below [clean] names another column, or \"none\""));
+        return Err(Error::data("every row has the weight 0: there is nothing to learn")
+            .hint("set `weight_column` below [clean] to another column, or to \"none\""));
     }
     Ok(rows)
 }
 
-/// A table, and how it is read.
+/// A table and the settings to read it with.
 struct Source<'a> {
     index: usize,
     file: &'a SourceFile,
@@ -185,7 +186,7 @@ impl Source<'_> {
         Ok(self.table.column(column)?.into_iter().map(there).collect())
     }
 
-    /// What a row counts for in training.
+    /// Parses the weight of a row in the training loss.
     fn weight(&self, value: Option<&str>, column: &str, number: u64) -> Result<f32> {
         let text = value.unwrap_or_default().trim();
         let weight = text.parse::<f32>().ok().filter(|weight| weight.is_finite() && *weight >= 0.0);
@@ -194,10 +195,10 @@ impl Source<'_> {
             Error::data(format!(
                 "{}, {} {number}: the weight in `{column}` is {found}, not a number of at least 0",
                 self.file.name,
-                unit(self.file.kind)
+                self.file.kind.unit()
             ))
-            .hint("a weight says what a row counts for in training; 1 is a plain row")
-            .hint("if the column means something else: `weight_column = \"none\"` below [clean]")
+            .hint("a weight scales a row's training loss; rows without weights have 1")
+            .hint("if the column is not a weight, set `weight_column = \"none\"` below [clean]")
         })
     }
 
@@ -236,7 +237,7 @@ impl Seen {
                 let near =
                     suggest(&wanted, values()).map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
                 report.warn(format!(
-                    "no row has the \"{wanted}\" that `filter.{column}` asks for; {column} is {}{near}",
+                    "no row matches `filter.{column}` = \"{wanted}\"; the column contains {}{near}",
                     listed(values())
                 ));
             }
@@ -271,11 +272,11 @@ fn document(
     let filter = || settings.filter.first().map(|(column, value)| (format!("filter.{column}"), value));
     if let Some((key, value)) = column.or_else(filter) {
         return Err(Error::data(format!(
-            "`{key}` = \"{value}\" asks for a column, but {} is a text without columns",
+            "`{key}` = \"{value}\" names a column, but {} is a text file without columns",
             file.name
         ))
-        .hint("texts in files of their own have the name of their folder as label; leave the key out")
-        .hint("tables are known by their ending: .csv, .tsv, .jsonl, .json, .parquet, .arrow"));
+        .hint("if each text is a file, the label is the folder's name: remove the key")
+        .hint("tables are recognised by their extension: .csv, .tsv, .jsonl, .json, .parquet, .arrow"));
     }
     let Some(label) = parent(&file.name) else {
         return Err(Error::data(format!("{} lies in no label's folder", file.name))

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use firebrand_dataset::Part;
 use firebrand_pipeline::{Error, Result, suggest};
+use firebrand_tables::ReadOptions;
 use firebrand_text::{Replacements, TextOptions};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -11,7 +12,7 @@ use serde_json::Value;
 
 use crate::config::Config;
 use crate::files::Globs;
-use crate::read::ReadOptions;
+use crate::read::read_options;
 
 /// What to do with the same text twice under one label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -33,7 +34,7 @@ pub(crate) enum Conflicts {
     Majority,
     /// Keep all.
     Keep,
-    /// Make one row with all the labels, where a row may have several.
+    /// Merge them into one row with all their labels (multi-label data only).
     Union,
     /// Refuse the data.
     Error,
@@ -45,7 +46,7 @@ pub(crate) enum Conflicts {
 pub(crate) enum SimilarLabels {
     /// Refuse the data.
     Error,
-    /// Make them one label, spelt as most rows spell it.
+    /// Merge them into one label, in the most frequent spelling.
     Merge,
 }
 
@@ -54,9 +55,9 @@ pub(crate) enum SimilarLabels {
 pub(crate) enum Weight {
     /// `weight`, if there is one.
     Detect,
-    /// None: all rows count alike.
+    /// No weights: all rows count equally.
     None,
-    /// This one.
+    /// The column with this name.
     Column(String),
 }
 
@@ -70,9 +71,11 @@ pub(crate) struct Settings {
     pub(crate) label_columns: Vec<String>,
     pub(crate) weight_column: Weight,
     pub(crate) reading: ReadOptions,
+    /// Markers of missing values.
+    pub(crate) null_values: Vec<String>,
     /// Whether a row may have any number of labels.
     pub(crate) multi_label: bool,
-    /// What stands between the labels of a text.
+    /// Separator of the labels in a cell; `None` if a cell is one label.
     pub(crate) label_separator: Option<String>,
     pub(crate) group_column: Option<String>,
     /// Column and value.
@@ -90,13 +93,13 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Checks everything about the configuration that can be said without the data.
+    /// Checks everything about the configuration that does not depend on the data.
     pub(crate) fn new(config: &Config) -> Result<Self> {
         check_columns(config)?;
         check_multi_label(config)?;
         for (key, value, why) in [
             ("min_characters", config.min_characters, "a text without characters says nothing about its label"),
-            ("min_rows_per_label", config.min_rows_per_label, "a label without rows is not in the data"),
+            ("min_rows_per_label", config.min_rows_per_label, "a label without rows cannot be learned"),
         ] {
             if value == 0 {
                 return Err(Error::key(key, format!("= 0 is too small: {why}")).hint("it is at least 1"));
@@ -112,7 +115,8 @@ impl Settings {
                 "none" => Weight::None,
                 column => Weight::Column(column.to_owned()),
             },
-            reading: ReadOptions::new(config)?,
+            reading: read_options(config)?,
+            null_values: config.null_values.clone(),
             multi_label: config.multi_label || !config.label_columns.is_empty(),
             label_separator: some(&config.label_separator),
             group_column: some(&config.group_column),
@@ -150,17 +154,17 @@ impl Settings {
         single.map(String::as_str).chain(self.filter.iter().map(|(column, _)| column.as_str())).collect()
     }
 
-    /// Whether a label marks a missing value. One that `rename_labels` renames does not.
+    /// Whether a label marks a missing value, which it does not if `rename_labels` renames it.
     pub(crate) fn is_null_label(&self, label: &str) -> bool {
         self.is_null(label) && !self.rename_labels.contains_key(label.trim())
     }
 
-    /// Whether a value marks a missing one.
+    /// Whether a value marks a missing value.
     pub(crate) fn is_null(&self, value: &str) -> bool {
-        self.reading.null_values.iter().any(|null| null == value.trim())
+        self.null_values.iter().any(|null| null == value.trim())
     }
 
-    /// The globs with their keys and parts; validation and test first, as they take files away from the training files.
+    /// The globs with their keys and parts; validation and test first, because their files are not training files.
     pub(crate) fn globs(&self) -> [(&Globs, Part); 3] {
         [(&self.validation_files, Part::Validation), (&self.test_files, Part::Test), (&self.train_files, Part::Train)]
     }
@@ -170,7 +174,7 @@ fn some(name: &str) -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-/// One column cannot be two things.
+/// Refuses a column with two roles.
 fn check_columns(config: &Config) -> Result<()> {
     let columns = [
         ("text_column", &config.text_column),
@@ -184,7 +188,7 @@ fn check_columns(config: &Config) -> Result<()> {
             "label_columns",
             format!("and `label_column` = {:?} are both set", config.label_column),
         )
-        .hint("labels are either in one column or in one column each"));
+        .hint("labels are either all in one column (`label_column`) or in one column per label (`label_columns`)"));
     }
     let mut seen = BTreeSet::new();
     if let Some(column) = config.label_columns.iter().find(|column| column.is_empty() || !seen.insert(*column)) {
@@ -193,24 +197,24 @@ fn check_columns(config: &Config) -> Result<()> {
     }
     if config.label_columns.len() == 1 {
         return Err(Error::key("label_columns", "names one column only")
-            .hint("a column of 0 and 1 that is one label or the other: `label_column`"));
+            .hint("for a single column of 0 and 1 use `label_column`"));
     }
     for (index, (key, name)) in columns.iter().enumerate() {
         if let Some((other, _)) = columns.iter().take(index).find(|(_, other)| !name.is_empty() && other == name) {
-            return Err(Error::key(key, format!("= \"{name}\" is what `{other}` names already"))
-                .hint("each of them is a column of its own"));
+            return Err(Error::key(key, format!("= \"{name}\" is already `{other}`"))
+                .hint("each key needs a column of its own"));
         }
     }
     Ok(())
 }
 
-/// What makes sense only where a row may have several labels.
+/// Refuses options that make sense only for multi-label data.
 fn check_multi_label(config: &Config) -> Result<()> {
     let several = "set `multi_label = true` below [clean] if a row may have several labels";
     let one_label = !config.multi_label && config.label_columns.is_empty();
     if !config.label_columns.is_empty() && !config.label_separator.is_empty() {
-        return Err(Error::key("label_separator", "parts labels in one column, but `label_columns` are set")
-            .hint("leave one of the two out"));
+        return Err(Error::key("label_separator", "separates labels within one column, but `label_columns` is set")
+            .hint("remove one of the two"));
     }
     if one_label && !config.label_separator.is_empty() {
         return Err(Error::key(
@@ -223,7 +227,7 @@ fn check_multi_label(config: &Config) -> Result<()> {
         return Err(Error::key("conflicts", "= \"union\", but a row has one label").hint(several));
     }
     if config.multi_label && !config.label_separator.is_empty() && config.label_separator.trim().is_empty() {
-        // Space around a label is never meant, so that it could not be told from one.
+        // White space around labels is removed, which makes longer blank separators ambiguous.
         let blank = matches!(config.label_separator.as_str(), " " | "\t");
         if !blank {
             return Err(Error::key("label_separator", format!("= {:?} is blank", config.label_separator))
@@ -236,7 +240,7 @@ fn check_multi_label(config: &Config) -> Result<()> {
 pub(crate) fn choice<T: DeserializeOwned>(key: &str, value: &str, choices: &[&str]) -> Result<T> {
     serde_json::from_value(Value::String(value.to_owned())).map_err(|_| {
         let listed: Vec<_> = choices.iter().map(|choice| format!("\"{choice}\"")).collect();
-        let error = Error::key(key, format!("= \"{value}\" is none of {}", listed.join(", ")));
+        let error = Error::key(key, format!("= \"{value}\" is not one of {}", listed.join(", ")));
         match suggest(value, choices.iter().copied()) {
             Some(near) => error.hint(format!("did you mean \"{near}\"?")),
             None => error,
@@ -268,7 +272,7 @@ fn filter(filter: &BTreeMap<String, Value>) -> Result<Vec<(String, String)>> {
 fn rename_labels(names: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
     match names.iter().find(|(_, to)| to.trim().is_empty()) {
         Some((from, to)) => Err(Error::key(&format!("rename_labels.{from}"), format!("= \"{to}\" is not a name"))
-            .hint("to leave a label's rows out, drop them with a `filter`")),
+            .hint("to exclude a label's rows, use a `filter`")),
         None => Ok(names.iter().map(|(from, to)| (from.clone(), to.trim().to_owned())).collect()),
     }
 }
@@ -305,7 +309,7 @@ mod tests {
             ("`label_separator` = \"  \" is blank", |c| {
                 (c.multi_label, c.label_separator) = (true, "  ".to_owned());
             }),
-            ("`unicode` = \"nfd\" is none of \"nfc\", \"nfkc\", \"none\"", |c| c.unicode = "nfd".to_owned()),
+            ("`unicode` = \"nfd\" is not one of \"nfc\", \"nfkc\", \"none\"", |c| c.unicode = "nfd".to_owned()),
             ("`duplicates` = \"dorp\"", |c| c.duplicates = "dorp".to_owned()),
             ("`conflicts` = \"\"", |c| c.conflicts = String::new()),
             ("`similar_labels` = \"Merge\"", |c| c.similar_labels = "Merge".to_owned()),
@@ -315,10 +319,10 @@ mod tests {
             ("`validation_files` = \"\"", |c| c.validation_files = vec![String::new()]),
             ("`test_files` = \"../a.csv\"", |c| c.test_files = vec!["../a.csv".to_owned()]),
             ("`test_files` = \"/a.csv\"", |c| c.test_files = vec!["/a.csv".to_owned()]),
-            ("`label_column` = \"x\" is what `text_column` names", |c| {
+            ("`label_column` = \"x\" is already `text_column`", |c| {
                 (c.text_column, c.label_column) = ("x".to_owned(), "x".to_owned());
             }),
-            ("`group_column` = \"x\" is what `label_column` names", |c| {
+            ("`group_column` = \"x\" is already `label_column`", |c| {
                 (c.group_column, c.label_column) = ("x".to_owned(), "x".to_owned());
             }),
             ("`filter.source` = [1]", |c| _ = c.filter.insert("source".to_owned(), json!([1]))),
@@ -332,7 +336,7 @@ mod tests {
             ("`quote` = \";\" is the separator too", |c| (c.quote, c.separator) = (";".to_owned(), ";".to_owned())),
             ("`encoding` = \"utf-88\" is no encoding", |c| c.encoding = "utf-88".to_owned()),
             ("`header` = \"yes\" is none of true", |c| c.header = json!("yes")),
-            ("`bad_rows` = \"skip\" is none of", |c| c.bad_rows = "skip".to_owned()),
+            ("`bad_rows` = \"skip\" is not one of", |c| c.bad_rows = "skip".to_owned()),
             ("`label_columns` names one column only", |c| c.label_columns = vec!["a".to_owned()]),
             ("`label_columns` names the column \"a\" twice", |c| c.label_columns = vec!["a".to_owned(); 2]),
             ("`label_columns` and `label_column` = \"x\" are both", |c| {

@@ -19,8 +19,8 @@ const PART: Wanted = Wanted::optional("part", Kind::Text);
 /// Reads examples.
 ///
 /// # Errors
-/// When the file cannot be read, is not Parquet, lacks a column, or has a value that fits no [`Example`]; the message names
-/// the file, the column and the row.
+/// When the file cannot be read, is not Parquet, lacks a column, or has a value that is invalid in an [`Example`]; the message
+/// names the file, the column and the row.
 pub fn read_examples(path: &Path) -> Result<Vec<Example>> {
     let table = Table::read(path, &[ID, TEXT, PAIR, LABELS, GROUP, WEIGHT, PART])?;
     let labels = table.index_lists(LABELS)?.unwrap_or_default();
@@ -39,10 +39,10 @@ pub fn read_examples(path: &Path) -> Result<Vec<Example>> {
     Ok(rows.zip(rest).map(example).collect())
 }
 
-/// Writes examples; the same rows are always the same bytes.
+/// Writes examples; equal rows are always written as equal bytes.
 ///
 /// # Errors
-/// When the system refuses.
+/// When the file cannot be written.
 pub fn write_examples(path: &Path, rows: &[Example]) -> Result<()> {
     let columns = vec![
         (ID.name, write::numbers(rows.iter().map(|row| row.id))),

@@ -6,8 +6,7 @@ use std::path::Path;
 use firebrand_pipeline::{Error, Result, hash, read_json, write_json};
 use serde::{Deserialize, Serialize};
 
-/// The names of the labels; the place in the list is the index. Made by `clean` once and for all later stages, which also
-/// learn from it whether a row has exactly one of them or any number.
+/// The names of the labels, ordered by index, and whether the data is multi-label. `clean` writes it for all later stages.
 ///
 /// As a file: `{"labels": ["negative", "positive"]}`, or `{"labels": [...], "multi_label": true}`.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,13 +23,13 @@ struct File {
     multi_label: bool,
 }
 
-/// What is the same as absent is not written.
+/// Skips the default when writing.
 fn is_false(value: &bool) -> bool {
     !value
 }
 
 impl LabelMap {
-    /// A map of at least one name; none is empty or there twice. Every row has one label of it.
+    /// A single-label map with these names: at least one, none empty, all distinct.
     ///
     /// # Errors
     /// A data error that names the label.
@@ -43,24 +42,24 @@ impl LabelMap {
         }
         let mut seen = HashSet::new();
         if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
-            return Err(Error::data(format!("the label {twice:?} is there twice")));
+            return Err(Error::data(format!("the label {twice:?} occurs twice")));
         }
         Ok(Self { names, multi_label: false })
     }
 
-    /// The same names; `true`: a row has any number of them, none included.
+    /// The same names for multi-label data (`true`: a row has any number of labels, including none) or single-label data.
     #[must_use]
     pub fn with_multi_label(self, multi_label: bool) -> Self {
         Self { multi_label, ..self }
     }
 
-    /// Whether a row may have any number of labels, none included, rather than exactly one.
+    /// Whether a row may have any number of labels, including none, rather than exactly one.
     pub fn is_multi_label(&self) -> bool {
         self.multi_label
     }
 
-    /// Why a row cannot have these labels: one is not in the map, or there are too many, too few, or one twice. `None`
-    /// where it can.
+    /// Why a row cannot have these labels: one is not in the map, there are too many or too few, or one occurs twice. `None`
+    /// if the labels are valid.
     pub fn problem_of(&self, labels: &[u32]) -> Option<String> {
         let known = self.len();
         if let Some(beyond) = labels.iter().find(|&&label| label as usize >= known) {
@@ -81,7 +80,7 @@ impl LabelMap {
     /// Reads a map from its JSON file.
     ///
     /// # Errors
-    /// When the file cannot be read or is not the JSON of a map.
+    /// When the file cannot be read or is not a valid label map.
     pub fn read(path: &Path) -> Result<Self> {
         const SHAPE: &str =
             r#"the file looks like {"labels": ["negative", "positive"]}: names in the order of their indices"#;
@@ -94,7 +93,7 @@ impl LabelMap {
     /// Writes the map as JSON.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         let file = File { labels: self.names.clone(), multi_label: self.multi_label };
         write_json(path, &file)
@@ -105,32 +104,32 @@ impl LabelMap {
         &self.names
     }
 
-    /// The name of a label.
+    /// The name of the label with this index.
     pub fn name(&self, index: u32) -> Option<&str> {
         self.names.get(index as usize).map(String::as_str)
     }
 
-    /// The index of a label.
+    /// The index of the label with this name.
     pub fn index(&self, name: &str) -> Option<u32> {
         self.names.iter().position(|known| known == name).and_then(|index| u32::try_from(index).ok())
     }
 
-    /// How many labels there are; at least one.
+    /// Number of labels, at least one.
     #[expect(clippy::len_without_is_empty, reason = "never empty")]
     pub fn len(&self) -> usize {
         self.names.len()
     }
 
-    /// A hash of the names, their order, and whether a row may have several; two artifacts with the same hash mean the
-    /// same labels.
+    /// A hash of the names, their order, and whether the data is multi-label: artifacts with equal hashes have the same
+    /// labels.
     pub fn hash(&self) -> String {
-        // Lengths keep ["ab", "c"] and ["a", "bc"] apart, whatever the names have in them.
+        // Length prefixes distinguish ["ab", "c"] from ["a", "bc"] for any names.
         let mut bytes = Vec::new();
         for name in &self.names {
             bytes.extend((name.len() as u64).to_le_bytes());
             bytes.extend(name.as_bytes());
         }
-        // No name begins here: what follows is too short for a length.
+        // Cannot be mistaken for another name: one byte is too short for a length.
         if self.multi_label {
             bytes.push(1);
         }
@@ -151,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_indices_find_each_other() {
+    fn names_and_indices_map_to_each_other() {
         let map = map(&["schlecht", "gut", "très bien 👍"]);
         assert_eq!(map.len(), 3);
         assert_eq!(map.index("très bien 👍"), Some(2));
@@ -160,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_the_same_map_and_the_same_bytes() {
+    fn a_map_round_trips_through_its_file() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("labels.json");
         let written = map(&["negative", "\"quoted\"\n", "日本"]);
@@ -175,15 +174,15 @@ mod tests {
     }
 
     #[test]
-    fn names_that_cannot_be_told_apart_are_refused() {
+    fn empty_and_repeated_names_are_refused() {
         assert_eq!(refused(&[]), "there are no labels");
         assert_eq!(refused(&["a", " "]), "label 1 has no name");
-        assert_eq!(refused(&["a", "b", "a"]), "the label \"a\" is there twice");
+        assert_eq!(refused(&["a", "b", "a"]), "the label \"a\" occurs twice");
         assert_eq!(map(&["a", "A"]).len(), 2);
     }
 
     #[test]
-    fn the_hash_knows_order_and_borders() {
+    fn the_hash_depends_on_order_and_boundaries() {
         assert_eq!(map(&["a", "b"]).hash(), map(&["a", "b"]).hash());
         assert_ne!(map(&["a", "b"]).hash(), map(&["b", "a"]).hash());
         assert_ne!(map(&["ab", "c"]).hash(), map(&["a", "bc"]).hash());
@@ -224,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_are_no_map_are_refused() {
+    fn files_that_are_not_a_map_are_refused() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("labels.json");
         for (text, expected) in [

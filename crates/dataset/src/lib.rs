@@ -1,9 +1,9 @@
-//! The rows that cross stages, as plain Rust: examples, token rows, predictions, and the label map.
+//! The rows that stages exchange, as plain Rust types: examples, token rows, predictions, and the label map.
 //!
-//! Invariants: only this crate knows the columns of the Parquet files between stages, and no type of polars leaves it. The
-//! same rows are always the same bytes.
+//! Invariants: only this crate knows the columns of the Parquet files between stages, and its API exposes no polars types. Equal
+//! rows are always written as equal bytes.
 //!
-//! | file | column | type | where missing |
+//! | file | column | type | if missing |
 //! | --- | --- | --- | --- |
 //! | all | `id` | integer | the row's number, from 0 |
 //! | all | `labels` | list of integers, or an integer (also called `label`) | an error |
@@ -19,10 +19,10 @@
 //! | predictions | `predicted` | list of integers, or an integer | an error |
 //! | | `probabilities` | list of floating point | an error |
 //!
-//! The readers accept all of this, so a stage in any language can write these files; integers may have any width, signed or
-//! unsigned, and other columns are ignored. The writers write every column, with the types of the structs.
+//! A stage in any language can write these files: integers may have any width, signed or unsigned, and other columns are
+//! ignored. The writers write every column, with the types of the structs.
 //!
-//! [`ColumnarFile`] reads Parquet and Arrow files of other origins. Damaged files are errors, never panics.
+//! [`ColumnarFile`] reads Parquet and Arrow files from other sources. Damaged files are errors, never panics.
 
 mod columnar;
 mod examples;

@@ -1,4 +1,4 @@
-//! What holds for any rows and any damage.
+//! Properties that hold for any rows and any damage.
 
 use std::path::Path;
 
@@ -87,7 +87,7 @@ proptest! {
         prop_assert!(error.message().contains("rows.parquet"));
     }
 
-    /// The one byte that nobody misses is in the mark of the seal: without it, the file is read as another writer's.
+    /// A change that is not detected is in the mark of the seal: without it, the file counts as another writer's.
     #[test]
     fn a_changed_byte_is_an_error_or_changes_nothing(
         rows in vec(example(), 1..10),
@@ -124,7 +124,7 @@ fn more_rows_than_a_row_group_come_back() {
 }
 
 #[test]
-fn files_that_are_not_parquet_are_named() {
+fn files_that_are_not_parquet_are_reported() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("rows.parquet");
     let refused = || read_examples(&path).unwrap_err();
@@ -144,16 +144,16 @@ fn files_that_are_not_parquet_are_named() {
 }
 
 #[test]
-fn writing_where_nothing_can_be_written_names_the_path() {
+fn write_errors_name_the_path() {
     let home = tempfile::tempdir().unwrap();
     let error = write_examples(&home.path().join("no/rows.parquet"), &[]).unwrap_err();
     assert!(error.message().contains("cannot write") && error.message().contains("rows.parquet"), "{error}");
 }
 
-/// `/dev/full` is Linux's disk without space.
+/// `/dev/full` is a Linux device on which every write fails for lack of space.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_is_said_to_be_full() {
+fn a_full_disk_is_reported_as_full() {
     let error = write_tokens(Path::new("/dev/full"), &[]).unwrap_err();
     assert_eq!(error.kind().exit_code(), 1);
     assert!(error.render().contains("the disk is full"), "{}", error.render());

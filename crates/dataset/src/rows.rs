@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A split of the data, in the sense of train/validation/test (the column `part`).
+/// The split that a row belongs to: train, validation or test (column `part`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Part {
     /// Rows that the model is trained on.

@@ -1,17 +1,17 @@
 //! A checksum inside the Parquet files that this crate writes, verified before anything is decoded.
 //!
 //! Parquet itself does not detect a changed byte, and some changes make decoders allocate more memory than there is, which
-//! aborts the process. The seal lies between the last column chunk and the footer, where no reader looks: the footer is found
-//! from the end of the file, and column chunks by their offset from its start. Files of other writers have no seal and are
-//! read as they are.
+//! aborts the process. The seal is between the last column chunk and the footer, which readers skip: they find the footer from
+//! the end of the file, and column chunks by their offset from its start. Files of other writers have no seal and are not
+//! verified.
 
 use firebrand_pipeline::hash;
 
 const MARK: &[u8] = b"firebrand-seal-1";
-/// The mark and a hash as hex.
+/// Length in bytes of the mark and a hash in hexadecimal.
 const LENGTH: usize = MARK.len() + 64;
 
-/// Inserts the seal into a complete Parquet file. Other bytes are left unchanged.
+/// Inserts the seal into a complete Parquet file; all other bytes stay the same.
 pub(crate) fn seal(mut bytes: Vec<u8>) -> Vec<u8> {
     if let Some(footer) = footer(&bytes) {
         let (data, end) = bytes.split_at(footer);
@@ -21,15 +21,15 @@ pub(crate) fn seal(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// Verifies the seal; true if there is none.
+/// Whether the seal matches the content; true if there is no seal.
 pub(crate) fn is_whole(bytes: &[u8]) -> bool {
-    // A footer longer than the file.
+    // The footer is longer than the file.
     let Some(footer) = footer(bytes) else { return false };
     let (before, end) = bytes.split_at(footer);
     let Some((data, seal)) = before.len().checked_sub(LENGTH).map(|start| before.split_at(start)) else { return true };
     match seal.strip_prefix(MARK) {
         Some(found) => found == hash_of(data, end).as_bytes(),
-        // Something after the data looked different: a footer whose length was changed, or another writer's file.
+        // Either the file has no seal, or the length of the footer was changed and the seal is elsewhere.
         None => !bytes.windows(MARK.len()).rev().take(1 << 20).any(|window| window == MARK),
     }
 }
@@ -38,7 +38,7 @@ fn hash_of(data: &[u8], end: &[u8]) -> String {
     hash::bytes([hash::bytes(data), hash::bytes(end)].concat().as_bytes())
 }
 
-/// Where the footer starts: `… footer, its length in four bytes, PAR1`.
+/// Offset of the footer: `… footer, its length in four bytes, PAR1`.
 fn footer(bytes: &[u8]) -> Option<usize> {
     let length = bytes.len().checked_sub(8)?;
     let footer = bytes[length..length + 4].try_into().map(u32::from_le_bytes).ok()?;
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_parquet_is_left_alone() {
+    fn other_files_are_not_verified() {
         for bytes in [&b""[..], b"PAR1", b"PAR1\xff\xff\xff\xffPAR1"] {
             assert_eq!(seal(bytes.to_vec()), bytes);
             assert!(!is_whole(bytes));

@@ -1,4 +1,4 @@
-//! The wanted columns of a Parquet file.
+//! Reads the columns of a Parquet file that a reader needs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use firebrand_pipeline::{Error, Result};
 use crate::columnar::{ColumnInfo, ColumnType, ColumnarFile, Damage, Values};
 use crate::seal::is_whole;
 
-/// A column that a reader wants.
+/// A column that a reader needs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted {
     pub(crate) name: &'static str,
@@ -79,17 +79,17 @@ impl Kind {
     }
 }
 
-/// The wanted columns of a file, all of types that were asked for.
+/// The wanted columns of a file, with the types that the reader accepts.
 #[derive(Debug)]
 pub(crate) struct Table {
     path: PathBuf,
     rows: usize,
-    /// By the name that the reader wants them by.
+    /// By [`Wanted::name`], even if the file uses the alias.
     columns: BTreeMap<&'static str, Values>,
 }
 
 impl Table {
-    /// Reads the wanted columns, of which at least one is required; others are ignored.
+    /// Reads the wanted columns, of which at least one must be required; other columns are ignored.
     pub(crate) fn read(path: &Path, wanted: &[Wanted]) -> Result<Self> {
         let damaged =
             |damage: Damage| Error::data(format!("{} is damaged", path.display())).caused_by(&damage).hint(AGAIN);
@@ -111,13 +111,13 @@ impl Table {
         self.columns.get(wanted.name)
     }
 
-    /// An error about one value. Rows are numbered from 0, like ids.
+    /// A data error about one value. Rows are numbered from 0, like ids.
     pub(crate) fn bad(&self, column: &str, row: usize, problem: impl std::fmt::Display) -> Error {
         Error::data(format!("{}: column `{column}`, row {row} (from 0): {problem}", self.path.display()))
     }
 }
 
-/// The content of a file that looks like Parquet.
+/// Reads a file and checks that it is a complete Parquet file with an intact seal.
 fn bytes(path: &Path) -> Result<Vec<u8>> {
     const MAGIC: &[u8] = b"PAR1";
     let bytes = std::fs::read(path).map_err(|error| Error::io("read", path, &error))?;
@@ -132,14 +132,14 @@ fn bytes(path: &Path) -> Result<Vec<u8>> {
         return Err(Error::data(problem).hint(AGAIN));
     }
     if !is_whole(&bytes) {
-        return Err(Error::data(format!("{} is damaged: it is not as it was written", path.display())).hint(AGAIN));
+        return Err(Error::data(format!("{} is damaged: its checksum does not match", path.display())).hint(AGAIN));
     }
     Ok(bytes)
 }
 
 const AGAIN: &str = "run the stage that wrote the file again: `cargo xtask stage NAME --force`";
 
-/// Names and places of the wanted columns that the file has.
+/// Names and indices of the wanted columns that the file has.
 fn choose(path: &Path, found: &[ColumnInfo], wanted: &[Wanted]) -> Result<Vec<(&'static str, usize)>> {
     let mut chosen = Vec::new();
     for column in wanted {
@@ -178,7 +178,7 @@ fn wrong_type(path: &Path, found: &ColumnInfo, column: Wanted) -> Error {
     ));
     match found.kind {
         ColumnType::Float => {
-            error.hint("some writers turn integers into floating point where values are missing: fill these first")
+            error.hint("some writers turn integers into floating point if values are missing: fill these in first")
         }
         _ => error,
     }

@@ -1,4 +1,4 @@
-//! What the readers accept and what they refuse.
+//! What the readers accept and refuse.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use crate::*;
 
 type Column = (&'static str, Box<dyn Array>);
 
-/// A new directory with a file of these columns in it.
+/// A new directory that contains a file with these columns.
 fn file(columns: Vec<Column>) -> (tempfile::TempDir, PathBuf) {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("rows.parquet");
@@ -21,7 +21,7 @@ fn file(columns: Vec<Column>) -> (tempfile::TempDir, PathBuf) {
     (home, path)
 }
 
-/// A value that may be in a column.
+/// The type of a value in a column.
 trait Cell: Sized {
     fn array(values: Vec<Self>) -> Box<dyn Array>;
 }
@@ -83,7 +83,7 @@ fn read(columns: Vec<Column>) -> Vec<Example> {
     read_examples(&path).unwrap_or_else(|error| panic!("{}", error.render()))
 }
 
-/// The error for these columns: of the data, about the file, and with all of these texts.
+/// Checks that these columns are a data error that names the file and contains these texts.
 fn refused(columns: Vec<Column>, expected: &[&str]) {
     let (_home, path) = file(columns);
     let error = read_examples(&path).expect_err("this must be refused");
@@ -145,7 +145,7 @@ fn optional_columns_are_read_in_their_usual_types() {
 }
 
 #[test]
-fn labels_win_over_label() {
+fn labels_takes_precedence_over_label() {
     assert_eq!(read(vec![texts(), column("label", [9_i64, 9]), column("labels", [1_i64, 0])])[0].labels, [1]);
 }
 

@@ -18,8 +18,8 @@ const CUT: Wanted = Wanted::optional("cut", Kind::Integer);
 /// Reads token rows.
 ///
 /// # Errors
-/// When the file cannot be read, is not Parquet, lacks a column, or has a value that fits no [`TokenRow`]; the message names
-/// the file, the column and the row.
+/// When the file cannot be read, is not Parquet, lacks a column, or has a value that is invalid in a [`TokenRow`]; the message
+/// names the file, the column and the row.
 pub fn read_tokens(path: &Path) -> Result<Vec<TokenRow>> {
     let table = Table::read(path, &[ID, IDS, TYPE_IDS, LABELS, WEIGHT, CUT])?;
     let ids = table.index_lists(IDS)?.unwrap_or_default();
@@ -40,10 +40,10 @@ pub fn read_tokens(path: &Path) -> Result<Vec<TokenRow>> {
     Ok(tokens.zip(rest).map(row).collect())
 }
 
-/// Writes token rows; the same rows are always the same bytes.
+/// Writes token rows; equal rows are always written as equal bytes.
 ///
 /// # Errors
-/// When the system refuses.
+/// When the file cannot be written.
 pub fn write_tokens(path: &Path, rows: &[TokenRow]) -> Result<()> {
     let columns = vec![
         (ID.name, write::numbers(rows.iter().map(|row| row.id))),

@@ -1,4 +1,4 @@
-//! Columns as rows need them, every value checked.
+//! Converts columns to the types of the rows and checks every value.
 
 use firebrand_pipeline::Result;
 
@@ -13,7 +13,7 @@ impl Table {
         self.all(wanted, texts, "has no text (null)")
     }
 
-    /// Texts or null; `None` for all where the column is missing.
+    /// Texts or nulls; all `None` if the column is missing.
     pub(crate) fn names(&self, wanted: Wanted) -> Result<Vec<Option<String>>> {
         Ok(match self.column(wanted) {
             Some(Values::Texts(texts)) => texts.clone(),
@@ -23,7 +23,7 @@ impl Table {
         })
     }
 
-    /// Given parts.
+    /// Given splits; all `None` if the column is missing.
     pub(crate) fn parts(&self, wanted: Wanted) -> Result<Vec<Option<Part>>> {
         let parse = |(row, name): (usize, Option<String>)| {
             name.map(|name| name.parse().map_err(|problem: String| self.bad(wanted.name, row, problem))).transpose()
@@ -31,31 +31,35 @@ impl Table {
         self.names(wanted)?.into_iter().enumerate().map(parse).collect()
     }
 
-    /// Ids; the row's number where the column is missing.
+    /// Ids; the row numbers if the column is missing.
     pub(crate) fn ids(&self, wanted: Wanted) -> Result<Vec<u64>> {
         let Some(column) = self.column(wanted) else { return Ok((0..self.height() as u64).collect()) };
         self.all(wanted, self.integers(wanted, column)?, "is null")
     }
 
-    /// Counts; 0 where the column is missing.
+    /// Counts; 0 if the column is missing.
     pub(crate) fn counts(&self, wanted: Wanted) -> Result<Vec<u32>> {
         let Some(column) = self.column(wanted) else { return Ok(vec![0; self.height()]) };
         self.all(wanted, self.integers(wanted, column)?, "is null")
     }
 
-    /// Weights, finite and at least 0; 1 where the column is missing.
+    /// Weights, finite and at least 0; 1 if the column is missing.
     pub(crate) fn weights(&self, wanted: Wanted) -> Result<Vec<f32>> {
         let Some(column) = self.column(wanted) else { return Ok(vec![1.0; self.height()]) };
         let weights = self.all(wanted, floats(column), "is null")?;
         for (row, weight) in weights.iter().enumerate() {
             if !(weight.is_finite() && *weight >= 0.0) {
-                return Err(self.bad(wanted.name, row, format!("{weight} is not a weight: finite and at least 0")));
+                return Err(self.bad(
+                    wanted.name,
+                    row,
+                    format!("{weight} is not a weight: it must be finite and at least 0"),
+                ));
             }
         }
         Ok(weights)
     }
 
-    /// Lists of indices; a column of integers counts as lists of one. `None` where the column is missing.
+    /// Lists of indices; a column of integers is read as lists of one item. `None` if the column is missing.
     pub(crate) fn index_lists(&self, wanted: Wanted) -> Result<Option<Vec<Vec<u32>>>> {
         let Some(column) = self.column(wanted) else { return Ok(None) };
         let Values::Lists { ends, present, items } = column else {
@@ -65,16 +69,16 @@ impl Table {
         self.none_missing(wanted, present)?;
         let row_of = |item: usize| ends.partition_point(|end| *end <= item);
         let items = self.integers_at(wanted, items, row_of)?;
-        self.cut(wanted, &items, ends).map(Some)
+        self.split_rows(wanted, &items, ends).map(Some)
     }
 
-    /// Lists of numbers, none of them NaN. Empty where the column is missing.
+    /// Lists of numbers, none of them NaN. Empty if the column is missing.
     pub(crate) fn float_lists(&self, wanted: Wanted) -> Result<Vec<Vec<f32>>> {
         let Some(column) = self.column(wanted) else { return Ok(vec![Vec::new(); self.height()]) };
         let rows = match column {
             Values::Lists { ends, present, items } => {
                 self.none_missing(wanted, present)?;
-                self.cut(wanted, &floats(items), ends)?
+                self.split_rows(wanted, &floats(items), ends)?
             }
             column => self.all(wanted, floats(column), "is null")?.into_iter().map(|value| vec![value]).collect(),
         };
@@ -91,8 +95,8 @@ impl Table {
         }
     }
 
-    /// Cuts flat values into rows; none may be null.
-    fn cut<T: Copy>(&self, wanted: Wanted, values: &[Option<T>], ends: &[usize]) -> Result<Vec<Vec<T>>> {
+    /// Splits flat values into rows; no value may be null.
+    fn split_rows<T: Copy>(&self, wanted: Wanted, values: &[Option<T>], ends: &[usize]) -> Result<Vec<Vec<T>>> {
         let mut start = 0;
         let mut rows = Vec::with_capacity(ends.len());
         for (row, &end) in ends.iter().enumerate() {
@@ -107,7 +111,7 @@ impl Table {
         self.integers_at(wanted, column, |row| row)
     }
 
-    /// Integers that fit; `row_of` says in which row a value is.
+    /// Integers that fit the type; `row_of` maps the position of a value to its row.
     fn integers_at<T: TryFrom<i64> + TryFrom<u64>>(
         &self,
         wanted: Wanted,

@@ -1,4 +1,4 @@
-//! Columns into a Parquet file.
+//! Writes columns to a Parquet file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,14 +10,14 @@ use firebrand_pipeline::{Error, Result, ResultExt};
 use crate::columnar::{decode, list, write_arrays};
 use crate::seal::seal;
 
-/// A column in the making.
+/// A column to be written.
 pub(crate) type Column = Box<dyn Array>;
 
-/// Writes columns of one length.
+/// Writes columns of equal length.
 pub(crate) fn write(path: &Path, columns: Vec<(&str, Column)>) -> Result<()> {
     let bytes = write_arrays(columns, &BTreeMap::new())
-        .or_other(|| format!("cannot turn the rows of {} into Parquet", path.display()))?;
-    // By way of memory, so that a full disk is reported as such by the system.
+        .or_other(|| format!("cannot encode the rows of {} as Parquet", path.display()))?;
+    // Encoded in memory first, so that a full disk is reported as the system error that it is.
     std::fs::write(path, seal(bytes)).map_err(|error| Error::io("write", path, &error))
 }
 

@@ -1,4 +1,4 @@
-//! Files that pyarrow 26 wrote, as a stage in Python would:
+//! Files written by pyarrow 26, as a stage in Python would write them:
 //!
 //! ```python
 //! import pyarrow as pa, pyarrow.parquet as pq

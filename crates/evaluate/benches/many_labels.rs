@@ -1,13 +1,13 @@
-//! How long evaluation takes, and how much memory, with 100,000 test rows and 1,000 labels: the whole stage, on a tiny model
-//! and texts made up for it, with one label per row and with any number.
+//! Time and memory of evaluation with 100,000 test rows and 1,000 labels: the whole stage on a tiny model and generated texts,
+//! single-label and multi-label.
 //!
 //! ```console
 //! $ cargo xtask bench evaluate                       # both
 //! $ cargo xtask bench evaluate --filter multi        # one of them
 //! ```
 //!
-//! Each runs in a process of its own, since the peak of a process never falls again. `ROWS` and `LABELS` change the sizes;
-//! as a test (`cargo test --bench many_labels`) they are small.
+//! Each case runs in its own process, because the peak memory of a process never falls. `ROWS` and `LABELS` set the sizes,
+//! which are small when it runs as a test (`cargo test --bench many_labels`).
 
 use std::error::Error;
 use std::fs;
@@ -16,14 +16,15 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
+use firebrand_arch::{ProblemType, StartFrom};
 use firebrand_dataset::{Example, LabelMap, TokenRow, write_examples, write_tokens};
 use firebrand_evaluate::{Config, Evaluate};
-use firebrand_model::{Classifier, ProblemType, StartFrom};
+use firebrand_model::Classifier;
 use firebrand_pipeline::config::default_section;
 use firebrand_pipeline::{Request, Slot, Stage, StageIo};
 
 const CASES: [&str; 2] = ["single-label", "multi-label"];
-/// Words that no label has for itself.
+/// Number of words that all labels share.
 const COMMON_WORDS: u64 = 20_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -69,7 +70,7 @@ fn evaluate(multi_label: bool) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The directories of the stages before evaluate: as many training as test rows, and a tenth of that for validation.
+/// Writes the outputs of the stages before evaluate: as many training rows as test rows, and a tenth of that for validation.
 fn prepare(directory: &Path, rows: u64, labels: u64, multi_label: bool) -> Result<(), Box<dyn Error>> {
     for slot in Slot::Evaluate.inputs() {
         fs::create_dir(directory.join(slot.name()))?;
@@ -96,7 +97,7 @@ fn prepare(directory: &Path, rows: u64, labels: u64, multi_label: bool) -> Resul
     Ok(())
 }
 
-/// Sixty words, of which a few are those of the row's labels; and a few tokens.
+/// A text of 60 words, a few of them specific to the row's labels; and a few tokens.
 fn row(id: u64, labels: u64, multi_label: bool) -> (Example, TokenRow) {
     let draw = |place: u64, below: u64| mix(id * 1000 + place) % below;
     let own = if multi_label { draw(90, 4) } else { 1 };
@@ -115,7 +116,7 @@ fn row(id: u64, labels: u64, multi_label: bool) -> (Example, TokenRow) {
     (example, TokenRow { id, ids, type_ids, labels: sets, weight: 1.0, cut: 0 })
 }
 
-/// A number that looks random (SplitMix64's output function).
+/// A pseudo-random number: the output function of SplitMix64.
 fn mix(number: u64) -> u64 {
     let mut z = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -123,7 +124,7 @@ fn mix(number: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// The largest size that this process has had, where the system tells (Linux).
+/// Peak memory of this process in bytes; `None` if the system does not report it (Linux does).
 fn peak_memory() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;

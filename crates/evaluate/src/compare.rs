@@ -1,37 +1,38 @@
-//! The model against the baselines, on the same test rows; and the intervals of all their figures.
+//! Compares the model with the baselines on the same test rows, and computes the intervals of all figures.
 
 use firebrand_metrics::{Compared, Comparison, Figures, Task, Test, Verdict, resample};
 use serde::Serialize;
 
 use crate::baseline::Baselines;
 use crate::display::p_value;
-use crate::outcome::Answers;
+use crate::outcome::Evaluation;
 use crate::rows::Rows;
 
 /// Adds the intervals of the model's and the baselines' figures, and compares the model with each baseline.
-pub(crate) fn compare(test: &Rows, task: Task, model: &mut Answers, baselines: Option<&mut Baselines>) {
+pub(crate) fn compare(test: &Rows, task: Task, model: &mut Evaluation, baselines: Option<&mut Baselines>) {
     let units = test.units();
-    let Some(Baselines { majority, classic }) = baselines else {
+    let Some(Baselines { majority, tfidf }) = baselines else {
         let samples = resample(&[model.to_compare(test)], &units);
         model.figures.add_intervals(&samples[0], units.are_groups());
         return;
     };
-    let samples = resample(&[&*model, &classic.test, &majority.test].map(|answers| answers.to_compare(test)), &units);
-    let compared = |answers: &Answers, place: usize| {
-        let against = |other: &Answers, of_other: usize| {
-            let [first, second] = [(answers, place), (other, of_other)].map(|(answers, place)| Compared {
-                predictions: answers.to_compare(test),
-                figures: headline_figures(&answers.figures),
+    let samples =
+        resample(&[&*model, &tfidf.test, &majority.test].map(|evaluation| evaluation.to_compare(test)), &units);
+    let compared = |evaluation: &Evaluation, place: usize| {
+        let against = |other: &Evaluation, of_other: usize| {
+            let [first, second] = [(evaluation, place), (other, of_other)].map(|(evaluation, place)| Compared {
+                predictions: evaluation.to_compare(test),
+                figures: headline_figures(&evaluation.figures),
                 samples: &samples[place],
             });
             Comparison::new(task, first, second, &units)
         };
-        [against(&classic.test, 1), against(&majority.test, 2)]
+        [against(&tfidf.test, 1), against(&majority.test, 2)]
     };
-    let [with_classic, with_majority] = compared(model, 0);
-    (classic.comparison, majority.comparison) = (Some(with_classic), Some(with_majority));
-    for (answers, samples) in [model, &mut classic.test, &mut majority.test].into_iter().zip(&samples) {
-        answers.figures.add_intervals(samples, units.are_groups());
+    let [with_tfidf, with_majority] = compared(model, 0);
+    (tfidf.comparison, majority.comparison) = (Some(with_tfidf), Some(with_majority));
+    for (evaluation, samples) in [model, &mut tfidf.test, &mut majority.test].into_iter().zip(&samples) {
+        evaluation.figures.add_intervals(samples, units.are_groups());
     }
 }
 
@@ -39,7 +40,7 @@ fn headline_figures(figures: &Figures) -> [f64; 3] {
     [figures.accuracy, figures.macro_f1, figures.averages.micro.f1.unwrap_or_default()]
 }
 
-/// Whether the model is worth its cost, in a sentence.
+/// Whether the model is better than TF-IDF, in a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Judgement {
     pub(crate) verdict: Verdict,
@@ -47,7 +48,7 @@ pub(crate) struct Judgement {
 }
 
 impl Judgement {
-    /// The model against TF-IDF.
+    /// Judges the comparison of the model with TF-IDF.
     pub(crate) fn new(comparison: &Comparison) -> Self {
         let headline = comparison.headline();
         let figure = if comparison.micro_f1.is_some() { "micro F1" } else { "accuracy" };
@@ -60,11 +61,11 @@ impl Judgement {
             test_name(headline.test),
             p_value(headline.p_value)
         );
-        const CLASSIC: &str = "TF-IDF with logistic regression";
+        const TFIDF: &str = "TF-IDF with logistic regression";
         let message = match comparison.verdict {
-            Verdict::Better => format!("the model is {points} better than {CLASSIC} ({evidence})"),
+            Verdict::Better => format!("the model is {points} better than {TFIDF} ({evidence})"),
             Verdict::Worse => {
-                format!("the model is {points} worse than {CLASSIC}, which is far cheaper to run ({evidence})")
+                format!("the model is {points} worse than {TFIDF}, which is far cheaper to run ({evidence})")
             }
             Verdict::Undecided => {
                 let seen = match headline.difference {
@@ -72,14 +73,14 @@ impl Judgement {
                     positive if positive > 0.0 => format!("it is {points} better, which may be chance"),
                     _ => format!("it is {points} worse, which may be chance"),
                 };
-                format!("the model is not measurably better than {CLASSIC}: {seen} ({evidence})")
+                format!("the model is not measurably better than {TFIDF}: {seen} ({evidence})")
             }
         };
         Self { verdict: comparison.verdict, message }
     }
 }
 
-/// A test as the literature names it.
+/// The usual name of a test.
 pub(crate) fn test_name(test: Test) -> &'static str {
     match test {
         Test::ExactMcnemar => "exact McNemar test",
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sentence_says_what_was_tested_and_how_sure_it_is() {
+    fn the_sentence_names_the_test_and_its_result() {
         assert_eq!(
             Judgement::new(&comparison(0.02, Verdict::Better)).message,
             "the model is 2.0 points of accuracy better than TF-IDF with logistic regression (95 % interval of the \

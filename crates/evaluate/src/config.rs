@@ -41,12 +41,12 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_are_valid_and_whole() {
+    fn the_defaults_are_valid_and_complete() {
         default().check().unwrap();
     }
 
     #[test]
-    fn what_cannot_work_is_refused_by_key() {
+    fn invalid_values_are_refused_by_key() {
         for (config, key) in [
             (Config { batch_size: 0, ..default() }, "`batch_size`"),
             (Config { device: "gpu".to_owned(), ..default() }, "`device`"),

@@ -1,12 +1,12 @@
-//! Text for people: shortened, safe to show, and numbers as they are read.
+//! Text for people: shortened and escaped names, formatted numbers.
 
 use firebrand_pipeline::escape;
 use maud::Markup;
 
 pub(crate) use firebrand_pipeline::thousands as count;
 
-/// A document as it is written to a file. maud has escaped everything that came from the data; what remains are control
-/// characters, which neither HTML nor XML may hold: they become U+FFFD.
+/// A document as text. maud has escaped everything from the data except control characters, which neither HTML nor XML
+/// may contain: they become U+FFFD.
 pub(crate) fn document(markup: Markup) -> String {
     let forbidden = |c: char| (c.is_control() && c != '\n' && c != '\t') || matches!(c, '\u{fffe}' | '\u{ffff}');
     let text = markup.into_string();
@@ -18,7 +18,7 @@ pub(crate) fn label_name(name: &str) -> String {
     format!("`{}`", shorten(&escape(name), 40))
 }
 
-/// The first characters of a text, with an ellipsis where something was left out; `limit` in all.
+/// Shortens a text to at most `limit` characters, including the ellipsis.
 pub(crate) fn shorten(text: &str, limit: usize) -> String {
     match text.char_indices().nth(limit) {
         None => text.to_owned(),
@@ -26,7 +26,7 @@ pub(crate) fn shorten(text: &str, limit: usize) -> String {
     }
 }
 
-/// A share as percent with one digit: `83.5 %`. A share that is not quite all of it never reads as 100 %.
+/// A share as percent with one decimal: `83.5 %`. A share below 1 is never shown as 100 %, nor one above 0 as 0 %.
 pub(crate) fn percent(share: f64) -> String {
     let text = format!("{:.1}", share * 100.0);
     let text = match text.as_str() {
@@ -38,12 +38,12 @@ pub(crate) fn percent(share: f64) -> String {
     format!("{text}\u{a0}%")
 }
 
-/// A figure between 0 and 1 with four digits.
+/// A figure between 0 and 1 with four decimals.
 pub(crate) fn figure(value: f64) -> String {
     format!("{value:.4}")
 }
 
-/// A figure with so many digits, and a dash for one that is undefined.
+/// A figure with this many decimals; a dash if it is undefined.
 pub(crate) fn optional(value: Option<f64>, digits: usize) -> String {
     value.map_or_else(|| "–".to_owned(), |value| format!("{value:.digits$}"))
 }
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_in_a_sentence_stays_in_its_line() {
+    fn a_label_in_a_sentence_stays_on_its_line() {
         assert_eq!(label_name("a\nb\u{1b}[2J\u{202e}"), r"`a\nb\u{1b}[2J\u{202e}`");
         assert_eq!(label_name(&"x".repeat(50)).chars().count(), 42);
     }
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_as_they_are_read() {
+    fn numbers_are_formatted() {
         assert_eq!(count(0), "0");
         assert_eq!(count(999), "999");
         assert_eq!(count(22_700_000), "22,700,000");

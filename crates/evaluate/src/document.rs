@@ -9,39 +9,39 @@ use crate::compare::Judgement;
 use crate::findings::Finding;
 use crate::model::ModelFacts;
 
-/// The document.
+/// The content of `metrics.json`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Document<'a> {
-    /// Names, in the order of the indices that all lists below have.
+    /// Label names by index; all lists below have the same order.
     pub(crate) labels: &'a [String],
-    /// Rows have any number of labels, each assigned from a probability of one half on.
+    /// Whether the data is multi-label: a label is assigned if its probability is at least 0.5.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) multi_label: bool,
-    /// What a glance at the figures would miss.
+    /// Problems that the main figures do not show.
     pub(crate) findings: &'a [Finding],
-    /// The model against TF-IDF; missing without baselines.
+    /// The model compared with TF-IDF; `None` without baselines.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) judgement: Option<&'a Judgement>,
     pub(crate) test: &'a Figures,
     pub(crate) validation: &'a Figures,
-    /// On the test split; missing where the configuration leaves them out.
+    /// Baselines on the test split; `None` if the configuration switches them off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) baselines: Option<Measured<'a>>,
     pub(crate) model: &'a ModelFacts,
 }
 
-/// The baselines' figures, with the model compared with each: a positive difference means that the model is better.
+/// The figures of the baselines, and the comparison with the model: a positive difference means that the model is better.
 #[derive(Debug, Serialize)]
 pub(crate) struct Measured<'a> {
     majority: Majority<'a>,
-    tfidf_logistic_regression: Classic<'a>,
+    tfidf_logistic_regression: TfidfBaseline<'a>,
 }
 
 #[derive(Debug, Serialize)]
 struct Majority<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<&'a str>,
-    /// Where rows have any number of labels.
+    /// For multi-label data.
     #[serde(skip_serializing_if = "Option::is_none")]
     labels: Option<Vec<&'a str>>,
     comparison: Option<&'a Comparison>,
@@ -50,7 +50,7 @@ struct Majority<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct Classic<'a> {
+struct TfidfBaseline<'a> {
     settings: &'a Settings,
     comparison: Option<&'a Comparison>,
     #[serde(flatten)]
@@ -59,7 +59,7 @@ struct Classic<'a> {
 
 impl<'a> Measured<'a> {
     pub(crate) fn new(labels: &'a LabelMap, baselines: &'a Baselines) -> Self {
-        let Baselines { majority, classic } = baselines;
+        let Baselines { majority, tfidf } = baselines;
         let names: Vec<&str> = majority.labels.iter().filter_map(|&label| labels.name(label)).collect();
         Self {
             majority: Majority {
@@ -68,10 +68,10 @@ impl<'a> Measured<'a> {
                 comparison: majority.comparison.as_ref(),
                 figures: &majority.test.figures,
             },
-            tfidf_logistic_regression: Classic {
-                settings: &classic.settings,
-                comparison: classic.comparison.as_ref(),
-                figures: &classic.test.figures,
+            tfidf_logistic_regression: TfidfBaseline {
+                settings: &tfidf.settings,
+                comparison: tfidf.comparison.as_ref(),
+                figures: &tfidf.test.figures,
             },
         }
     }

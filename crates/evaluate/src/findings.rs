@@ -1,6 +1,6 @@
-//! What a glance at the figures would miss: a model that does not do its job although its accuracy looks fine.
+//! Findings: problems that the main figures do not show, such as a useless model with a high accuracy.
 //!
-//! Each finding is one sentence with a way out. They are warnings in the log, the first thing in the report, and
+//! Each finding states the problem and what to do. Findings are warnings in the log, the first part of the report, and
 //! `findings` in `metrics.json`, which the runner repeats at the end of a run.
 
 use std::collections::BTreeSet;
@@ -12,45 +12,45 @@ use serde::Serialize;
 use crate::baseline::Baselines;
 use crate::compare::Judgement;
 use crate::display::{count, label_name, optional, p_value, rows};
-use crate::outcome::Answers;
+use crate::outcome::Evaluation;
 
-/// Labels that a finding names; the others it counts.
+/// Maximum number of labels that a finding names; it counts the others.
 const NAMED: usize = 3;
-/// A label with fewer rows in test and validation together may well be missed by chance.
-const FEWEST_ROWS: u64 = 2;
-/// On fewer test rows only a model that is not better at all is called no better: chance hides small differences.
-const ROWS_TO_TELL: u64 = 100;
+/// A label with fewer rows in test and validation together may be missed by chance.
+const MIN_LABEL_ROWS: u64 = 2;
+/// With fewer test rows, only a model that is not better at all is called no better: chance hides small differences.
+const MIN_ROWS_FOR_SIGNIFICANCE: u64 = 100;
 
-/// Something that the user should know of the model.
+/// Something that the user should know about the model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Finding {
     pub(crate) kind: Kind,
     pub(crate) message: String,
 }
 
-/// What kind of thing it is, for programs.
+/// The kind of a finding, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
-    /// Every test row gets the same label.
+    /// The model predicts the same label for every test row.
     OneLabelForAll,
-    /// A multi-label model that gives no test row any label.
+    /// A multi-label model assigns no label to any test row.
     NothingAssigned,
-    /// Labels that rows have but the model never predicts.
+    /// The model never predicts labels that rows have.
     LabelNeverPredicted,
-    /// No better than always answering the most frequent label.
+    /// The model is no better than always predicting the most frequent label.
     NoBetterThanMajority,
-    /// No better than TF-IDF with logistic regression.
+    /// The model is no better than TF-IDF with logistic regression.
     NoBetterThanTfidf,
-    /// Labels without test rows, of which nothing is known.
+    /// Labels without test rows, on which the model cannot be evaluated.
     LabelWithoutTestRows,
 }
 
-/// Everything that there is to find.
+/// All findings.
 pub(crate) fn findings(
     labels: &LabelMap,
-    test: &Answers,
-    validation: &Answers,
+    test: &Evaluation,
+    validation: &Evaluation,
     baselines: Option<&Baselines>,
 ) -> Vec<Finding> {
     let search = Search { labels, test: &test.figures, validation: &validation.figures };
@@ -61,15 +61,15 @@ pub(crate) fn findings(
         Some(finding) => found.push(finding),
         None => found.extend(search.never_predicted()),
     }
-    if let Some(Baselines { majority, classic }) = baselines {
-        // One label for all rows is the most frequent label, or worse: that has been said.
+    if let Some(Baselines { majority, tfidf }) = baselines {
+        // Predicting one label for all rows implies this finding.
         let new = found.iter().all(|finding| !matches!(finding.kind, Kind::OneLabelForAll | Kind::NothingAssigned));
         let names: Vec<String> =
             majority.labels.iter().filter_map(|&label| labels.name(label)).map(label_name).collect();
-        let answer = if names.is_empty() { "no label".to_owned() } else { names.join(", ") };
+        let prediction = if names.is_empty() { "no label".to_owned() } else { names.join(", ") };
         let compared = majority.comparison.as_ref().filter(|_| new);
-        found.extend(compared.and_then(|comparison| search.no_better_than_majority(&answer, comparison)));
-        found.extend(classic.comparison.as_ref().and_then(|comparison| search.no_better_than_tfidf(comparison)));
+        found.extend(compared.and_then(|comparison| search.no_better_than_majority(&prediction, comparison)));
+        found.extend(tfidf.comparison.as_ref().and_then(|comparison| search.no_better_than_tfidf(comparison)));
     }
     found.extend(search.without_test_rows());
     found
@@ -82,7 +82,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn one_label_for_all(&self, test: &Answers) -> Option<Finding> {
+    fn one_label_for_all(&self, test: &Evaluation) -> Option<Finding> {
         let given: BTreeSet<u32> = test.predicted.iter().flatten().copied().collect();
         let label = *given.first().filter(|_| given.len() == 1)?;
         let others: Vec<usize> =
@@ -91,21 +91,21 @@ impl Search<'_> {
             return None;
         }
         let everywhere = self.validation.classes[label as usize].predicted == self.validation.rows;
-        let validation = if everywhere { " and to every validation row" } else { "" };
+        let validation = if everywhere { " and every validation row" } else { "" };
         Some(Finding {
             kind: Kind::OneLabelForAll,
             message: format!(
-                "the model answers {} to every test row{validation}: {} never predicted, and accuracy {:.4} is the share of \
+                "the model predicts {} for every test row{validation}: {} never predicted, and accuracy {:.4} is the share of \
                  one label. {}",
                 self.name(label as usize),
                 self.listed(&others, |place| self.test.classes[place].support),
                 self.test.accuracy,
-                self.more_of_the_rare()
+                self.advice_for_rare_labels()
             ),
         })
     }
 
-    fn nothing_assigned(&self, test: &Answers) -> Option<Finding> {
+    fn nothing_assigned(&self, test: &Evaluation) -> Option<Finding> {
         let there = self.test.classes.iter().any(|class| class.support > 0);
         let nothing = there && test.predicted.iter().all(Vec::is_empty);
         nothing.then(|| Finding {
@@ -121,28 +121,29 @@ impl Search<'_> {
     fn never_predicted(&self) -> Option<Finding> {
         let support = |place: usize| self.test.classes[place].support + self.validation.classes[place].support;
         let predicted = |place: usize| self.test.classes[place].predicted + self.validation.classes[place].predicted;
-        let never = self.labels_where(|place| predicted(place) == 0 && support(place) >= FEWEST_ROWS);
+        let never = self.labels_where(|place| predicted(place) == 0 && support(place) >= MIN_LABEL_ROWS);
         (!never.is_empty()).then(|| Finding {
             kind: Kind::LabelNeverPredicted,
             message: format!(
                 "{} never predicted, neither on the test nor on the validation rows. {}",
                 self.listed(&never, support),
-                self.more_of_the_rare()
+                self.advice_for_rare_labels()
             ),
         })
     }
 
-    fn no_better_than_majority(&self, answer: &str, comparison: &Comparison) -> Option<Finding> {
+    fn no_better_than_majority(&self, prediction: &str, comparison: &Comparison) -> Option<Finding> {
         let headline = comparison.headline();
-        // With fewer rows that only one of them has right, not even a perfect model could be told from the baseline.
+        // With fewer rows that only one of them classifies correctly, even a perfect model would not be significantly better.
         let discordant = comparison.only_first_right + comparison.only_second_right;
-        let hidden_by_chance =
-            headline.p_value >= firebrand_metrics::LEVEL && self.test.rows >= ROWS_TO_TELL && discordant >= 6;
+        let hidden_by_chance = headline.p_value >= firebrand_metrics::LEVEL
+            && self.test.rows >= MIN_ROWS_FOR_SIGNIFICANCE
+            && discordant >= 6;
         (headline.difference <= 0.0 || hidden_by_chance).then(|| Finding {
             kind: Kind::NoBetterThanMajority,
             message: format!(
-                "the model is no better than always answering {answer}: {} {} against {} ({}). Train longer \
-                 (`train.epochs`), raise `train.learning_rate`, or check that the texts tell the label",
+                "the model is no better than always predicting {prediction}: {} {} against {} ({}). Train longer \
+                 (`train.epochs`), raise `train.learning_rate`, or check that the texts determine the label",
                 self.figure_name(),
                 self.headline_figure(0.0),
                 self.headline_figure(headline.difference),
@@ -151,9 +152,9 @@ impl Search<'_> {
         })
     }
 
-    /// The judgement, with a way out.
+    /// The comparison with TF-IDF, and what to do.
     fn no_better_than_tfidf(&self, comparison: &Comparison) -> Option<Finding> {
-        // Nobody can beat a baseline that makes no mistake.
+        // A perfect baseline cannot be beaten.
         let perfect = self.test.accuracy == 1.0;
         (comparison.headline().difference <= 0.0 && !perfect).then(|| Finding {
             kind: Kind::NoBetterThanTfidf,
@@ -172,8 +173,8 @@ impl Search<'_> {
             Finding {
                 kind: Kind::LabelWithoutTestRows,
                 message: format!(
-                    "{names} {have} no test rows: nothing is known of how well they are found, and macro F1 counts such a label as 0. \
-                     Raise `split.test`, or bring more rows of them"
+                    "{names} {have} no test rows: how well they are predicted is unknown, and macro F1 counts such a label as 0. \
+                     Raise `split.test`, or add rows with them"
                 ),
             }
         })
@@ -210,12 +211,12 @@ impl Search<'_> {
         if items.is_empty() { last } else { format!("{} and {last}", items.join(", ")) }
     }
 
-    fn more_of_the_rare(&self) -> &'static str {
+    fn advice_for_rare_labels(&self) -> &'static str {
         if self.labels.is_multi_label() {
-            "Set `train.class_weights = \"balanced\"`, train longer (`train.epochs`), or bring more rows of the rare labels"
+            "Set `train.class_weights = \"balanced\"`, train longer (`train.epochs`), or add rows with the rare labels"
         } else {
             "Set `train.sampling = \"balanced\"` or `train.class_weights = \"balanced\"`, train longer (`train.epochs`), or \
-             bring more rows of the rare labels"
+             add rows with the rare labels"
         }
     }
 
@@ -223,7 +224,7 @@ impl Search<'_> {
         if self.labels.is_multi_label() { "micro F1" } else { "accuracy" }
     }
 
-    /// The model's figure less a difference.
+    /// The model's main figure minus a difference.
     fn headline_figure(&self, difference: f64) -> String {
         let figure = if self.labels.is_multi_label() { self.test.averages.micro.f1 } else { Some(self.test.accuracy) };
         optional(figure.map(|figure| figure - difference), 4)
@@ -249,23 +250,23 @@ mod tests {
         Rows::of((0..).zip(truth).map(|(id, &label)| (id, format!("text {id}"), label)))
     }
 
-    fn answers(truth: &[u32], predicted: &[u32], labels: &LabelMap) -> Answers {
+    fn evaluation(truth: &[u32], predicted: &[u32], labels: &LabelMap) -> Evaluation {
         let probabilities: Vec<Vec<f32>> = predicted
             .iter()
             .map(|&label| (0..labels.len() as u32).map(|other| if other == label { 1.0 } else { 0.0 }).collect())
             .collect();
-        Answers::new(&rows_of(truth), &probabilities, labels).unwrap()
+        Evaluation::new(&rows_of(truth), &probabilities, labels).unwrap()
     }
 
-    /// The kinds of what is found when test and validation look alike, and the messages.
+    /// The kinds and messages of the findings if test and validation are alike.
     fn found(truth: &[u32], predicted: &[u32], count: usize) -> (Vec<Kind>, Vec<String>) {
         let labels = labels(count);
-        let answers = answers(truth, predicted, &labels);
-        let found = findings(&labels, &answers, &answers, None);
+        let evaluation = evaluation(truth, predicted, &labels);
+        let found = findings(&labels, &evaluation, &evaluation, None);
         (found.iter().map(|finding| finding.kind).collect(), found.into_iter().map(|finding| finding.message).collect())
     }
 
-    /// Field case 22: one row in twelve is fraud, and no text tells.
+    /// Field case 22: one row in twelve is fraud, and no text shows it.
     #[test]
     fn one_label_for_all_is_found() {
         let truth: Vec<u32> = (0..24).map(|row| u32::from(row % 12 == 0)).collect();
@@ -273,12 +274,12 @@ mod tests {
         assert_eq!(kinds, [Kind::OneLabelForAll]);
         assert!(
             messages[0].starts_with(
-                "the model answers `fine` to every test row and to every validation row: `fr\\u{1b}aud` (2 rows) is never \
+                "the model predicts `fine` for every test row and every validation row: `fr\\u{1b}aud` (2 rows) is never \
                  predicted, and accuracy 0.9167 is the share of one label. Set `train.sampling = \"balanced\"` or "
             ),
             "{messages:?}"
         );
-        // Every row has that label: the answer is right.
+        // Every row has that label, so the prediction is correct.
         assert_eq!(found(&[0; 24], &[0; 24], 2).0, [Kind::LabelWithoutTestRows]);
     }
 
@@ -301,15 +302,15 @@ mod tests {
     fn a_multi_label_model_that_assigns_nothing_is_found() {
         let labels = labels(2).with_multi_label(true);
         let rows = rows_of(&[0, 1, 1]);
-        let silent = Answers::new(&rows, &[[0.4, 0.1]; 3], &labels).unwrap();
-        let found = findings(&labels, &silent, &silent, None);
+        let never_assigns = Evaluation::new(&rows, &[[0.4, 0.1]; 3], &labels).unwrap();
+        let found = findings(&labels, &never_assigns, &never_assigns, None);
         assert_eq!(found[0].kind, Kind::NothingAssigned);
         assert!(found[0].message.contains("to any of the 3 test rows") && found[0].message.contains("train.epochs"));
-        let speaking = Answers::new(&rows, &[[0.9, 0.1], [0.1, 0.9], [0.1, 0.9]], &labels).unwrap();
-        assert_eq!(findings(&labels, &speaking, &speaking, None), []);
+        let assigns = Evaluation::new(&rows, &[[0.9, 0.1], [0.1, 0.9], [0.1, 0.9]], &labels).unwrap();
+        assert_eq!(findings(&labels, &assigns, &assigns, None), []);
     }
 
-    /// A model that is right on `right` of 100 rows against the baselines on the same rows; texts tell the label.
+    /// Findings for a model that is correct on `right` of 100 rows, compared with the baselines; the texts determine the label.
     fn against_baselines(right: usize) -> Vec<Kind> {
         let labels = labels(2);
         let truth: Vec<u32> = (0..100).map(|row| u32::from(row % 10 < 4)).collect();
@@ -322,13 +323,13 @@ mod tests {
         let mut baselines = measure(&rows, &rows, &rows, &labels, &|_| {}).unwrap();
         let predicted: Vec<u32> =
             truth.iter().enumerate().map(|(row, &l)| if row < right { l } else { 1 - l }).collect();
-        let mut model = answers(&truth, &predicted, &labels);
+        let mut model = evaluation(&truth, &predicted, &labels);
         compare(&rows, Task::SingleLabel, &mut model, Some(&mut baselines));
         findings(&labels, &model, &model, Some(&baselines)).into_iter().map(|finding| finding.kind).collect()
     }
 
     #[test]
-    fn a_model_is_held_against_the_baselines() {
+    fn a_model_is_compared_with_the_baselines() {
         assert_eq!(against_baselines(100), []);
         assert_eq!(against_baselines(90), [Kind::NoBetterThanTfidf]);
         // 60 of 100 rows have the most frequent label.
@@ -341,24 +342,24 @@ mod tests {
         let labels = LabelMap::new((0..1000).map(|label| format!("l{label}")).collect()).unwrap();
         let truth: Vec<u32> = (0..2000).map(|row| row % 1000).collect();
         let predicted: Vec<u32> = truth.iter().map(|label| if *label < 7 { 8 } else { *label }).collect();
-        let answers = answers(&truth, &predicted, &labels);
-        let found = findings(&labels, &answers, &answers, None);
+        let evaluation = evaluation(&truth, &predicted, &labels);
+        let found = findings(&labels, &evaluation, &evaluation, None);
         assert!(
             found[0].message.starts_with("`l0` (4 rows), `l1` (4 rows), `l2` (4 rows) and 4 more labels are never")
         );
     }
 
     #[test]
-    fn the_majority_that_answers_nothing_is_named_so() {
+    fn a_majority_without_labels_is_described() {
         let labels = labels(2).with_multi_label(true);
         let rows = rows_of(&[0, 1]);
-        let model = Answers::new(&rows, &[[0.1, 0.9], [0.9, 0.1]], &labels).unwrap();
+        let model = Evaluation::new(&rows, &[[0.1, 0.9], [0.9, 0.1]], &labels).unwrap();
         let mut baselines = measure(&rows, &rows, &rows, &labels, &|_| {}).unwrap();
         baselines.majority = Majority { labels: vec![], ..baselines.majority };
         let mut judged = model.clone();
         compare(&rows, Task::MultiLabel, &mut judged, Some(&mut baselines));
         let found = findings(&labels, &judged, &judged, Some(&baselines));
         let majority = found.iter().find(|finding| finding.kind == Kind::NoBetterThanMajority);
-        assert!(majority.is_some_and(|finding| finding.message.contains("always answering no label")), "{found:?}");
+        assert!(majority.is_some_and(|finding| finding.message.contains("always predicting no label")), "{found:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Row lengths in tokens, and how much of the rows is lost to truncation.
+//! Row lengths in tokens, and how many tokens are lost to truncation.
 
 use firebrand_dataset::TokenRow;
 

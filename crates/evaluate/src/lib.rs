@@ -4,13 +4,13 @@
 //! the tokens of tokenize, and train's `model/`, `metrics.jsonl` and `summary.json`. Writes
 //!
 //! - `metrics.json`: every figure of the model and the baselines ([`firebrand_metrics::Figures`]), the model compared with
-//!   each, and `findings`: what a glance at the figures would miss;
+//!   each, and `findings`: problems that the main figures do not show;
 //! - `predictions.parquet`: the model's prediction for every test row;
 //! - `reference.json`: statistics of the validation split and its predictions, to measure drift against;
-//! - `confusion.svg` (where rows have any number of labels: what was found, missed and wrongly given of each) and
-//!   `report.html`: for people. The report is one file that opens without a network.
+//! - `confusion.svg` (for multi-label data: labels found, missed and wrongly assigned) and `report.html`, for people. The
+//!   report is a single file that opens offline.
 //!
-//! Rows are joined by their ids and measured in the order of these, so the order of rows in the files does not matter.
+//! Rows are joined and sorted by id, so the order of rows in the files does not matter.
 
 mod baseline;
 mod compare;
@@ -74,7 +74,7 @@ impl Stage for Evaluate {
         let training = Training::read(&io.input(Slot::Train, "metrics.jsonl")?, summary.as_deref())?;
 
         let model = Model::load(&io.input(Slot::Train, "model")?, config, &labels)?;
-        // With many labels, probabilities are what fills the memory: only one split's, of one system, are held at a time.
+        // With many labels, probabilities dominate memory use: those of only one split and one system are kept at a time.
         let mut baselines = fit_baselines(config, io, &train, [&validation.rows, &test.rows], &labels)?;
         let progress = io.progress("rows", (validation.rows.len() + test.rows.len()) as u64);
         let predict = |split: &Split| {
@@ -83,29 +83,29 @@ impl Stage for Evaluate {
         };
         let outcome = predict(&validation)?;
         let reference = Reference::new(&labels, &validation.rows, &validation.tokens, &outcome);
-        let validation_answers = outcome.answers;
+        let validation_evaluation = outcome.evaluation;
         drop(outcome.probabilities);
         let mut outcome = predict(&test)?;
         progress.finish();
 
         let task = Task::new(labels.is_multi_label());
-        compare(&test.rows, task, &mut outcome.answers, baselines.as_mut());
-        let comparison = baselines.as_ref().and_then(|baselines| baselines.classic.comparison.as_ref());
+        compare(&test.rows, task, &mut outcome.evaluation, baselines.as_mut());
+        let comparison = baselines.as_ref().and_then(|baselines| baselines.tfidf.comparison.as_ref());
         let judgement = comparison.map(Judgement::new);
-        let findings = findings(&labels, &outcome.answers, &validation_answers, baselines.as_ref());
+        let findings = findings(&labels, &outcome.evaluation, &validation_evaluation, baselines.as_ref());
         let document = Document {
             labels: labels.names(),
             multi_label: labels.is_multi_label(),
             findings: &findings,
             judgement: judgement.as_ref(),
-            test: &outcome.answers.figures,
-            validation: &validation_answers.figures,
+            test: &outcome.evaluation.figures,
+            validation: &validation_evaluation.figures,
             baselines: baselines.as_ref().map(|baselines| Measured::new(&labels, baselines)),
             model: &model.facts,
         };
         io.write_json("metrics.json", &document)?;
         io.write_json("reference.json", &reference)?;
-        write(io, "confusion.svg", &picture(&outcome.answers.figures, &labels))?;
+        write(io, "confusion.svg", &picture(&outcome.evaluation.figures, &labels))?;
         let report = Report {
             run: io.run_name(),
             config,
@@ -115,7 +115,7 @@ impl Stage for Evaluate {
             validation: &validation.rows,
             test: &test.rows,
             lengths: [train_lengths, Lengths::of(&validation.tokens), Lengths::of(&test.tokens)],
-            validation_answers: &validation_answers,
+            validation_evaluation: &validation_evaluation,
             test_outcome: &outcome,
             baselines: baselines.as_ref(),
             judgement: judgement.as_ref(),
@@ -123,8 +123,8 @@ impl Stage for Evaluate {
             training: &training,
         };
         write(io, "report.html", &report.html())?;
-        log_figures(io, &outcome.answers.figures, baselines.as_ref(), &labels);
-        // Where TF-IDF is no worse, a finding says the same, with a way out.
+        log_figures(io, &outcome.evaluation.figures, baselines.as_ref(), &labels);
+        // If TF-IDF is at least as good, a finding says so.
         let told = findings.iter().any(|finding| finding.kind == Kind::NoBetterThanTfidf);
         judgement.iter().filter(|_| !told).for_each(|judgement| io.log(&judgement.message));
         findings.iter().for_each(|finding| io.warn(&finding.message));
@@ -132,7 +132,7 @@ impl Stage for Evaluate {
     }
 }
 
-/// Fits and measures the baselines, if the configuration wants them.
+/// Fits and evaluates the baselines, unless the configuration switches them off.
 fn fit_baselines(
     config: &Config,
     io: &StageIo,
@@ -153,8 +153,8 @@ fn fit_baselines(
 /// `confusion.svg`.
 fn picture(figures: &Figures, labels: &LabelMap) -> String {
     match &figures.confusion {
-        Some(confusion) => svg::Confusion::new(confusion, labels.names()).alone(),
-        None => svg::Decisions::new(&figures.classes, labels.names()).alone(),
+        Some(confusion) => svg::Confusion::new(confusion, labels.names()).standalone(),
+        None => svg::Decisions::new(&figures.classes, labels.names()).standalone(),
     }
 }
 
@@ -168,7 +168,7 @@ fn log_figures(io: &StageIo, figures: &Figures, baselines: Option<&Baselines>, l
     }
 }
 
-/// Rows that the model is evaluated on, and their tokens in the same order.
+/// The rows of a split that the model is evaluated on, and their tokens in the same order.
 struct Split {
     rows: Rows,
     tokens: Vec<TokenRow>,

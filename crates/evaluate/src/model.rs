@@ -1,10 +1,11 @@
-//! The fine-tuned model: loaded, checked against the label map, and run. The only module that touches tensors.
+//! The fine-tuned model: loaded, checked against the label map, and run. The only module that computes.
 
 use std::path::Path;
 
+use firebrand_arch::{ProblemType, Tokens, parameters};
 use firebrand_dataset::{LabelMap, TokenRow};
-use firebrand_model::{Classifier, ProblemType, Tokens};
-use firebrand_pipeline::{Error, Result, ResultExt};
+use firebrand_pipeline::{Error, Result};
+use firebrand_scorer::{Precision, Scorer};
 use serde::Serialize;
 
 use crate::Config;
@@ -24,52 +25,50 @@ pub(crate) struct ModelFacts {
 /// The model, loaded onto its device.
 #[derive(Debug)]
 pub(crate) struct Model {
-    classifier: Classifier,
+    scorer: Scorer,
     batch_size: usize,
     pub(crate) facts: ModelFacts,
 }
 
 impl Model {
-    /// Loads the model and checks that its labels are these, in this order.
+    /// Loads the model and checks that it has these labels in this order.
     ///
     /// # Errors
     /// When the device is unavailable, the model is incomplete, or its labels differ.
     pub(crate) fn load(directory: &Path, config: &Config, labels: &LabelMap) -> Result<Self> {
-        let device = firebrand_model::device(&config.device)
-            .map_err(|error| Error::key("device", format!("cannot be used: {error}")))?;
-        let classifier = Classifier::load(directory, &device)
-            .or_data(|| format!("cannot load the model in {}", directory.display()))
-            .map_err(|error| error.hint("run `cargo xtask stage train --force` to make it again"))?;
-        same_labels(classifier.labels(), labels.names())?;
-        same_problem(classifier.config().problem, labels)?;
+        let scorer = Scorer::open(directory, &config.device, Precision::Fp32)
+            .map_err(|error| error.hint("run `cargo xtask stage train --force` to create it again"))?;
+        let model = scorer.config();
+        same_labels(&model.labels, labels.names())?;
+        same_problem(model.problem, labels)?;
+        let parameters = parameters(&model.network);
         let facts = ModelFacts {
-            family: classifier.family().to_owned(),
-            parameters: classifier.parameters(),
-            max_length: classifier.max_length(),
+            family: model.model_type.to_owned(),
+            parameters: parameters.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum(),
+            max_length: model.max_length,
             device: config.device.clone(),
         };
-        Ok(Self { classifier, batch_size: config.batch_size, facts })
+        Ok(Self { scorer, batch_size: config.batch_size, facts })
     }
 
     /// Label probabilities for each row.
     ///
     /// # Errors
-    /// When a row has tokens outside of the vocabulary or is too long, or when logits are not finite.
+    /// When a row has tokens outside the vocabulary or is too long, or when logits are not finite.
     pub(crate) fn probabilities(&self, rows: &[TokenRow], progress: &mut dyn FnMut(u64)) -> Result<Vec<Vec<f32>>> {
         let tokens: Vec<Tokens<'_>> =
             rows.iter().map(|row| Tokens { ids: &row.ids, type_ids: &row.type_ids }).collect();
-        let logits = self
-            .classifier
-            .logits(&tokens, self.batch_size, progress)
-            .or_data(|| "the model cannot answer the tokenized rows".to_owned())
-            .map_err(|error| error.hint("model and tokens may be of different runs: run `--from tokenize --force`"))?;
+        let logits = self.scorer.logits(&tokens, self.batch_size, progress).map_err(|error| {
+            error
+                .hint("model and tokens may be from different runs: run `cargo xtask pipeline --from tokenize --force`")
+        })?;
         finite(&logits, rows)?;
-        let problem = self.classifier.config().problem;
+        let problem = self.scorer.config().problem;
         Ok(logits.into_iter().map(|logits| problem.probabilities(&logits)).collect())
     }
 }
 
-/// A single-label model cannot be evaluated on multi-label rows, nor the other way round.
+/// Checks that model and data are both single-label or both multi-label.
 fn same_problem(model: ProblemType, labels: &LabelMap) -> Result<()> {
     let several = model == ProblemType::MultiLabelClassification;
     if several == labels.is_multi_label() {
@@ -77,14 +76,14 @@ fn same_problem(model: ProblemType, labels: &LabelMap) -> Result<()> {
     }
     let number = |several: bool| if several { "any number of labels" } else { "one label" };
     Err(Error::data(format!(
-        "the model gives a text {}, but rows have {} by labels.json",
+        "the model gives a text {}, but according to labels.json a row has {}",
         number(several),
         number(labels.is_multi_label())
     ))
     .hint("the model was trained on other data: run `cargo xtask pipeline --from train --force`"))
 }
 
-/// The model's labels must be those of the data.
+/// Checks that model and data have the same labels in the same order.
 fn same_labels(model: &[String], data: &[String]) -> Result<()> {
     if model == data {
         return Ok(());
@@ -101,15 +100,13 @@ fn same_labels(model: &[String], data: &[String]) -> Result<()> {
         .hint("the model was trained on other data: run `cargo xtask pipeline --from train --force`"))
 }
 
-/// Rejects logits of a model whose training diverged.
+/// Rejects NaN and infinite logits, which a model has whose training diverged.
 fn finite(logits: &[Vec<f32>], rows: &[TokenRow]) -> Result<()> {
     let broken = logits.iter().zip(rows).find(|(logits, _)| logits.iter().any(|logit| !logit.is_finite()));
     match broken {
         None => Ok(()),
-        Some((logits, row)) => {
-            Err(Error::data(format!("the model's answer to row {} is not finite: {logits:?}", row.id))
-                .hint("training has diverged: lower `train.learning_rate`, or keep `train.max_grad_norm` at 1"))
-        }
+        Some((logits, row)) => Err(Error::data(format!("a logit of row {} is not finite: {logits:?}", row.id))
+            .hint("training has diverged: lower `train.learning_rate`, or keep `train.max_grad_norm` at 1")),
     }
 }
 
@@ -134,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_not_finite_names_its_row() {
+    fn a_logit_that_is_not_finite_names_its_row() {
         let row = TokenRow { id: 17, ids: vec![1], type_ids: vec![0], labels: vec![0], weight: 1.0, cut: 0 };
         let rows = [row];
         finite(&[vec![0.5, -3.0]], &rows).unwrap();

@@ -6,21 +6,21 @@ use firebrand_pipeline::{Result, ResultExt};
 
 use crate::rows::Rows;
 
-/// The labels that a model or baseline assigns to a split, and their figures.
+/// The predictions of a model or baseline for a split, and their figures.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Answers {
-    /// The labels assigned to each row: one, or any number.
+pub(crate) struct Evaluation {
+    /// The predicted labels of each row: exactly one, or any number for multi-label data.
     pub(crate) predicted: Vec<Vec<u32>>,
     /// The log loss of each row.
     losses: Vec<f64>,
     pub(crate) figures: Figures,
 }
 
-impl Answers {
-    /// Assigns labels by these probabilities, one list per row, and measures them.
+impl Evaluation {
+    /// Predicts labels from probabilities, one list per row, and evaluates them.
     ///
     /// # Errors
-    /// When they are no probabilities of these rows.
+    /// When the probabilities do not match the rows.
     pub(crate) fn new<R: AsRef<[f32]> + Sync>(
         rows: &Rows,
         probabilities: &[R],
@@ -31,10 +31,10 @@ impl Answers {
         Self::of_labels(rows, predicted, probabilities, labels)
     }
 
-    /// Measures labels that were assigned in another way.
+    /// Evaluates given predictions.
     ///
     /// # Errors
-    /// When the labels or the probabilities are not those of these rows.
+    /// When the predictions or the probabilities do not match the rows.
     pub(crate) fn of_labels<R: AsRef<[f32]> + Sync>(
         rows: &Rows,
         predicted: Vec<Vec<u32>>,
@@ -60,26 +60,26 @@ impl Answers {
 /// The model's predictions for a split, with their probabilities.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Outcome {
-    pub(crate) answers: Answers,
+    pub(crate) evaluation: Evaluation,
     pub(crate) probabilities: Vec<Vec<f32>>,
     task: Task,
 }
 
 impl Outcome {
-    /// Measures these probabilities, one list per row.
+    /// Evaluates probabilities, one list per row.
     ///
     /// # Errors
-    /// When they are no probabilities of these rows.
+    /// When the probabilities do not match the rows.
     pub(crate) fn new(rows: &Rows, probabilities: Vec<Vec<f32>>, labels: &LabelMap) -> Result<Self> {
-        let answers = Answers::new(rows, &probabilities, labels)
-            .or_data(|| "the model's answers cannot be measured".to_owned())?;
-        Ok(Self { answers, probabilities, task: Task::new(labels.is_multi_label()) })
+        let evaluation = Evaluation::new(rows, &probabilities, labels)
+            .or_data(|| "the model's predictions cannot be evaluated".to_owned())?;
+        Ok(Self { evaluation, probabilities, task: Task::new(labels.is_multi_label()) })
     }
 
-    /// The rows of `predictions.parquet`, ordered by id. Consumes the probabilities: with many labels a second copy would not
-    /// fit into memory.
+    /// The rows of `predictions.parquet`, ordered by id. Consumes the probabilities, because with many labels a
+    /// second copy would not fit into memory.
     pub(crate) fn into_predictions(self, rows: &Rows) -> Vec<Prediction> {
-        let answers = self.answers.predicted.into_iter().zip(self.probabilities);
+        let predictions = self.evaluation.predicted.into_iter().zip(self.probabilities);
         let known = rows.ids.iter().zip(&rows.truth);
         let prediction = |((&id, labels), (predicted, probabilities)): ((_, &Vec<u32>), _)| Prediction {
             id,
@@ -87,7 +87,7 @@ impl Outcome {
             predicted,
             probabilities,
         };
-        known.zip(answers).map(prediction).collect()
+        known.zip(predictions).map(prediction).collect()
     }
 
     /// Probability of a row's predicted label; for multi-label rows, of the least confident decision.
@@ -95,7 +95,7 @@ impl Outcome {
         let probabilities = &self.probabilities[row];
         match self.task {
             Task::SingleLabel => {
-                let label = self.answers.predicted[row].first();
+                let label = self.evaluation.predicted[row].first();
                 label.map_or(0.0, |&label| probabilities[label as usize])
             }
             Task::MultiLabel => probabilities.iter().map(|&yes| yes.max(1.0 - yes)).fold(1.0, f32::min),
@@ -107,7 +107,7 @@ impl Outcome {
         if self.task == Task::SingleLabel {
             return self.confidence(row);
         }
-        let (truth, predicted) = (&rows.truth[row], &self.answers.predicted[row]);
+        let (truth, predicted) = (&rows.truth[row], &self.evaluation.predicted[row]);
         let decisions = (0..).zip(&self.probabilities[row]);
         let wrong = decisions.filter(|(label, _)| truth.contains(label) != predicted.contains(label));
         wrong.map(|(_, &yes)| yes.max(1.0 - yes)).fold(0.0, f32::max)
@@ -116,7 +116,7 @@ impl Outcome {
     /// Rows predicted wrongly, most confident first; ties by id.
     pub(crate) fn mistakes(&self, rows: &Rows) -> Vec<usize> {
         let mut wrong: Vec<(f32, usize)> = (0..rows.len())
-            .filter(|&row| self.answers.predicted[row] != rows.truth[row])
+            .filter(|&row| self.evaluation.predicted[row] != rows.truth[row])
             .map(|row| (self.confidence_in_mistake(rows, row), row))
             .collect();
         wrong.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn mistakes_come_most_confident_first() {
         assert_eq!(outcome().mistakes(&rows()), [2, 1]);
-        assert_eq!(outcome().answers.figures.accuracy, 0.5);
+        assert_eq!(outcome().evaluation.figures.accuracy, 0.5);
     }
 
     #[test]
@@ -153,10 +153,10 @@ mod tests {
         rows.truth = vec![vec![0, 1], vec![], vec![1], vec![0]];
         let probabilities = vec![vec![0.5, 0.9], vec![0.2, 0.7], vec![0.95, 0.1], vec![0.6, 0.4]];
         let outcome = Outcome::new(&rows, probabilities, &labels().with_multi_label(true)).unwrap();
-        assert_eq!(outcome.answers.predicted, [vec![0, 1], vec![1], vec![0], vec![0]]);
+        assert_eq!(outcome.evaluation.predicted, [vec![0, 1], vec![1], vec![0], vec![0]]);
         assert_eq!(outcome.mistakes(&rows), [2, 1]);
         assert_eq!((outcome.confidence(2), outcome.confidence_in_mistake(&rows, 2)), (0.9, 0.95));
-        let figures = &outcome.answers.figures;
+        let figures = &outcome.evaluation.figures;
         assert_eq!((figures.accuracy, figures.hamming_loss), (0.5, Some(0.375)));
         assert_eq!(outcome.into_predictions(&rows)[1].labels, [0_u32; 0]);
     }
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_that_are_no_probabilities_are_refused() {
+    fn invalid_probabilities_are_refused() {
         for labels in [labels(), labels().with_multi_label(true)] {
             assert!(Outcome::new(&rows(), vec![vec![f32::NAN, 0.5]; 4], &labels).is_err());
             assert!(Outcome::new(&rows(), vec![vec![0.5, 0.5]; 3], &labels).is_err());

@@ -8,12 +8,12 @@ use serde::Serialize;
 use crate::outcome::Outcome;
 use crate::rows::Rows;
 
-/// The quantiles' levels.
-const AT: [f64; 11] = [0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0];
+/// Levels of the quantiles.
+const LEVELS: [f64; 11] = [0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0];
 /// Equal-width bins of the confidence histogram.
 const BINS: usize = 20;
 
-/// The document.
+/// The content of `reference.json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Reference {
     /// Format version: 1.
@@ -52,11 +52,11 @@ struct Quantiles {
 }
 
 impl Reference {
-    /// Describes a split with at least one row, and its predictions.
+    /// Computes the statistics of a split with at least one row, and of its predictions.
     pub(crate) fn new(labels: &LabelMap, rows: &Rows, tokens: &[TokenRow], outcome: &Outcome) -> Self {
         let count = rows.len() as f64;
         let mut predicted = vec![0_u64; labels.len()];
-        for &label in outcome.answers.predicted.iter().flatten() {
+        for &label in outcome.evaluation.predicted.iter().flatten() {
             predicted[label as usize] += 1;
         }
         Self {
@@ -92,8 +92,8 @@ impl Quantiles {
         let rank = |share: f64| ((share * values.len() as f64).ceil() as usize).clamp(1, values.len().max(1)) - 1;
         Self {
             mean: values.iter().sum::<u64>() as f64 / values.len().max(1) as f64,
-            at: AT.to_vec(),
-            values: AT.iter().filter_map(|&share| values.get(rank(share)).copied()).collect(),
+            at: LEVELS.to_vec(),
+            values: LEVELS.iter().filter_map(|&share| values.get(rank(share)).copied()).collect(),
         }
     }
 }
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_are_those_of_the_answers() {
+    fn shares_are_those_of_the_predictions() {
         let rows = Rows::of([(0, "ab".to_owned(), 0), (1, "abcd".to_owned(), 1)]);
         let labels = LabelMap::new(vec!["no".to_owned(), "yes".to_owned()]).unwrap();
         let outcome = Outcome::new(&rows, vec![vec![0.25, 0.75], vec![0.5, 0.5]], &labels).unwrap();

@@ -10,15 +10,15 @@ use firebrand_pipeline::{Error, Result};
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Rows {
     pub(crate) ids: Vec<u64>,
-    /// Each row's text; of a pair both, with a space between them.
+    /// The text of each row; the two texts of a pair are joined with a space.
     texts: Vec<String>,
     /// Byte offset of a pair's second text in its row's text.
     seconds: Vec<Option<usize>>,
     /// Label indices of each row: exactly one, or any number if the label map is multi-label.
     pub(crate) truth: Vec<Vec<u32>>,
-    /// Each row's weight in training.
+    /// The weight of each row in the training loss.
     pub(crate) weights: Vec<f32>,
-    /// The group of each row, if it has one. Rows of a group are not independent.
+    /// The group of each row, if it has one; rows of a group are not independent.
     groups: Vec<Option<String>>,
 }
 
@@ -26,15 +26,16 @@ impl Rows {
     /// Reads a split. Every row's labels must be in the label map.
     ///
     /// # Errors
-    /// When the file cannot be read, has no rows, an id twice, or a row with other labels.
+    /// When the file cannot be read or has no rows, when an id occurs twice, or when a row has invalid labels.
     pub(crate) fn read(path: &Path, labels: &LabelMap) -> Result<Self> {
         Self::new(read_examples(path)?, labels, path)
     }
 
     fn new(mut examples: Vec<Example>, labels: &LabelMap, path: &Path) -> Result<Self> {
         if examples.is_empty() {
-            return Err(Error::data(format!("{} has no rows", path.display()))
-                .hint("raise its share in [split], or bring more data"));
+            return Err(
+                Error::data(format!("{} has no rows", path.display())).hint("raise its share in [split], or add data")
+            );
         }
         examples.sort_by_key(|example| example.id);
         if let Some(twice) = examples.windows(2).find(|pair| pair[0].id == pair[1].id) {
@@ -82,7 +83,7 @@ impl Rows {
         &self.texts
     }
 
-    /// Rows of each label.
+    /// Number of rows per label.
     pub(crate) fn per_label(&self, classes: usize) -> Vec<u64> {
         let mut counts = vec![0; classes];
         for &label in self.truth.iter().flatten() {
@@ -91,7 +92,7 @@ impl Rows {
         counts
     }
 
-    /// Rows without any label.
+    /// Number of rows without labels.
     pub(crate) fn unlabelled(&self) -> u64 {
         self.truth.iter().filter(|labels| labels.is_empty()).count() as u64
     }
@@ -116,7 +117,7 @@ impl Rows {
     /// Reads the split's tokens, in the order of these rows.
     ///
     /// # Errors
-    /// When the file cannot be read or is not about the same rows.
+    /// When the file cannot be read or contains other rows.
     pub(crate) fn read_tokens(&self, path: &Path) -> Result<Vec<TokenRow>> {
         self.align(read_tokens(path)?, path)
     }
@@ -124,8 +125,8 @@ impl Rows {
     fn align(&self, mut tokens: Vec<TokenRow>, path: &Path) -> Result<Vec<TokenRow>> {
         tokens.sort_by_key(|row| row.id);
         let stale = |problem: String| {
-            Error::data(format!("{} is not about the rows of the split: {problem}", path.display()))
-                .hint("run `cargo xtask stage tokenize --force` to make it again")
+            Error::data(format!("{} does not match the rows of the split: {problem}", path.display()))
+                .hint("run `cargo xtask stage tokenize --force` to create it again")
         };
         if tokens.len() != self.len() {
             return Err(stale(format!("{} rows instead of {}", tokens.len(), self.len())));
@@ -141,7 +142,7 @@ impl Rows {
         Ok(tokens)
     }
 
-    /// The same rows, one with another text.
+    /// The same rows, with the text of one row replaced.
     #[cfg(test)]
     pub(crate) fn with_text(mut self, row: usize, text: &str) -> Self {
         self.texts[row] = text.to_owned();
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_with_any_number_of_labels_are_read_where_the_map_says_so() {
+    fn multi_label_rows_are_read_if_the_map_is_multi_label() {
         let examples = vec![example(1, &[0, 1]), example(2, &[])];
         let rows = Rows::new(examples, &labels().with_multi_label(true), Path::new("test.parquet")).unwrap();
         assert_eq!((rows.per_label(2), rows.unlabelled()), (vec![1, 1], 1));
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_come_in_the_order_of_their_ids() {
+    fn rows_are_sorted_by_id() {
         let rows = Rows::new(vec![example(7, &[1]), example(3, &[0])], &labels(), Path::new("test.parquet")).unwrap();
         assert_eq!(rows.ids, [3, 7]);
         assert_eq!(rows.truth, [[0], [1]]);
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_is_one_text_to_the_baselines_and_two_to_people() {
+    fn pairs_are_joined_for_the_baselines_only() {
         let pair =
             |text: &str, pair: &str| Example { text: text.to_owned(), pair: Some(pair.to_owned()), ..example(0, &[0]) };
         let rows = vec![pair("größe", "übel"), Example { id: 1, ..pair("", "b") }, example(2, &[0])];
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_cannot_be_measured_are_named() {
+    fn invalid_rows_are_named() {
         assert_eq!(refused(vec![]), "test.parquet has no rows");
         assert_eq!(refused(vec![example(1, &[0]), example(1, &[0])]), "test.parquet has the id 1 twice");
         assert_eq!(refused(vec![example(1, &[0, 1])]), "test.parquet: row 1 has 2 labels [0, 1]");

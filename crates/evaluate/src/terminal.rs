@@ -1,4 +1,4 @@
-//! The main figures and the confusion matrix as lines for a terminal.
+//! The main figures and the confusion matrix as text for a terminal.
 
 use comfy_table::{CellAlignment, ColumnConstraint, Row, Table, Width, presets};
 use firebrand_metrics::{ClassFigures, ConfusionMatrix, Figures, Interval};
@@ -7,17 +7,17 @@ use firebrand_pipeline::escape;
 use crate::baseline::Baselines;
 use crate::display::{count, optional, percent};
 
-/// More classes than this do not fit side by side: the worst pairs are listed instead.
-const MOST_COLUMNS: usize = 12;
-/// The widest name beside a row, and above a column.
+/// With more classes than this, the most confused pairs are listed instead of the matrix.
+const MAX_COLUMNS: usize = 12;
+/// Maximum width of row names and of column names.
 const ROW_NAME: u16 = 20;
 const COLUMN_NAME: u16 = 12;
-/// How many pairs are listed.
+/// Number of pairs listed.
 const PAIRS: usize = 8;
-/// More labels than this are not listed one by one: those with the most wrong decisions are.
-const MOST_LABELS: usize = 20;
+/// With more labels than this, only those with the most wrong decisions are listed.
+const MAX_LABELS: usize = 20;
 
-/// The figures of the model and, where measured, of the baselines.
+/// The figures of the model and, if there are any, of the baselines.
 pub(crate) fn figures(test: &Figures, baselines: Option<&Baselines>) -> Vec<String> {
     let multi_label = test.hamming_loss.is_some();
     let row = |name: &str, figures: &Figures| {
@@ -30,10 +30,10 @@ pub(crate) fn figures(test: &Figures, baselines: Option<&Baselines>) -> Vec<Stri
     };
     let rows_name = format!("{} test rows", count(test.rows));
     let head: &[&str] =
-        if multi_label { &["micro F1", "macro F1", "all labels right"] } else { &["accuracy", "macro F1"] };
+        if multi_label { &["micro F1", "macro F1", "all labels correct"] } else { &["accuracy", "macro F1"] };
     let mut rows = vec![row("model", test)];
     if let Some(baselines) = baselines {
-        rows.push(row("TF-IDF and logistic regression", &baselines.classic.test.figures));
+        rows.push(row("TF-IDF and logistic regression", &baselines.tfidf.test.figures));
         let majority = if multi_label { "the most frequent labels" } else { "the most frequent label" };
         rows.push(row(majority, &baselines.majority.test.figures));
     }
@@ -46,30 +46,29 @@ fn with_interval(figure: Option<f64>, interval: Option<Interval>) -> String {
     format!("{}{interval}", optional(figure, 4))
 }
 
-/// What became of the decisions about each label, where rows have any number of them.
+/// The decisions per label, for multi-label data.
 pub(crate) fn decisions(classes: &[ClassFigures], labels: &[String]) -> Vec<String> {
     let mut shown: Vec<usize> = (0..classes.len()).collect();
     let wrong = |&label: &usize| classes[label].missed() + classes[label].false_positives();
-    if classes.len() > MOST_LABELS {
+    if classes.len() > MAX_LABELS {
         shown.sort_by_key(|label| std::cmp::Reverse(wrong(label)));
-        shown.truncate(MOST_LABELS);
+        shown.truncate(MAX_LABELS);
     }
     let rows = shown.iter().map(|&label| {
         let class = &classes[label];
         let counts = [class.hits, class.missed(), class.false_positives()].map(count);
         [labels[label].clone(), optional(class.f1, 4)].into_iter().chain(counts).collect()
     });
-    let mut lines = table(&["label", "F1", "found", "missed", "wrongly given"], rows.collect(), ROW_NAME, 13);
-    if classes.len() > MOST_LABELS {
-        lines
-            .push(format!("the {MOST_LABELS} of {} labels with the most wrong decisions", count(classes.len() as u64)));
+    let mut lines = table(&["label", "F1", "found", "missed", "wrongly assigned"], rows.collect(), ROW_NAME, 16);
+    if classes.len() > MAX_LABELS {
+        lines.push(format!("the {MAX_LABELS} of {} labels with the most wrong decisions", count(classes.len() as u64)));
     }
     lines
 }
 
-/// The confusion matrix where it fits, else the pairs that are confused most.
+/// The confusion matrix if it fits, otherwise the most confused pairs.
 pub(crate) fn confusion(confusion: &ConfusionMatrix, labels: &[String]) -> Vec<String> {
-    if confusion.classes() > MOST_COLUMNS {
+    if confusion.classes() > MAX_COLUMNS {
         return pairs(confusion, labels);
     }
     let head: Vec<&str> = ["true \\ predicted"].into_iter().chain(labels.iter().map(String::as_str)).collect();
@@ -82,7 +81,7 @@ pub(crate) fn confusion(confusion: &ConfusionMatrix, labels: &[String]) -> Vec<S
 fn pairs(confusion: &ConfusionMatrix, labels: &[String]) -> Vec<String> {
     let pairs = confusion.confused_pairs();
     if pairs.is_empty() {
-        return vec!["no label was taken for another".to_owned()];
+        return vec!["no label was predicted as another".to_owned()];
     }
     let row = |pair: &firebrand_metrics::ConfusedPair| {
         let share = percent(pair.rows as f64 / confusion.support(pair.truth) as f64);
@@ -92,12 +91,12 @@ fn pairs(confusion: &ConfusionMatrix, labels: &[String]) -> Vec<String> {
     table(&head, pairs.iter().take(PAIRS).map(row).collect(), ROW_NAME, ROW_NAME)
 }
 
-/// A table without lines: names to the left, at most `name` columns of the terminal wide, and right-aligned cells of at most
-/// `cell`.
+/// A table without lines: names on the left, at most `name` terminal columns wide, and right-aligned cells, at most `cell`
+/// wide.
 fn table(head: &[&str], rows: Vec<Vec<String>>, name: u16, cell: u16) -> Vec<String> {
     const GAP: u16 = 2;
     let one_line = |cells: Vec<String>| {
-        // A line break would start another line of the cell, and other control characters move the cursor.
+        // A line break would split the cell, and other control characters move the cursor.
         let mut row = Row::from(cells.iter().map(|cell| escape(cell)).collect::<Vec<_>>());
         row.max_height(1);
         row
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn few_classes_are_a_table_with_straight_columns() {
+    fn few_classes_are_an_aligned_table() {
         let matrix = ConfusionMatrix::new(&[0, 0, 1, 1, 1], &[0, 1, 1, 1, 0], 2).unwrap();
         let lines = confusion(&matrix, &["a very long name of a label".to_owned(), "no".to_owned()]);
         assert_eq!(
@@ -147,10 +146,10 @@ mod tests {
         assert_eq!(
             decisions(&figures.classes, &["体育", "b", "never"].map(str::to_owned)),
             [
-                "label      F1  found  missed  wrongly given",
-                "体育   0.5000      1       1              1",
-                "b      1.0000      1       0              0",
-                "never       –      0       0              0",
+                "label      F1  found  missed  wrongly assigned",
+                "体育   0.5000      1       1                 1",
+                "b      1.0000      1       0                 0",
+                "never       –      0       0                 0",
             ]
         );
     }
@@ -167,18 +166,18 @@ mod tests {
     }
 
     #[test]
-    fn many_classes_are_their_worst_pairs() {
+    fn many_classes_are_listed_as_pairs() {
         let truth: Vec<u32> = (0..40).map(|row| row % 20).collect();
         let predicted: Vec<u32> = truth.iter().map(|&label| if label == 3 { 4 } else { label }).collect();
         let matrix = ConfusionMatrix::new(&truth, &predicted, 20).unwrap();
         let lines = confusion(&matrix, &names(20));
         assert_eq!(lines[1..], ["label 3                   label 4     2         100\u{a0}%"]);
         let perfect = ConfusionMatrix::new(&truth, &truth, 20).unwrap();
-        assert_eq!(confusion(&perfect, &names(20)), ["no label was taken for another"]);
+        assert_eq!(confusion(&perfect, &names(20)), ["no label was predicted as another"]);
     }
 
     #[test]
-    fn a_name_cannot_send_commands_to_the_terminal() {
+    fn a_name_cannot_control_the_terminal() {
         let matrix = ConfusionMatrix::new(&[0, 1], &[0, 1], 2).unwrap();
         let lines = confusion(&matrix, &["\u{1b}[2J\u{202e}".to_owned(), "b\n|".to_owned()]);
         assert_eq!(lines.len(), 3);
@@ -186,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_straight_in_any_script() {
+    fn columns_are_aligned_in_any_script() {
         let matrix = ConfusionMatrix::new(&[0, 1, 2], &[0, 1, 0], 3).unwrap();
         let names = ["体育新闻和评论体育新闻和评论", "cafe\u{301}", "спорт"].map(str::to_owned);
         let lines = confusion(&matrix, &names);

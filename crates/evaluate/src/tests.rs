@@ -1,4 +1,4 @@
-//! The whole stage on a tiny BERT, with handmade rows and tokens.
+//! Tests of the whole stage on a tiny BERT, with generated rows and tokens.
 
 mod multi_label;
 mod refused;
@@ -18,7 +18,7 @@ use crate::well_formed::{parse_html, parse_svg};
 const LABELS: [&str; 3] = ["alpha", "beta", "gamma"];
 const HOSTILE: &str = "<script>alert('text')</script> & \"quotes\" \u{0} </body>";
 
-/// The directories of a run whose stages before evaluate are finished.
+/// The directories of a run in which all stages before evaluate have finished.
 struct Run {
     directory: TempDir,
     config: Config,
@@ -97,7 +97,7 @@ impl Run {
     }
 }
 
-/// Rows of three labels, told apart by a word, and tokens for them.
+/// Rows with three labels, each with a word of its own, and tokens for them.
 fn rows(first: u64, count: u64) -> (Vec<Example>, Vec<TokenRow>) {
     const WORDS: [&str; 3] = ["red", "green", "blue"];
     let row = |place: u64| {
@@ -114,7 +114,7 @@ fn rows(first: u64, count: u64) -> (Vec<Example>, Vec<TokenRow>) {
 }
 
 #[test]
-fn every_output_is_there_and_they_agree() {
+fn all_outputs_exist_and_agree() {
     let run = Run::new();
     run.run().unwrap();
     for output in Slot::Evaluate.outputs() {
@@ -149,7 +149,7 @@ fn the_baselines_learn_from_the_training_rows() {
 }
 
 #[test]
-fn without_baselines_none_are_measured_nor_shown() {
+fn baselines_can_be_switched_off() {
     let mut run = Run::new();
     run.config.baselines = false;
     run.run().unwrap();
@@ -194,7 +194,7 @@ fn hostile_labels_and_texts_stay_text() {
 }
 
 #[test]
-fn as_many_mistakes_as_asked_for() {
+fn the_number_of_mistakes_is_configurable() {
     let mut run = Run::new();
     for (asked, shown) in [(2, 2), (0, 0)] {
         run.config.show_mistakes = asked;
@@ -204,7 +204,7 @@ fn as_many_mistakes_as_asked_for() {
 }
 
 #[test]
-fn two_runs_write_equal_bytes_whatever_the_order_and_the_batches() {
+fn output_does_not_depend_on_row_order_or_batch_size() {
     let mut run = Run::new();
     run.run().unwrap();
     let files = ["metrics.json", "predictions.parquet", "reference.json", "confusion.svg", "report.html"];
@@ -213,7 +213,7 @@ fn two_runs_write_equal_bytes_whatever_the_order_and_the_batches() {
     run.run().unwrap();
     assert!(before == read(&run), "a second run differs");
 
-    // Other batches may round otherwise in the last bits of a float32; the answers are the same.
+    // Other batch sizes may change the last bits of a float32, but not the predictions.
     let predicted = |run: &Run| {
         let rows = read_predictions(&run.path("evaluate/predictions.parquet")).unwrap();
         rows.into_iter().map(|row| (row.id, row.predicted)).collect::<Vec<_>>()
@@ -230,7 +230,7 @@ fn two_runs_write_equal_bytes_whatever_the_order_and_the_batches() {
 }
 
 #[test]
-fn what_a_custom_stage_may_leave_out_is_not_missed() {
+fn optional_outputs_of_custom_stages_may_be_missing() {
     let run = Run::new();
     fs::remove_file(run.path("train/summary.json")).unwrap();
     fs::write(run.path("train/metrics.jsonl"), "{\"note\": \"custom\"}\n").unwrap();
@@ -240,9 +240,9 @@ fn what_a_custom_stage_may_leave_out_is_not_missed() {
     assert!(!html.contains("<h2>Training</h2>") && html.contains("<h2>Calibration</h2>"));
 }
 
-/// Field case 22, and field case 21's end: a model that learned nothing is called that, everywhere.
+/// Field cases 21 and 22: a model that learned nothing is reported as such, everywhere.
 #[test]
-fn what_a_glance_would_miss_is_in_report_and_metrics() {
+fn findings_are_in_report_and_metrics() {
     let run = Run::new();
     let summary =
         r#"{"steps": 1, "findings": [{"kind": "no_better_than_start", "message": "training changed nothing <b>"}]}"#;
@@ -251,7 +251,7 @@ fn what_a_glance_would_miss_is_in_report_and_metrics() {
     let metrics = run.metrics();
     let findings = metrics["findings"].as_array().unwrap();
     let kinds: Vec<&str> = findings.iter().map(|finding| finding["kind"].as_str().unwrap()).collect();
-    // The fixture's weights are random: TF-IDF finds all rows.
+    // The fixture's weights are random; TF-IDF classifies all rows correctly.
     assert!(kinds.contains(&"no_better_than_tfidf"), "{kinds:?}");
     assert_eq!(metrics["judgement"]["verdict"], "worse");
     let page = parse_html(&run.text("report.html"));
@@ -264,7 +264,7 @@ fn what_a_glance_would_miss_is_in_report_and_metrics() {
 }
 
 #[test]
-fn every_headline_figure_has_its_interval_and_undefined_ones_are_null() {
+fn headline_figures_have_intervals_and_undefined_figures_are_null() {
     let run = Run::new();
     run.run().unwrap();
     let metrics = run.metrics();
@@ -276,7 +276,7 @@ fn every_headline_figure_has_its_interval_and_undefined_ones_are_null() {
     let comparison = &metrics["baselines"]["tfidf_logistic_regression"]["comparison"];
     assert_eq!(comparison["accuracy"]["test"], "exact_mcnemar");
     assert_eq!(comparison["macro_f1"]["test"], "paired_bootstrap");
-    // Always answering `alpha` gives the other labels no precision.
+    // Always predicting `alpha` leaves the precision of the other labels undefined.
     let classes = metrics["baselines"]["majority"]["classes"].as_array().unwrap();
     assert_eq!((&classes[1]["precision"], &classes[1]["recall"]), (&Value::Null, &0.0.into()));
     let page = parse_html(&run.text("report.html"));
@@ -284,7 +284,7 @@ fn every_headline_figure_has_its_interval_and_undefined_ones_are_null() {
 }
 
 #[test]
-fn rows_of_one_group_are_compared_as_one() {
+fn rows_of_a_group_are_resampled_together() {
     let run = Run::new();
     let (mut examples, _) = rows(2000, 30);
     for (place, example) in examples.iter_mut().enumerate() {
@@ -294,7 +294,7 @@ fn rows_of_one_group_are_compared_as_one() {
     run.run().unwrap();
     let comparison = &run.metrics()["baselines"]["tfidf_logistic_regression"]["comparison"];
     assert_eq!(comparison["accuracy"]["test"], "group_sign_flip");
-    // Three groups cannot prove anything at 5 %: two of their eight signs agree.
+    // Three groups cannot be significant at 5 %: two of their eight sign patterns are as extreme.
     assert!(comparison["accuracy"]["p_value"].as_f64().unwrap() >= 0.25);
     assert_eq!(run.metrics()["judgement"]["verdict"], "undecided");
 }

@@ -8,7 +8,7 @@ use firebrand_pipeline::{Error, Result, read_json};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Curves as (epoch, value), and the summary's facts.
+/// Curves as (epoch, value) pairs, and facts from the summary.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Training {
     /// Mean training loss, in nats.
@@ -25,9 +25,9 @@ pub(crate) struct Training {
     pub(crate) stopped_early: Option<bool>,
     /// The epoch of the best validation.
     pub(crate) best_epoch: Option<f64>,
-    /// Whether the model is that of the best epoch.
+    /// Whether the model has the weights of the best epoch.
     pub(crate) restored_best: Option<bool>,
-    /// Messages of the train stage's findings.
+    /// The messages of the train stage's findings.
     pub(crate) findings: Vec<String>,
 }
 
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn curves_and_summary_are_found_among_what_is_not_understood() {
+    fn unknown_lines_and_keys_are_ignored() {
         let directory = tempfile::tempdir().unwrap();
         let (log, summary) = (directory.path().join("metrics.jsonl"), directory.path().join("summary.json"));
         let lines = [

@@ -1,4 +1,4 @@
-//! For tests: markup as parsers read it, so that what a name in it comes to is what a browser would make of it.
+//! For tests: parses markup as browsers do, to check how names in it are shown.
 
 use std::cell::RefCell;
 
@@ -6,21 +6,21 @@ use html5ever::tendril::StrTendril;
 use html5ever::tokenizer::states::RawKind;
 use html5ever::tokenizer::{BufferQueue, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts};
 
-/// Elements of HTML that have no end tag.
+/// HTML elements without an end tag.
 const VOID: [&str; 3] = ["meta", "link", "br"];
 
-/// What a page holds.
+/// The content of a page.
 #[derive(Debug, Default)]
 pub(crate) struct Page {
     /// The name of every element, in order.
     pub(crate) tags: Vec<String>,
     /// The name and value of every attribute, in order.
     pub(crate) attributes: Vec<(String, String)>,
-    /// All text, that of style sheets included.
+    /// All text, including style sheets.
     pub(crate) text: String,
 }
 
-/// Tokenizes HTML as browsers do. Every element must be closed in its place, and nothing be amiss.
+/// Tokenizes HTML as browsers do. Panics on parse errors and on elements that are not closed correctly.
 #[track_caller]
 pub(crate) fn parse_html(markup: &str) -> Page {
     #[derive(Default)]
@@ -70,14 +70,14 @@ pub(crate) fn parse_html(markup: &str) -> Page {
     page.into_inner()
 }
 
-/// All text of a picture, which must be well-formed XML.
+/// All text of an SVG file, which must be well-formed XML.
 #[track_caller]
 pub(crate) fn parse_svg(markup: &str) -> String {
     let document = roxmltree::Document::parse(markup).unwrap_or_else(|error| panic!("not XML: {error}\n{markup:.300}"));
     document.descendants().filter(roxmltree::Node::is_text).filter_map(|node| node.text()).collect()
 }
 
-/// The widths of a picture's rectangles of a class.
+/// The widths of the rectangles of a class in an SVG file.
 #[track_caller]
 pub(crate) fn widths(markup: &str, class: &str) -> Vec<f64> {
     let document = roxmltree::Document::parse(markup).unwrap();

@@ -1,4 +1,4 @@
-//! The baselines that evaluate compared the model with, for the card.
+//! The baselines of the evaluate stage, for the model card.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ pub(crate) struct Baseline {
 }
 
 /// Reads what `metrics.json` has under `baselines`: objects, by key or in a list, each with an `accuracy`, directly or under
-/// `test`, and perhaps a `name`. Whatever does not look like that is left out, as a custom evaluate stage may write anything.
+/// `test`, and perhaps a `name`. Other values are skipped, because a custom evaluate stage may write anything.
 ///
 /// # Errors
 /// When the file cannot be read or is not JSON.
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn both_forms_are_read_and_others_left_out() {
+    fn both_forms_are_read_and_others_skipped() {
         let found = read(&json!({ "baselines": {
             "majority": { "label": "a", "test": { "accuracy": 0.5, "macro_f1": 0.3 } },
             "my_model": { "accuracy": 0.75 },
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_named_ones_will_do() {
+    fn a_list_of_named_baselines_is_read() {
         let found = read(&json!({ "baselines": [{ "name": "fastText", "accuracy": 0.7, "macro_f1": 0.6 }] }));
         assert_eq!(
             found,
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn none_measured_is_none_shown() {
+    fn missing_baselines_are_an_empty_list() {
         assert!(read(&json!({ "test": { "accuracy": 0.5 } })).is_empty());
         assert!(read(&json!({ "baselines": null })).is_empty());
     }

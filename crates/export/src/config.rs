@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Device that the exported model is measured on: `flex`, `ndarray`, `cuda` or `cuda:N`.
+    /// Device that the exported model is evaluated on: `flex`, `ndarray`, `cuda` or `cuda:N`.
     pub device: String,
     /// Rows per batch.
     pub batch_size: usize,
-    /// Whether to write int8 weights beside the float32 ones.
+    /// Whether to write int8 weights in addition to float32 weights.
     pub int8: bool,
     /// Largest drop of the test accuracy (of micro F1 for a multi-label model) from float32 to int8, as a fraction.
     pub max_accuracy_drop: f64,
@@ -21,16 +21,17 @@ pub struct Config {
     pub min_accuracy: f64,
 }
 
-/// `max_macro_f1_drop` that follows from `max_accuracy_drop`.
+/// The value of `max_macro_f1_drop` for a limit that follows from `max_accuracy_drop`.
 const AS_ACCURACY: f64 = -1.0;
 
 impl Config {
-    /// The limit for macro F1, which one rare label can move: so it is the wider one, unless it is set.
+    /// The limit for macro F1. Unless it is set, it is wider than the one for accuracy, because a single rare label can change
+    /// macro F1.
     pub(crate) fn max_macro_f1_drop(&self) -> f64 {
         if self.max_macro_f1_drop == AS_ACCURACY { 2.0 * self.max_accuracy_drop } else { self.max_macro_f1_drop }
     }
 
-    /// Refuses values that cannot work.
+    /// Refuses invalid values.
     pub(crate) fn check(&self) -> Result<()> {
         if let Err(error) = firebrand_model::device(&self.device) {
             return Err(Error::key("device", format!("cannot be used: {error}")));
@@ -46,10 +47,10 @@ impl Config {
         };
         fraction("max_accuracy_drop", self.max_accuracy_drop, "0.01 is one percentage point")?;
         if self.max_macro_f1_drop != AS_ACCURACY {
-            let hint = "0.01 is one percentage point; -1 stands for twice `export.max_accuracy_drop`";
+            let hint = "0.01 is one percentage point; -1 means twice `export.max_accuracy_drop`";
             fraction("max_macro_f1_drop", self.max_macro_f1_drop, hint)?;
         }
-        fraction("min_accuracy", self.min_accuracy, "0.8 asks for 80 %")?;
+        fraction("min_accuracy", self.min_accuracy, "0.8 means 80 %")?;
         Ok(())
     }
 }
@@ -65,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_are_valid_and_whole() {
+    fn the_defaults_are_valid_and_complete() {
         default().check().unwrap();
         assert!(default().int8);
     }
@@ -77,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_work_is_refused_by_key() {
+    fn invalid_values_are_refused_by_key() {
         for (config, key) in [
             (Config { batch_size: 0, ..default() }, "`batch_size`"),
             (Config { device: "gpu".to_owned(), ..default() }, "`device`"),

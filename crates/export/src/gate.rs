@@ -1,4 +1,4 @@
-//! The gates: how much worse int8 may be, and how good the model must be, for the bundle to be made.
+//! The quality gates of the export: the largest loss by int8, and the lowest accuracy of the model.
 
 use firebrand_pipeline::{Error, Result};
 use serde::Serialize;
@@ -6,26 +6,26 @@ use serde::Serialize;
 use crate::Config;
 use crate::parity::{Int8, Matrix, Measured};
 
-/// A drop of exactly the limit passes, whatever the last bits of the two figures are.
+/// A drop of exactly the limit passes despite rounding.
 const ROUNDING: f64 = 1e-9;
 
-/// What the configuration asks for, and what was found.
+/// The limits in the configuration and the measured values.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Gate {
     pub(crate) max_accuracy_drop: f64,
-    /// Of the accuracy, or of a multi-label model's micro F1, from float32 to int8; `null` without int8.
+    /// Drop of the accuracy (of micro F1 for a multi-label model) from float32 to int8; `null` without int8.
     pub(crate) accuracy_drop: Option<f64>,
     pub(crate) max_macro_f1_drop: f64,
-    /// The same of macro F1.
+    /// Drop of macro F1, likewise.
     pub(crate) macro_f1_drop: Option<f64>,
     pub(crate) min_accuracy: f64,
-    /// False in the `parity.json` of an export that was refused.
+    /// False if the export was refused.
     pub(crate) passed: bool,
 }
 
 impl Gate {
-    /// Holds the figures against the configuration. The verdict is a gate error, with both numbers, if the export is refused.
-    pub(crate) fn judge(config: &Config, fp32: &Measured, int8: Option<&Int8>) -> (Self, Result<()>) {
+    /// Compares the figures with the limits. The verdict is a gate error with both numbers if the export is refused.
+    pub(crate) fn check(config: &Config, fp32: &Measured, int8: Option<&Int8>) -> (Self, Result<()>) {
         let drop = |figure: fn(&Measured) -> f64| int8.map(|int8| figure(fp32) - figure(&int8.measured));
         let mut gate = Self {
             max_accuracy_drop: config.max_accuracy_drop,
@@ -42,12 +42,12 @@ impl Gate {
 
     fn verdict(&self, fp32: &Measured, int8: Option<&Int8>) -> Result<()> {
         self.check_minimum("float32", fp32)
-            .map_err(|error| error.hint("train it better, or lower `export.min_accuracy`"))?;
+            .map_err(|error| error.hint("improve the training, or lower `export.min_accuracy`"))?;
         let Some(int8) = int8 else { return Ok(()) };
         let too_low = |name: &str, from: f64, to: f64, drop: Option<f64>, key: &str, most: f64| {
             match drop {
             Some(drop) if drop > most + ROUNDING => Err(Error::gate(format!(
-                "int8 takes the test {name} from {from:.4} to {to:.4}: a drop of {drop:.4}, where `export.{key}` allows {most}"
+                "int8 lowers the test {name} from {from:.4} to {to:.4}: a drop of {drop:.4}, but `export.{key}` allows {most}"
             ))
             .hint(format!("the weights that change most are {}", worst(&int8.matrices)))
             .hint(format!("raise `export.{key}`, or set `export.int8 = false` to export float32 only"))),
@@ -76,7 +76,7 @@ impl Gate {
     }
 }
 
-/// The first few matrices with their errors, as the end of a sentence.
+/// The first few matrices with their errors, for a message.
 fn worst(matrices: &[Matrix]) -> String {
     let few = matrices.iter().take(3).map(|matrix| format!("{} ({:.1} %)", matrix.name, matrix.relative_error * 100.0));
     few.collect::<Vec<_>>().join(", ")
@@ -84,7 +84,7 @@ fn worst(matrices: &[Matrix]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use firebrand_model::Classifier;
+    use firebrand_arch::INT8_FILE;
     use firebrand_pipeline::{ErrorKind, Slot, config::default_section};
 
     use super::*;
@@ -93,30 +93,30 @@ mod tests {
         Measured { file, bytes: 4, accuracy, macro_f1, micro_f1: None }
     }
 
-    /// Accuracy and macro F1 of both.
-    fn judge(change: impl FnOnce(&mut Config), fp32: (f64, f64), int8: Option<(f64, f64)>) -> (Gate, Result<()>) {
+    /// Checks models with these accuracies and macro F1 values.
+    fn check(change: impl FnOnce(&mut Config), fp32: (f64, f64), int8: Option<(f64, f64)>) -> (Gate, Result<()>) {
         let mut config: Config = default_section(Slot::Export).unwrap();
         change(&mut config);
         let fp32 = measured("model.safetensors", fp32.0, fp32.1);
         let matrix = Matrix { name: "a.weight".to_owned(), shape: vec![2, 2], relative_error: 0.25 };
         let int8 = int8.map(|(accuracy, macro_f1)| Int8 {
-            measured: measured(Classifier::INT8_FILE, accuracy, macro_f1),
+            measured: measured(INT8_FILE, accuracy, macro_f1),
             largest_logit_difference: 0.5,
             labels_changed: 1,
             matrices: vec![matrix],
         });
-        Gate::judge(&config, &fp32, int8.as_ref())
+        Gate::check(&config, &fp32, int8.as_ref())
     }
 
     fn passed(change: impl FnOnce(&mut Config), fp32: f64, int8: Option<f64>) -> Gate {
-        let (gate, verdict) = judge(change, (fp32, fp32), int8.map(|int8| (int8, int8)));
+        let (gate, verdict) = check(change, (fp32, fp32), int8.map(|int8| (int8, int8)));
         verdict.unwrap();
         assert!(gate.passed);
         gate
     }
 
     fn refused(change: impl FnOnce(&mut Config), fp32: (f64, f64), int8: Option<(f64, f64)>) -> String {
-        let (gate, verdict) = judge(change, fp32, int8);
+        let (gate, verdict) = check(change, fp32, int8);
         let error = verdict.unwrap_err();
         assert!(!gate.passed);
         assert_eq!(error.kind(), ErrorKind::Gate);
@@ -145,15 +145,15 @@ mod tests {
         let text = refused(|_| (), (0.95, 0.80), Some((0.945, 0.70)));
         assert!(text.contains("macro F1 from 0.8000 to 0.7000"), "{text}");
         assert!(text.contains("`export.max_macro_f1_drop` allows 0.02"), "{text}");
-        let (gate, verdict) = judge(|config| config.max_macro_f1_drop = 0.1, (0.95, 0.80), Some((0.945, 0.70)));
+        let (gate, verdict) = check(|config| config.max_macro_f1_drop = 0.1, (0.95, 0.80), Some((0.945, 0.70)));
         verdict.unwrap();
         assert!((gate.macro_f1_drop.unwrap() - 0.1).abs() < 1e-12);
-        // Whoever allows any drop of accuracy need not say it twice.
-        judge(|config| config.max_accuracy_drop = 1.0, (0.95, 0.80), Some((0.5, 0.1))).1.unwrap();
+        // The limit for macro F1 follows from the limit for accuracy.
+        check(|config| config.max_accuracy_drop = 1.0, (0.95, 0.80), Some((0.5, 0.1))).1.unwrap();
     }
 
     #[test]
-    fn a_low_accuracy_is_refused_and_says_of_which_weights() {
+    fn a_low_accuracy_is_refused_and_names_the_weights() {
         let text = refused(|config| config.min_accuracy = 0.9, (0.83, 0.83), None);
         assert!(text.contains("the float32 model's test accuracy is 0.8300"), "{text}");
         let text = refused(|config| config.min_accuracy = 0.83, (0.83, 0.83), Some((0.825, 0.83)));

@@ -1,17 +1,16 @@
-//! The `export` stage: makes the bundle that is deployed.
+//! The `export` stage: writes the bundle for deployment.
 //!
 //! Reads `tokenizer/`, `validation.parquet` and `test.parquet` of tokenize, `model/` of train, `examples.parquet`,
 //! `labels.json` and `text.json` of clean, `predictions.parquet` and `metrics.json` of evaluate, and fetch's `source.json` for
-//! the card. Leaves `bundle/`, a directory in the hub's layout that transformers loads (config.json, model.safetensors, the
+//! the card. Writes `bundle/`, a directory in the hub's layout that transformers can load (config.json, model.safetensors, the
 //! tokenizer's files, and a model card as README.md), with `text.json`, `reference.json` if evaluate left one, and int8
 //! weights in `int8/model.safetensors`; and `parity.json`.
 //!
-//! Nothing is exported on trust. The tokenizer as written must encode the data's texts as training saw them. Both weights
-//! files are loaded again from where they were written and evaluated on the test split: the float32 model must predict what
-//! the trained and the evaluated model did, and int8 must not cost more accuracy or macro F1 than the configuration allows.
-//! Otherwise the export is refused (exit code 5), and `parity.json` is left for the user to look at.
+//! Everything is verified. The written tokenizer must encode the texts as in training. Both weights files are loaded again
+//! from the bundle and evaluated on the test split: the float32 model must give the same predictions as the trained and the
+//! evaluated model, and int8 must not cost more accuracy or macro F1 than the configuration allows. Otherwise the export is
+//! refused (exit code 5), and `parity.json` is kept for inspection.
 
-mod answers;
 mod baselines;
 mod bundle;
 mod card;
@@ -19,6 +18,7 @@ mod config;
 mod gate;
 mod markdown;
 mod parity;
+mod predictions;
 mod rows;
 mod source;
 #[cfg(test)]
@@ -28,17 +28,20 @@ mod tokenization;
 use std::fs;
 use std::path::Path;
 
+use firebrand_arch::INT8_FILE;
 use firebrand_dataset::{LabelMap, read_tokens};
+use firebrand_infer::Checksums;
 use firebrand_model::Classifier;
 use firebrand_pipeline::progress::Progress;
 use firebrand_pipeline::{Error, Result, ResultExt, Slot, Stage, StageIo};
+use firebrand_scorer::{Precision, Scorer};
 
 pub use config::Config;
 
-use answers::Answers;
 use card::Card;
 use gate::Gate;
 use parity::{Difference, Int8, Measured, Parity};
+use predictions::Predictions;
 use rows::TestRows;
 use source::Sources;
 use tokenization::{Encoder, Tokenization};
@@ -75,22 +78,25 @@ impl Stage for Export {
 
         let written = bundle::reload(&bundle, &trained, &config.device, &rows)?;
         let progress = io.progress("evaluate", rows.len() as u64 * if config.int8 { 2 } else { 1 });
-        let answers = Answers::of(&written, &rows, config.batch_size, &mut |done| progress.inc(done))?;
-        let predictions = io.input(Slot::Evaluate, "predictions.parquet")?;
-        let predictions = rows.read_predictions(&predictions)?;
-        let evaluate = Difference::from_evaluate(&answers, &predictions, &rows)?;
-        let fp32 = Measured::new(FP32_FILE, bundle::size(&bundle.join(FP32_FILE))?, &answers);
+        let scorer = Scorer::open(&bundle, &config.device, Precision::Fp32)?;
+        let predictions = Predictions::of(&scorer, &rows, config.batch_size, &mut |done| progress.inc(done))?;
+        let evaluated = rows.read_predictions(&io.input(Slot::Evaluate, "predictions.parquet")?)?;
+        let evaluate = Difference::from_evaluate(&predictions, &evaluated, &rows)?;
+        let fp32 = Measured::new(FP32_FILE, bundle::size(&bundle.join(FP32_FILE))?, &predictions);
 
-        let int8 =
-            if config.int8 { Some(write_int8(&bundle, &trained, &answers, config, &rows, &progress)?) } else { None };
+        let int8 = if config.int8 {
+            Some(write_int8(&bundle, &trained, &predictions, config, &rows, &progress)?)
+        } else {
+            None
+        };
         progress.finish();
 
-        let (gate, verdict) = Gate::judge(config, &fp32, int8.as_ref());
+        let (gate, verdict) = Gate::check(config, &fp32, int8.as_ref());
         let parity = Parity { rows: rows.len(), tokenization, fp32, int8, evaluate, gate };
         io.write_json("parity.json", &parity)?;
-        // The runner keeps what a failed stage has written until its next run.
+        // The runner keeps the output of a failed stage until the next run.
         verdict.map_err(|error| {
-            error.hint(format!("all figures are in {}, until the next run", io.output("parity.json").display()))
+            error.hint(format!("all figures are in {} until the next run", io.output("parity.json").display()))
         })?;
         let sources = Sources::read(io.optional_input(Slot::Fetch, "source.json")?.as_deref())?;
         let baselines = baselines::read_baselines(&io.input(Slot::Evaluate, "metrics.json")?)?;
@@ -100,13 +106,14 @@ impl Stage for Export {
             max_length,
             sources: &sources,
             cleaning: cleaning.as_ref(),
-            figures: &answers.figures,
+            figures: &predictions.figures,
             baselines: &baselines,
             parity: &parity,
             cut_rows: rows.cut_rows(),
         };
         let readme = bundle.join("README.md");
         fs::write(&readme, card.render()?).map_err(|error| Error::io("write", &readme, &error))?;
+        Checksums::write(&bundle)?;
         io.log(summary(&parity));
         Ok(())
     }
@@ -116,22 +123,19 @@ impl Stage for Export {
 fn write_int8(
     bundle: &Path,
     trained: &Classifier,
-    fp32: &Answers,
+    fp32: &Predictions,
     config: &Config,
     rows: &TestRows,
     progress: &Progress,
 ) -> Result<Int8> {
     let quantized = trained.save_int8(bundle).or_other(|| "cannot write the int8 weights".to_owned())?;
-    let device = firebrand_model::device(&config.device)
-        .map_err(|error| Error::key("device", format!("cannot be used: {error}")))?;
-    let loaded = Classifier::load_int8(bundle, &device)
-        .or_data(|| "cannot load the int8 weights that were just written".to_owned())?;
-    let answers = Answers::of(&loaded, rows, config.batch_size, &mut |done| progress.inc(done))?;
-    let bytes = bundle::size(&bundle.join(Classifier::INT8_FILE))?;
-    Ok(Int8::new(bytes, &answers, fp32, quantized))
+    let scorer = Scorer::open(bundle, &config.device, Precision::Int8)?;
+    let predictions = Predictions::of(&scorer, rows, config.batch_size, &mut |done| progress.inc(done))?;
+    let bytes = bundle::size(&bundle.join(INT8_FILE))?;
+    Ok(Int8::new(bytes, &predictions, fp32, quantized))
 }
 
-/// Encodes the validation and test texts with the bundle's own files.
+/// Encodes the validation and test texts with the files of the bundle.
 fn compare_tokens(bundle: &Path, test: &TestRows, io: &StageIo) -> Result<Tokenization> {
     let validation = read_tokens(&io.input(Slot::Tokenize, "validation.parquet")?)?;
     let rows: Vec<_> = validation.iter().chain(test.rows()).collect();
@@ -139,12 +143,12 @@ fn compare_tokens(bundle: &Path, test: &TestRows, io: &StageIo) -> Result<Tokeni
     let tokenization = Encoder::read(bundle)?.compare(&io.input(Slot::Clean, "examples.parquet")?, &rows, &progress)?;
     progress.finish();
     if tokenization.texts == 0 {
-        io.warn("no row of the token files has the id of an example: the bundle's tokens were compared with none");
+        io.warn("no row of the token files has the id of an example: the bundle's tokenization was not compared");
     }
     Ok(tokenization)
 }
 
-/// The line for the terminal.
+/// The summary line for the log.
 fn summary(parity: &Parity) -> String {
     let megabytes = |bytes: u64| bytes as f64 / 1e6;
     let fp32 = &parity.fp32;

@@ -1,8 +1,8 @@
-//! Markdown in which other people's words stay words: whatever a label or a name has in it, it is shown literally.
+//! Markdown with escaped text: labels and names are shown literally, whatever they contain.
 
 use std::fmt::{self, Display};
 
-/// Inline Markdown, safe within a line, a table's cell or a list's item. Only this file makes it out of foreign text.
+/// Inline Markdown that is safe in a line, a table cell or a list item. Only this file converts text to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Markdown(String);
 
@@ -13,7 +13,7 @@ impl Display for Markdown {
 }
 
 impl Markdown {
-    /// Text that is shown as it is, on one line.
+    /// Text that is shown literally, on one line.
     pub(crate) fn text(text: &str) -> Self {
         let text = one_line(text);
         let mut escaped = String::with_capacity(text.len());
@@ -33,43 +33,43 @@ impl Markdown {
         Self(format!("**{}**", Self::text(text)))
     }
 
-    /// Text in a code span. Not for a table's cell, whose bars nothing escapes there.
+    /// Text in a code span. Not for table cells, where `|` cannot be escaped in code.
     pub(crate) fn code(text: &str) -> Self {
         let text = one_line(text);
         let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or_default();
         let fence = "`".repeat(longest + 1);
-        // A parser takes one space off each end, if both have one.
+        // Parsers strip one space from each end if both ends have one.
         let pad = if text.starts_with(['`', ' ']) || text.ends_with(['`', ' ']) || text.is_empty() { " " } else { "" };
         Self(format!("{fence}{pad}{text}{pad}{fence}"))
     }
 
-    /// Text that leads to an address.
+    /// A link with this text.
     pub(crate) fn link(text: &str, address: &str) -> Self {
         Self(format!("[{}](<{}>)", Self::text(text), encode(address)))
     }
 
-    /// An address that is shown and leads to itself.
+    /// A link that shows its address.
     pub(crate) fn address(address: &str) -> Self {
         Self(format!("<{}>", encode(address)))
     }
 
-    /// Markdown of this project's own.
+    /// Trusted Markdown from this program, not escaped.
     pub(crate) fn own(markdown: &'static str) -> Self {
         Self(markdown.to_owned())
     }
 
-    /// Several of these in a row.
+    /// Concatenates the parts.
     pub(crate) fn concat(parts: impl IntoIterator<Item = Self>) -> Self {
         Self(parts.into_iter().map(|part| part.0).collect())
     }
 
-    /// Several of these, one behind the other with commas.
+    /// Joins the parts with commas.
     pub(crate) fn list(parts: impl IntoIterator<Item = Self>) -> Self {
         Self(parts.into_iter().map(|part| part.0).collect::<Vec<_>>().join(", "))
     }
 }
 
-/// A table: a column of names, on the left, and columns of numbers, on the right.
+/// A table with a left-aligned column of names and right-aligned columns of numbers.
 #[derive(Debug)]
 pub(crate) struct Table(String);
 
@@ -83,7 +83,7 @@ impl Table {
         table
     }
 
-    /// Adds a row; it has as many cells as there are columns.
+    /// Adds a row with one cell per column.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = Markdown>) {
         let cells: Vec<String> = cells.into_iter().map(|cell| cell.0).collect();
         self.0.push_str(&format!("| {} |\n", cells.join(" | ")));
@@ -96,13 +96,13 @@ impl Display for Table {
     }
 }
 
-/// White space becomes single spaces; other control characters become what stands for what cannot be shown.
+/// Collapses white space into single spaces, and replaces other control characters by U+FFFD.
 fn one_line(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").replace(char::is_control, "\u{fffd}")
 }
 
-/// Characters that can begin or end markup anywhere, those of the hub's extensions included (`$` and `^`, `:emoji:`, `@name`).
+/// Characters that can begin or end markup anywhere, including the hub's extensions (`$` and `^`, `:emoji:`, `@name`).
 fn is_markup(c: char) -> bool {
     matches!(
         c,
@@ -127,18 +127,18 @@ fn is_markup(c: char) -> bool {
     )
 }
 
-/// Characters that at the start of a line begin a list, a rule or an underlined heading. `before` is the line up to here.
+/// Whether a character at the start of a line begins a list, a rule or an underlined heading. `before` is the line so far.
 fn starts_block(before: &str, c: char, after: &str) -> bool {
     let ends_number = matches!(c, '.' | ')') && !before.is_empty() && before.bytes().all(|byte| byte.is_ascii_digit());
     (before.is_empty() && matches!(c, '-' | '+' | '=')) || (ends_number && (after.is_empty() || after.starts_with(' ')))
 }
 
-/// The dot that makes a link of an address without a scheme.
+/// Whether a dot turns an address without a scheme into a link.
 fn starts_link(before: &str, c: char) -> bool {
     c == '.' && before.len() >= 3 && before.as_bytes()[before.len() - 3..].eq_ignore_ascii_case(b"www")
 }
 
-/// An address without the characters that would end it.
+/// Percent-encodes the characters that would end an address.
 fn encode(address: &str) -> String {
     let mut encoded = String::with_capacity(address.len());
     for c in address.chars() {
@@ -158,7 +158,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// Labels and names that would be something else than text.
+    /// Labels and names that contain markup.
     pub(crate) const HOSTILE: [&str; 32] = [
         "a|b",
         "| --- |",
@@ -194,17 +194,17 @@ pub(crate) mod tests {
         "grüße 🙂 – über",
     ];
 
-    /// Every kind of Markdown that the parser knows, but for quotes made round.
+    /// Parses with all extensions of the parser except typographic quotes.
     fn parse(markdown: &str) -> Vec<Event<'_>> {
         Parser::new_ext(markdown, Options::all() - Options::ENABLE_SMART_PUNCTUATION).collect()
     }
 
-    /// The text between a start and its end, in which there is nothing else.
+    /// The text of an element that must contain only text.
     #[track_caller]
     fn literal(markdown: &str, start: impl Fn(&Tag<'_>) -> bool, end: TagEnd) -> String {
         let events = parse(markdown);
         let first = events.iter().position(|event| matches!(event, Event::Start(tag) if start(tag)));
-        let first = first.unwrap_or_else(|| panic!("nothing starts in {markdown:?}: {events:?}"));
+        let first = first.unwrap_or_else(|| panic!("no such element in {markdown:?}: {events:?}"));
         let inside = events[first + 1..].iter().take_while(|event| **event != Event::End(end));
         let texts = inside.map(|event| match event {
             Event::Text(text) => text.to_string(),
@@ -214,7 +214,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn hostile_text_is_literal_wherever_it_stands() {
+    fn hostile_text_is_literal_everywhere() {
         for text in HOSTILE {
             let markdown = Markdown::text(text);
             let heading = literal(
@@ -234,7 +234,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// The cells of the one table that this is.
+    /// The cells of a document that is a single table.
     pub(crate) fn cells(markdown: &str) -> Vec<String> {
         let mut cells = Vec::new();
         for event in parse(markdown) {
@@ -249,7 +249,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn white_space_and_control_characters_leave_one_line() {
+    fn text_becomes_one_line() {
         assert_eq!(Markdown::text(" a\r\n\n b\u{2028}c\td\u{1b} ").to_string(), "a b c d\u{fffd}");
     }
 
@@ -272,7 +272,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_address_cannot_be_left() {
+    fn an_address_cannot_be_ended() {
         for (address, expected) in [
             ("https://example.org/a.csv", "https://example.org/a.csv"),
             ("https://example.org/a b>(<c", "https://example.org/a%20b%3E(%3Cc"),

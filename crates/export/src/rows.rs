@@ -1,4 +1,4 @@
-//! The test rows that the exported model is measured on, and evaluate's predictions for them.
+//! The test rows that the exported model is evaluated on, and the evaluate stage's predictions for them.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use firebrand_pipeline::{Error, Result};
 #[derive(Debug)]
 pub(crate) struct TestRows {
     rows: Vec<TokenRow>,
-    /// The map of their labels.
+    /// The label map of the rows.
     pub(crate) labels: LabelMap,
 }
 
@@ -23,13 +23,13 @@ impl TestRows {
     pub(crate) fn read(path: &Path, labels: &LabelMap) -> Result<Self> {
         let rows = read_tokens(path)?;
         if rows.is_empty() {
-            return Err(Error::data(format!("{} has no rows to measure the model on", path.display()))
+            return Err(Error::data(format!("{} has no rows to evaluate the model on", path.display()))
                 .hint("raise `split.test`, or add data"));
         }
         for row in &rows {
             if let Some(problem) = labels.problem_of(&row.labels) {
                 return Err(Error::data(format!("{}: row {} {problem}", path.display(), row.id)).hint(
-                    "tokens and labels are of different runs: run `cargo xtask pipeline --from tokenize --force`",
+                    "tokens and labels are from different runs: run `cargo xtask pipeline --from tokenize --force`",
                 ));
             }
         }
@@ -45,7 +45,7 @@ impl TestRows {
         &self.rows
     }
 
-    /// Label indices of each row: one, or any number if the map is multi-label.
+    /// Label indices of each row: exactly one, or any number if the map is multi-label.
     pub(crate) fn truth(&self) -> Vec<Vec<u32>> {
         self.rows.iter().map(|row| row.labels.clone()).collect()
     }
@@ -55,7 +55,7 @@ impl TestRows {
         self.rows[row].id
     }
 
-    /// How many rows were truncated.
+    /// Number of truncated rows.
     pub(crate) fn cut_rows(&self) -> usize {
         self.rows.iter().filter(|row| row.cut > 0).count()
     }
@@ -65,15 +65,15 @@ impl TestRows {
         self.rows.iter().map(|row| Tokens { ids: &row.ids, type_ids: &row.type_ids }).collect()
     }
 
-    /// Reads evaluate's predictions, in the order of these rows.
+    /// Reads the evaluate stage's predictions, in the order of these rows.
     pub(crate) fn read_predictions(&self, path: &Path) -> Result<Vec<Prediction>> {
         self.align(read_predictions(path)?, path)
     }
 
     fn align(&self, predictions: Vec<Prediction>, path: &Path) -> Result<Vec<Prediction>> {
         let stale = |problem: String| {
-            Error::data(format!("{} is not about the tokenized test rows: {problem}", path.display()))
-                .hint("run `cargo xtask stage evaluate --force` to make it again")
+            Error::data(format!("{} does not match the tokenized test rows: {problem}", path.display()))
+                .hint("run `cargo xtask stage evaluate --force` to create it again")
         };
         let found = predictions.len();
         let mut by_id: HashMap<u64, Prediction> = predictions.into_iter().map(|row| (row.id, row)).collect();
@@ -83,11 +83,11 @@ impl TestRows {
         let aligned = self.rows.iter().map(|row| {
             let prediction = by_id.remove(&row.id).ok_or_else(|| stale(format!("row {} is missing", row.id)))?;
             if let Some(problem) = self.labels.problem_of(&prediction.predicted) {
-                return Err(stale(format!("row {}, as predicted, {problem}", row.id)));
+                return Err(stale(format!("the prediction for row {} {problem}", row.id)));
             }
             let (found, classes) = (prediction.probabilities.len(), self.labels.len());
             if found != classes {
-                return Err(stale(format!("row {} has {found} probabilities, where {classes} are expected", row.id)));
+                return Err(stale(format!("row {} has {found} probabilities, but {classes} are expected", row.id)));
             }
             Ok(prediction)
         });
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn predictions_come_in_the_rows_order_or_not_at_all() {
+    fn predictions_are_read_in_the_order_of_the_rows() {
         let align = |predictions| rows(&[7, 3]).align(predictions, Path::new("predictions.parquet"));
         let fine = align(vec![prediction(3, &[0.5, 0.5]), prediction(7, &[1.0, 0.0])]).unwrap();
         assert_eq!(fine.iter().map(|row| row.id).collect::<Vec<_>>(), [7, 3]);
@@ -120,6 +120,8 @@ mod tests {
         assert!(refused(vec![prediction(3, &[0.5, 0.5]), prediction(8, &[0.5, 0.5])]).ends_with("row 7 is missing"));
         assert!(refused(vec![prediction(3, &[0.5]), prediction(7, &[1.0, 0.0])]).contains("1 probabilities"));
         let two = Prediction { predicted: vec![0, 1], ..prediction(3, &[0.5, 0.5]) };
-        assert!(refused(vec![two, prediction(7, &[1.0, 0.0])]).ends_with("row 3, as predicted, has 2 labels [0, 1]"));
+        assert!(
+            refused(vec![two, prediction(7, &[1.0, 0.0])]).ends_with("the prediction for row 3 has 2 labels [0, 1]")
+        );
     }
 }

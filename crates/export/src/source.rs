@@ -1,4 +1,4 @@
-//! Where the data and the pretrained model came from, as far as the card may say it.
+//! The sources of the data and the pretrained model, without private details.
 
 use std::path::Path;
 
@@ -7,29 +7,29 @@ use serde_json::Value;
 
 use crate::markdown::Markdown;
 
-/// Where a run's data and pretrained model came from, by fetch's `source.json`.
+/// The sources of a run's data and pretrained model, from fetch's `source.json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Sources {
     pub(crate) data: Origin,
     pub(crate) model: Origin,
 }
 
-/// Where something came from.
+/// The source of the data or of the model.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Origin {
-    /// Repository on the hub: front matter may name nothing else.
+    /// Repository on the hub, the only kind of source that front matter may name; `None` for other sources.
     pub(crate) hub: Option<String>,
-    /// In words; `None` if it is not known.
+    /// Description for the card; `None` if the source is unknown.
     pub(crate) words: Option<Markdown>,
 }
 
-/// Addresses of models on the hub begin with this.
+/// Prefix of addresses of models on the hub.
 const MODELS: &str = "https://huggingface.co/";
-/// Those of data sets.
+/// Prefix of addresses of data sets on the hub.
 const DATASETS: &str = "https://huggingface.co/datasets/";
 
 impl Sources {
-    /// Reads `source.json`. A custom fetch stage may leave it out, or write less into it.
+    /// Reads `source.json`. A custom fetch stage may omit the file or some of its fields.
     ///
     /// # Errors
     /// When the file exists and is not JSON.
@@ -56,10 +56,10 @@ impl Origin {
         } else if let Some(packages) = packages(&source["npm"], " on npm") {
             Some(packages)
         } else if let Some(url) = source["url"].as_str() {
-            // What follows the question mark may be a secret.
+            // The query may contain a secret.
             Some(Markdown::address(url.split(['?', '#']).next().unwrap_or(url)))
         } else {
-            // A card is for others, to whom the rest of a path on this machine means nothing.
+            // The rest of a local path means nothing to readers of the card.
             let name = source["path"].as_str().and_then(|path| Path::new(path).file_name());
             name.map(|name| {
                 Markdown::concat([Markdown::own("a local source, "), Markdown::code(&name.to_string_lossy())])
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_source_has_words() {
+    fn every_kind_of_source_is_described() {
         let origin = json!({ "source": { "hub": "org/name_1" }, "commit": "abc" });
         let model = Origin::of(&origin, MODELS);
         assert_eq!(model.hub.as_deref(), Some("org/name_1"));
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_stays_unsaid() {
+    fn unknown_sources_are_not_described() {
         assert_eq!(Sources::read(None).unwrap(), Sources::default());
         assert_eq!(Origin::of(&json!({ "rows": 3 }), DATASETS), Origin::default());
     }

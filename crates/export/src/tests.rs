@@ -1,4 +1,4 @@
-//! The whole stage on a tiny BERT, with tokens and labels made by hand.
+//! Tests of the whole stage on a tiny BERT, with generated tokens and labels.
 
 mod card;
 mod multi_label;
@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use firebrand_arch::{StartFrom, StartHead, softmax};
 use firebrand_dataset::{
     Example, LabelMap, Prediction, TokenRow, read_tokens, write_examples, write_predictions, write_tokens,
 };
-use firebrand_model::{StartFrom, StartHead, Tokens, softmax};
+use firebrand_model::Tokens;
 use firebrand_pipeline::config::default_section;
 use firebrand_pipeline::{Error, ErrorKind, Hidden, Request, files_below};
 use firebrand_text::{TextOptions, Unicode};
@@ -21,7 +22,7 @@ use super::*;
 
 const LABELS: [&str; 3] = ["alpha", "beta", "gamma"];
 
-/// The vocabulary's tokens, which are words of the texts.
+/// The token with this id, which is a word of the texts.
 fn token(id: u32) -> String {
     match id {
         0 => "[PAD]".to_owned(),
@@ -46,7 +47,7 @@ fn token_rows() -> Vec<TokenRow> {
     (0..48).map(row).collect()
 }
 
-/// The directories of a run whose stages before export are finished.
+/// The directories of a run in which all stages before export have finished.
 struct Run {
     directory: TempDir,
     config: Config,
@@ -134,8 +135,8 @@ impl Run {
         }
     }
 
-    /// Trains a model with a new head over the mean of the hidden states, and evaluates it.
-    fn pool_by_mean(&self) {
+    /// Replaces the trained model by one with a new head over mean-pooled hidden states, and evaluates it.
+    fn use_mean_pooling(&self) {
         let device = firebrand_model::device("flex").unwrap();
         let from = StartFrom {
             mean_pooling: true,
@@ -147,7 +148,7 @@ impl Run {
         self.evaluate();
     }
 
-    /// What an honest evaluate stage leaves, in another order than the tokens have.
+    /// Writes the outputs of a correct evaluate stage, in another order than the tokens.
     fn evaluate(&self) {
         let mut rows = self.predictions();
         rows.reverse();
@@ -182,7 +183,7 @@ impl Run {
 
     fn export(&self) -> Result<()> {
         let output = self.path("export");
-        // What a failed run left must not stand in for what this one writes.
+        // Files of a failed run must not be mistaken for those of this one.
         let _ = fs::remove_dir_all(&output);
         fs::create_dir(&output).unwrap();
         Export::run(
@@ -195,7 +196,7 @@ impl Run {
         self.export().unwrap_err()
     }
 
-    /// Every file below `export/` with its content, by path.
+    /// The content of every file in `export/`, by path.
     fn files(&self) -> BTreeMap<String, Vec<u8>> {
         let directory = self.path("export");
         let files = files_below(&directory, Hidden::Include).unwrap();
@@ -204,7 +205,7 @@ impl Run {
 }
 
 #[test]
-fn the_bundle_has_what_the_hub_asks_for() {
+fn the_bundle_has_the_files_that_the_hub_expects() {
     let run = Run::new();
     run.export().unwrap();
     let files: Vec<String> = run.files().into_keys().collect();
@@ -212,6 +213,7 @@ fn the_bundle_has_what_the_hub_asks_for() {
         files,
         [
             "bundle/README.md",
+            "bundle/checksums.json",
             "bundle/config.json",
             "bundle/int8/model.safetensors",
             "bundle/model.safetensors",
@@ -240,7 +242,7 @@ fn a_model_without_a_problem_type_gets_one() {
 }
 
 #[test]
-fn parity_has_the_figures_of_what_was_written() {
+fn parity_has_the_figures_of_the_written_files() {
     let run = Run::new();
     run.export().unwrap();
     let parity = run.json("export/parity.json");
@@ -264,7 +266,7 @@ fn parity_has_the_figures_of_what_was_written() {
 }
 
 #[test]
-fn the_same_inputs_make_the_same_bytes() {
+fn equal_inputs_give_equal_bytes() {
     let run = Run::new();
     run.export().unwrap();
     let first = run.files();
@@ -273,15 +275,15 @@ fn the_same_inputs_make_the_same_bytes() {
 }
 
 #[test]
-fn what_is_optional_may_be_missing() {
+fn optional_inputs_may_be_missing() {
     let run = Run::new();
     for path in ["fetch/source.json", "clean/text.json", "evaluate/reference.json"] {
         fs::remove_file(run.path(path)).unwrap();
     }
     run.export().unwrap();
     let card = fs::read_to_string(run.path("export/bundle/README.md")).unwrap();
-    assert!(card.contains("not on record") && !card.contains("base_model"));
-    // Untouched by cleaning, the texts still have the tokens of the token files.
+    assert!(card.contains("was not recorded") && !card.contains("base_model"));
+    // Without cleaning, the texts still have the tokens of the token files.
     assert_eq!(run.json("export/parity.json")["tokenization"], json!({ "texts": 48, "different": 0 }));
     assert!(!run.path("export/bundle/text.json").exists() && !run.path("export/bundle/reference.json").exists());
 }
@@ -298,7 +300,7 @@ fn int8_is_left_out_on_request() {
 }
 
 #[test]
-fn the_batch_size_changes_no_answer() {
+fn the_batch_size_changes_no_prediction() {
     let mut run = Run::new();
     run.config.batch_size = 1;
     run.export().unwrap();
@@ -308,17 +310,17 @@ fn the_batch_size_changes_no_answer() {
 #[test]
 fn the_gates_refuse() {
     let mut run = Run::new();
-    // A fall of less than -1 is none that there is.
+    // No drop is below -1, so this limit always refuses.
     run.config.max_accuracy_drop = -1.0;
     let error = run.refused();
     assert_eq!(error.kind().exit_code(), 5);
-    assert!(error.message().contains("int8 takes the test accuracy from"), "{}", error.message());
+    assert!(error.message().contains("int8 lowers the test accuracy from"), "{}", error.message());
     assert!(error.render().contains("hint: the weights that change most are bert."), "{}", error.render());
 
     run.config.max_accuracy_drop = 1.0;
     run.config.max_macro_f1_drop = -0.5;
     let error = run.refused();
-    assert!(error.message().contains("int8 takes the test macro F1 from"), "{}", error.message());
+    assert!(error.message().contains("int8 lowers the test macro F1 from"), "{}", error.message());
 
     run.config.max_macro_f1_drop = 1.0;
     run.config.min_accuracy = 1.0;
@@ -328,7 +330,7 @@ fn the_gates_refuse() {
 }
 
 #[test]
-fn a_refused_export_leaves_its_figures() {
+fn a_refused_export_keeps_its_figures() {
     let mut run = Run::new();
     run.config.min_accuracy = 1.0;
     let error = run.refused();
@@ -345,7 +347,7 @@ fn a_bundle_that_tokenizes_differently_is_refused() {
     let run = Run::new();
     let path = "tokenize/tokenizer/tokenizer.json";
     let mut lower_casing = run.json(path);
-    // Words are lower-cased that were not when the token files were written: three texts have upper-case ones.
+    // The tokenizer now lower-cases words, which changes three texts with upper-case words.
     let mut examples = firebrand_dataset::read_examples(&run.path("clean/examples.parquet")).unwrap();
     for example in &mut examples[5..8] {
         example.text = example.text.to_uppercase();
@@ -354,10 +356,7 @@ fn a_bundle_that_tokenizes_differently_is_refused() {
     let error = run.refused();
     assert_eq!(error.kind(), ErrorKind::Data);
     let message = error.message();
-    assert!(
-        message.contains("tokenizes 3 of 48 texts differently than training did; the first is row 50 "),
-        "{message}"
-    );
+    assert!(message.contains("tokenizes 3 of 48 texts differently from training; the first is row 50 "), "{message}");
     assert!(message.contains("(\"WORD") && message.contains("): token 1 is 1 in the bundle and "), "{message}");
 
     lower_casing["normalizer"] = json!({ "type": "Lowercase" });
@@ -365,7 +364,7 @@ fn a_bundle_that_tokenizes_differently_is_refused() {
     run.export().unwrap();
     assert_eq!(run.json("export/parity.json")["tokenization"], json!({ "texts": 48, "different": 0 }));
 
-    // Cleaning counts: what it removes is not tokenized.
+    // Cleaning is part of the comparison: text that it removes is not tokenized.
     let options = TextOptions { lowercase: true, ..TextOptions::UNTOUCHED };
     options.write(&run.path("clean/text.json")).unwrap();
     run.export().unwrap();
@@ -409,7 +408,7 @@ fn labels_of_other_data_are_refused() {
 }
 
 #[test]
-fn a_tokenizer_that_the_model_is_too_small_for_is_refused() {
+fn a_tokenizer_with_longer_rows_than_the_model_is_refused() {
     let run = Run::new();
     run.write_json("tokenize/tokenizer/tokenizer_config.json", &json!({ "model_max_length": 25 }));
     let error = run.refused();
@@ -449,7 +448,7 @@ fn missing_and_damaged_inputs_are_named() {
 }
 
 #[test]
-fn test_rows_that_cannot_be_measured_are_refused() {
+fn invalid_test_rows_are_refused() {
     let run = Run::new();
     write_tokens(&run.path("tokenize/test.parquet"), &[]).unwrap();
     assert!(run.refused().message().contains("has no rows"));
@@ -464,7 +463,7 @@ fn test_rows_that_cannot_be_measured_are_refused() {
     let mut rows = read_tokens(&run.path("tokenize/test.parquet")).unwrap();
     rows[0].ids[0] = 120;
     write_tokens(&run.path("tokenize/test.parquet"), &rows).unwrap();
-    // Without its text, the row's tokens are not compared with the bundle's.
+    // Without the text of the row, its tokens are not compared.
     let examples = firebrand_dataset::read_examples(&run.path("clean/examples.parquet")).unwrap();
     write_examples(&run.path("clean/examples.parquet"), &examples[1..]).unwrap();
     let error = run.refused();

@@ -1,7 +1,7 @@
-//! Does the bundle tokenize texts as training saw them?
+//! Checks that the bundle tokenizes texts as in training.
 //!
-//! The files as they were written, cleaning options and tokenizer, encode the data's texts again, and the ids must be those
-//! of the token files. Training rows are left out: the augment stage may have changed them.
+//! The cleaning options and the tokenizer are read from the bundle and encode the texts of the data again; the ids must equal
+//! those in the token files. Training rows are skipped, because the augment stage may have changed them.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -14,16 +14,16 @@ use firebrand_pipeline::{Error, Result};
 use firebrand_text::{Encoded, TextOptions, TextTokenizer};
 use serde::Serialize;
 
-/// What came of it, for `parity.json`.
+/// The result, for `parity.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Tokenization {
-    /// Validation and test texts that were encoded again. A row whose id is not among the examples has no text.
+    /// Number of validation and test texts that were encoded again. Rows whose id is not among the examples have no text.
     pub(crate) texts: usize,
-    /// Those with other tokens; none in a finished stage.
+    /// Number of texts with different tokens; 0 if the stage succeeded.
     pub(crate) different: usize,
 }
 
-/// The bundle's way from a text to token ids.
+/// Encodes texts with the files of the bundle.
 #[derive(Debug)]
 pub(crate) struct Encoder {
     tokenizer: TextTokenizer,
@@ -34,16 +34,16 @@ impl Encoder {
     /// Reads the files of the bundle.
     ///
     /// # Errors
-    /// When one of them cannot be read.
+    /// When a file cannot be read.
     pub(crate) fn read(bundle: &Path) -> Result<Self> {
         let options = bundle.join("text.json");
         let cleaning = if options.exists() { TextOptions::read(&options)? } else { TextOptions::UNTOUCHED };
-        // Rules may change their own result (`(\d)(\d)` with `$1 $2`), and these texts have been through them.
+        // The texts are already cleaned, and rules may change their own result (`(\d)(\d)` with `$1 $2`).
         let cleaning = if cleaning.replace.is_empty() { cleaning } else { TextOptions::UNTOUCHED };
         Ok(Self { tokenizer: TextTokenizer::read(bundle, None)?, cleaning })
     }
 
-    /// Cleans a text that was cleaned before, which changes nothing unless clean did not follow the options.
+    /// Cleans a text again, which changes nothing unless the clean stage did not follow its options.
     fn clean(&self, text: &str) -> String {
         self.cleaning.clean(text)
     }
@@ -60,7 +60,7 @@ impl Encoder {
     /// Encodes the examples of these token rows and compares.
     ///
     /// # Errors
-    /// When a text has other tokens than its row; the message shows the first.
+    /// When a text has other tokens than its row; the message shows the first difference.
     pub(crate) fn compare(&self, examples: &Path, rows: &[&TokenRow], progress: &Progress) -> Result<Tokenization> {
         let mut rows_by_id: HashMap<u64, &TokenRow> = rows.iter().map(|row| (row.id, *row)).collect();
         let examples = read_examples(examples)?;
@@ -71,17 +71,17 @@ impl Encoder {
         let differences = self.differences(&pairs, progress)?;
         if let Some(first) = differences.first() {
             return Err(Error::data(format!(
-                "the bundle tokenizes {} of {} texts differently than training did; the first is {first}",
+                "the bundle tokenizes {} of {} texts differently from training; the first is {first}",
                 differences.len(),
                 pairs.len()
             ))
-            .hint("if stages were run apart, run them together: `cargo xtask pipeline --from clean --force`")
+            .hint("if stages were run separately, run them together: `cargo xtask pipeline --from clean --force`")
             .hint("a custom clean or tokenize stage must do what its `text.json` and `tokenizer/` say"));
         }
         Ok(Tokenization { texts: pairs.len(), different: 0 })
     }
 
-    /// The differences, in the order of the examples; encoded on all cores.
+    /// The differences, in the order of the examples. Encodes on all cores.
     fn differences(&self, pairs: &[(Example, &TokenRow)], progress: &Progress) -> Result<Vec<String>> {
         let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let share = pairs.len().div_ceil(threads).max(1);
@@ -95,7 +95,7 @@ impl Encoder {
                 .chunks(share)
                 .map(|pairs| scope.spawn(move || pairs.iter().filter_map(|pair| check(pair).transpose()).collect()))
                 .collect();
-            // A thread that panicked panics here too, with its own message.
+            // Propagates the panic of a worker thread with its message.
             threads
                 .into_iter()
                 .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
@@ -105,7 +105,7 @@ impl Encoder {
     }
 }
 
-/// Where two tokenizations of a text part.
+/// The first difference between two tokenizations of a text.
 fn difference(bundle: &Encoded, training: &TokenRow) -> Option<String> {
     for (what, ours, theirs) in
         [("token", &bundle.ids, &training.ids), ("the segment of token", &bundle.type_ids, &training.type_ids)]
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_says_where_it_is() {
+    fn the_first_difference_is_described() {
         let encoded = Encoded { ids: vec![1, 5, 9], type_ids: vec![0, 0, 1], cut: 0 };
         let found = |ids: &[u32], type_ids: &[u32]| difference(&encoded, &row(ids, type_ids));
         assert_eq!(found(&[1, 5, 9], &[0, 0, 1]), None);
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_are_shown_by_their_start() {
+    fn long_texts_are_shortened() {
         assert_eq!(excerpt("a \"b\""), r#""a \"b\"""#);
         assert_eq!(excerpt(&"é".repeat(61)), format!("\"{}\"…", "é".repeat(60)));
     }

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use firebrand_arch::{ModelError, ModelFacts};
 use firebrand_fetch::LocalModel;
-use firebrand_model::{ModelError, ModelFacts};
 use firebrand_pipeline::{Error, Result};
 use serde::Serialize;
 
@@ -43,7 +43,7 @@ impl Inspection {
     pub fn of(whole: &Path, labels: usize, commit: Option<String>) -> Result<Self> {
         let LocalModel { directory, sentence_model } = firebrand_fetch::local_model(whole)?;
         let directory = directory.as_path();
-        let model = firebrand_model::inspect(directory, labels).map_err(|error| explain(directory, &error))?;
+        let model = firebrand_arch::inspect(directory, labels).map_err(|error| explain(directory, &error))?;
         let (tokenizer, tokenizer_problem) = match Tokenizer::of(directory, model.sizes.max_length) {
             Ok(tokenizer) => {
                 let (ids, rows) = (tokenizer.vocabulary, model.sizes.vocabulary);

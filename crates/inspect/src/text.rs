@@ -1,6 +1,6 @@
 //! An inspection as text: a key and a value per line.
 
-use firebrand_model::{HeadFacts, ModelFacts, Pooling, SizeFacts};
+use firebrand_arch::{HeadFacts, ModelFacts, Pooling, SizeFacts};
 use firebrand_pipeline::thousands;
 
 use crate::inspection::Inspection;

@@ -1,4 +1,4 @@
-//! Fused CPU operations for training transformers.
+//! Fused CPU kernels for transformers, without a tensor library.
 //!
 //! The matrix products of a training step are fast; the operations around them (bias, scaling, mask, activation, dropout), each
 //! a pass over memory of its own, cost more than the products. Each kernel here does the work of several such passes in one.
@@ -8,8 +8,7 @@
 //! split by shape alone and partial sums are added in order, so results are equal to the bit for any number of threads. NaN in
 //! the input stays NaN in the output, with every instruction set.
 //!
-//! [`fused`] wraps them as Burn operations with their own backward pass for the `flex` device; on other devices, the same
-//! functions are composed of Burn's own operations.
+//! The crate `firebrand-fused` wraps them as Burn operations with their own backward pass.
 
 #[macro_use]
 mod simd;
@@ -19,8 +18,8 @@ pub mod attention;
 pub mod bf16;
 pub mod dropout;
 pub mod embedding;
-pub mod fused;
 pub mod gelu;
+pub mod inference;
 pub mod linear;
 pub mod math;
 pub mod norm;
@@ -42,4 +41,5 @@ pub use gelu::Gelu;
 pub use pool::within_pool;
 pub use precision::{Half, Precision};
 pub use pulp::Arch;
+pub use scope::with_value;
 pub use texts::Texts;

@@ -2,8 +2,6 @@
 
 use std::cell::RefCell;
 
-use burn::tensor::FloatDType;
-
 use crate::scope::with_value;
 
 /// The precision of matrix products. Parameters and their gradients are always in single precision.
@@ -12,9 +10,9 @@ pub enum Precision {
     /// Single precision.
     #[default]
     F32,
-    /// On `flex`: operands rounded to [bfloat16](crate::bf16); activations and all sums stay in single precision.
+    /// On Burn's `flex` device: operands rounded to [bfloat16](crate::bf16); activations and all sums stay in single precision.
     Bf16,
-    /// On any device: tensors [cast](crate::fused::to_half) to half precision, and back where more is needed.
+    /// On any device: tensors cast to half precision (by `firebrand-fused`), and back where more is needed.
     Cast(Half),
 }
 
@@ -25,16 +23,6 @@ pub enum Half {
     Bf16,
     /// IEEE half precision: 11 bits of mantissa, at most 65504.
     F16,
-}
-
-impl Half {
-    /// Burn's name for it.
-    pub fn dtype(self) -> FloatDType {
-        match self {
-            Self::Bf16 => FloatDType::BF16,
-            Self::F16 => FloatDType::F16,
-        }
-    }
 }
 
 thread_local! {

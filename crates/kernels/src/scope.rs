@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::thread::LocalKey;
 
-/// Runs with another value, and restores the previous one afterwards, also when `run` panics.
-pub(crate) fn with_value<T, R>(key: &'static LocalKey<RefCell<T>>, value: T, run: impl FnOnce() -> R) -> R {
+/// Runs with another value of a thread-local variable, and restores the previous one afterwards, also when `run` panics.
+pub fn with_value<T, R>(key: &'static LocalKey<RefCell<T>>, value: T, run: impl FnOnce() -> R) -> R {
     struct Restore<T: 'static> {
         key: &'static LocalKey<RefCell<T>>,
         previous: Option<T>,

@@ -42,7 +42,7 @@ fn same_labels(truth: &[u32], predicted: &[u32]) -> bool {
 /// The figures of one resample.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample {
-    /// Share of rows with all labels right.
+    /// Share of rows with all labels correct.
     pub accuracy: f64,
     /// F1, every label weighing the same; labels that the draw does not have are left out.
     pub macro_f1: f64,

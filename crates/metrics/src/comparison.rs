@@ -39,7 +39,7 @@ pub struct Difference {
 pub struct Comparison {
     /// By accuracy, or by micro F1 where rows have any number of labels.
     pub verdict: Verdict,
-    /// Rows with all labels right.
+    /// Rows with all labels correct.
     pub accuracy: Difference,
     /// F1, every label weighing the same.
     pub macro_f1: Difference,

@@ -12,8 +12,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use firebrand_arch::HubConfig;
 use firebrand_kernels::within_pool;
-use firebrand_model::{Batch, Classifier, HubConfig, Tokens, device};
+use firebrand_model::{Batch, Classifier, Tokens, device};
 use serde_json::{Value, json};
 
 /// Without `--bench`, when tests run each benchmark once, the first two.

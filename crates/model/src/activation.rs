@@ -1,61 +1,27 @@
-//! Activation functions, with the names that hub configurations use.
+//! Activation functions.
 
 use burn::tensor::{Tensor, activation};
-use firebrand_kernels::{Gelu, fused};
-use serde::{Deserialize, Serialize};
+use firebrand_arch::Activation;
+use firebrand_fused as fused;
+use firebrand_kernels::Gelu;
 
-/// An activation function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Activation {
-    /// The exact Gaussian error linear unit, `x Φ(x)` ([arXiv 1606.08415](https://arxiv.org/abs/1606.08415)).
-    Gelu,
-    /// Its tanh approximation (`gelu_new`, `gelu_pytorch_tanh`).
-    GeluTanh,
-    /// `max(x, 0)`.
-    Relu,
-    /// `x σ(x)` (also called swish).
-    Silu,
-    /// Hyperbolic tangent.
-    Tanh,
+/// Applies an activation function element by element.
+pub(crate) fn activate<const D: usize>(function: Activation, x: Tensor<D>) -> Tensor<D> {
+    match function {
+        Activation::Gelu => gelu(x, Gelu::Exact),
+        Activation::GeluTanh => gelu(x, Gelu::Tanh),
+        Activation::Relu => activation::relu(x),
+        Activation::Silu => activation::silu(x),
+        Activation::Tanh => activation::tanh(x),
+    }
 }
 
-impl Activation {
-    /// Every name in hub configurations, with its function.
-    pub const NAMES: [(&'static str, Self); 9] = [
-        ("gelu", Self::Gelu),
-        ("gelu_python", Self::Gelu),
-        ("gelu_new", Self::GeluTanh),
-        ("gelu_fast", Self::GeluTanh),
-        ("gelu_pytorch_tanh", Self::GeluTanh),
-        ("relu", Self::Relu),
-        ("silu", Self::Silu),
-        ("swish", Self::Silu),
-        ("tanh", Self::Tanh),
-    ];
-
-    /// The function with this name in hub configurations.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::NAMES.iter().find(|(known, _)| *known == name).map(|&(_, activation)| activation)
-    }
-
-    /// Applies it element by element.
-    pub fn forward<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
-        match self {
-            Self::Gelu => gelu(x, Gelu::Exact),
-            Self::GeluTanh => gelu(x, Gelu::Tanh),
-            Self::Relu => activation::relu(x),
-            Self::Silu => activation::silu(x),
-            Self::Tanh => activation::tanh(x),
-        }
-    }
-
-    /// The kind of GELU, if it is one.
-    pub(crate) fn gelu(self) -> Option<Gelu> {
-        match self {
-            Self::Gelu => Some(Gelu::Exact),
-            Self::GeluTanh => Some(Gelu::Tanh),
-            Self::Relu | Self::Silu | Self::Tanh => None,
-        }
+/// The kind of GELU, if the function is one.
+pub(crate) fn as_gelu(function: Activation) -> Option<Gelu> {
+    match function {
+        Activation::Gelu => Some(Gelu::Exact),
+        Activation::GeluTanh => Some(Gelu::Tanh),
+        Activation::Relu | Activation::Silu | Activation::Tanh => None,
     }
 }
 

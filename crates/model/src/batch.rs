@@ -1,18 +1,10 @@
 //! Batches of token rows: packed sequences, or padded to the same length.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use firebrand_kernels::{Texts, fused};
-
-use crate::ModelError;
-
-/// One row of tokens.
-#[derive(Debug, Clone, Copy)]
-pub struct Tokens<'a> {
-    /// Ids in the model's vocabulary, special tokens included.
-    pub ids: &'a [u32],
-    /// Segment of each token: 0, or 1 in the second text of a pair. As long as `ids`.
-    pub type_ids: &'a [u32],
-}
+use firebrand_arch::ModelError;
+use firebrand_arch::Tokens;
+use firebrand_fused as fused;
+use firebrand_kernels::Texts;
 
 /// Rows of tokens: packed one after the other on devices whose operations take texts of different lengths, elsewhere padded on
 /// the right to the longest. The scores do not depend on which.

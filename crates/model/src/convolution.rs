@@ -2,25 +2,11 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, module::conv1d, ops::ConvOptions};
-use firebrand_kernels::fused::to_f32;
-use serde::{Deserialize, Serialize};
+use firebrand_arch::{ConvolutionConfig, ModelError};
+use firebrand_fused::to_f32;
 
-use crate::{Activation, Batch, Dropout, DropoutRng, LayerNorm, ModelError, NormConfig, ParameterSource};
-
-/// The shape of a [`Convolution`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ConvolutionConfig {
-    /// Kernel size in tokens; odd.
-    pub kernel: usize,
-    /// Number of channel groups; divides the width.
-    pub groups: usize,
-    /// Activation function after the convolution.
-    pub activation: Activation,
-    /// Layer norm of the sum with the layer's output.
-    pub norm: NormConfig,
-    /// Dropout probability before the activation.
-    pub dropout: f64,
-}
+use crate::activation::activate;
+use crate::{Batch, Dropout, DropoutRng, LayerNorm, ParameterSource};
 
 /// A convolution of the embeddings, added to the first layer's output, and a layer norm.
 #[derive(Module, Debug)]
@@ -73,7 +59,7 @@ impl Convolution {
         let output = conv1d(embedded.swap_dims(1, 2), self.weight.val(), Some(self.bias.val()), options);
         let output = batch.unpad(output.swap_dims(1, 2));
         let dropout = Dropout { probability: self.config.dropout };
-        let output = to_f32(self.config.activation.forward(dropout.forward(output, rng)));
+        let output = to_f32(activate(self.config.activation, dropout.forward(output, rng)));
         self.norm.forward(x + output)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::ModelError;
+use firebrand_arch::ModelError;
 
 // Everything but the libraries' names is tested without a GPU, and so without the feature.
 

@@ -4,8 +4,7 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use burn::tensor::Device;
-
-use crate::ModelError;
+use firebrand_arch::ModelError;
 
 /// The names of the CPU devices compiled into this build.
 pub const CPU_DEVICES: &[&str] = match (cfg!(feature = "flex"), cfg!(feature = "ndarray")) {

@@ -1,7 +1,8 @@
 //! Dropout whose masks are a function of seed, step and position in the network, so that a resumed run draws the same ones.
 
 use burn::tensor::Tensor;
-use firebrand_kernels::{Mask, fused};
+use firebrand_fused as fused;
+use firebrand_kernels::Mask;
 
 /// Sets each element to zero with a probability and scales the others up to keep the mean
 /// ([JMLR 15:1929](https://jmlr.org/papers/v15/srivastava14a.html)).

@@ -2,60 +2,10 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData};
-use firebrand_kernels::fused::{embedding, to_f32};
-use serde::{Deserialize, Serialize};
+use firebrand_arch::{EmbeddingsConfig, ModelError, PositionsConfig};
+use firebrand_fused::{embedding, to_f32};
 
-use crate::{Batch, Dropout, DropoutRng, LayerNorm, Linear, ModelError, NormConfig, ParameterSource};
-
-/// The shape of [`Embeddings`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EmbeddingsConfig {
-    /// Rows of the token table.
-    pub vocabulary: usize,
-    /// The learned position table; `None` if positions enter elsewhere (in attention).
-    pub positions: Option<PositionsConfig>,
-    /// Rows of the segment table; `None` if the model has no segments.
-    pub types: Option<usize>,
-    /// Width of the tables.
-    pub size: usize,
-    /// Layer norm of the summed embeddings, if the model has one here.
-    pub norm: Option<EmbeddingsNorm>,
-    /// Dropout probability.
-    pub dropout: f64,
-    /// Linear layer from the tables' width to that of the hidden states; `None` if they are equal.
-    pub projection: Option<ProjectionConfig>,
-    /// Whether the checkpoint has a vector for masked tokens (used by XLNet's pretraining only).
-    pub mask_vector: bool,
-}
-
-/// The table of learned positions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PositionsConfig {
-    /// Number of rows.
-    pub rows: usize,
-    /// The first token's position: 0, or the padding id plus 1 in RoBERTa and its relatives.
-    pub first: usize,
-    /// Whether padding tokens within a text have position `first - 1` and are not counted, as in RoBERTa and its relatives.
-    pub skip_padding: bool,
-}
-
-/// The layer norm of [`Embeddings`].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct EmbeddingsNorm {
-    /// Its shape.
-    pub norm: NormConfig,
-    /// Whether it is applied after the projection.
-    pub after_projection: bool,
-}
-
-/// The linear layer from the tables' width to that of the hidden states.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProjectionConfig {
-    /// Width of the hidden states.
-    pub hidden: usize,
-    /// Whether it has a bias.
-    pub bias: bool,
-}
+use crate::{Batch, Dropout, DropoutRng, LayerNorm, Linear, ParameterSource};
 
 /// Token, position and segment embeddings: their sum, layer norm and dropout.
 #[derive(Module, Debug)]
@@ -88,7 +38,7 @@ impl Embeddings {
         let position = config.positions.map(|positions| table("position", positions.rows)).transpose()?;
         let token_type = config.types.map(|rows| table("token_type", rows)).transpose()?;
         let mask = config.mask_vector.then(|| source.take(&path("mask"), [1, 1, config.size])).transpose()?;
-        let hidden = config.projection.map_or(config.size, |projection| projection.hidden);
+        let hidden = config.output_size();
         let norm = config.norm.map(|norm| {
             let size = if norm.after_projection { hidden } else { config.size };
             LayerNorm::new(source, &path("norm"), size, norm.norm)

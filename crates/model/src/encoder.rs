@@ -2,36 +2,11 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
+use firebrand_arch::{AttentionConfig, DisentangledConfig, EncoderConfig, LayerConfig, ModelError, Relative};
 
 use crate::attention::Context;
 use crate::batch::Selection;
-use crate::layer::{EncoderLayer, LayerConfig};
-use crate::{
-    AttentionConfig, Batch, Convolution, ConvolutionConfig, DisentangledConfig, Dropout, DropoutRng, Embeddings,
-    EmbeddingsConfig, LayerNorm, ModelError, NormConfig, ParameterSource, Relative,
-};
-
-/// The shape of an [`Encoder`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EncoderConfig {
-    /// The embedding tables.
-    pub embeddings: EmbeddingsConfig,
-    /// Width of the hidden states.
-    pub hidden: usize,
-    /// Number of layers.
-    pub layers: usize,
-    /// Number of layers with parameters of their own; fewer than `layers` if neighbours share them (ALBERT).
-    pub distinct_layers: usize,
-    /// Each layer's shape.
-    pub layer: LayerConfig,
-    /// Convolution applied after the first layer (DeBERTa v2), if the model has one.
-    pub convolution: Option<ConvolutionConfig>,
-    /// Layer norm after the last layer, if the model has one.
-    pub final_norm: Option<NormConfig>,
-    /// Dropout probability after the last layer.
-    pub final_dropout: f64,
-}
+use crate::{Batch, Convolution, Dropout, DropoutRng, Embeddings, EncoderLayer, LayerNorm, ParameterSource};
 
 /// Embeddings and a stack of transformer layers.
 #[derive(Module, Debug)]

@@ -2,42 +2,11 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use firebrand_kernels::fused::to_f32;
-use serde::{Deserialize, Serialize};
+use firebrand_arch::{LayerConfig, ModelError, NormPlacement};
+use firebrand_fused::to_f32;
 
 use crate::attention::LayerContext;
-use crate::{
-    Attention, AttentionConfig, Dropout, DropoutRng, LayerNorm, Mlp, MlpConfig, ModelError, NormConfig, ParameterSource,
-};
-
-/// Where a layer's norms are applied ([arXiv 2002.04745](https://arxiv.org/abs/2002.04745)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum NormPlacement {
-    /// After each residual sum (post-norm).
-    After,
-    /// Before attention and before feed-forward (pre-norm).
-    Before {
-        /// Whether the first layer has one before its attention, beside the embeddings' own.
-        in_first_attention: bool,
-    },
-}
-
-/// The shape of an [`EncoderLayer`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LayerConfig {
-    /// Attention's shape.
-    pub attention: AttentionConfig,
-    /// The feed-forward part's shape.
-    pub mlp: MlpConfig,
-    /// The shape of both norms.
-    pub norm: NormConfig,
-    /// Where the norms are applied.
-    pub placement: NormPlacement,
-    /// Dropout probability of the attention output.
-    pub attention_output_dropout: f64,
-    /// Dropout probability of the feed-forward output.
-    pub mlp_output_dropout: f64,
-}
+use crate::{Attention, Dropout, DropoutRng, LayerNorm, Mlp, ParameterSource};
 
 /// Attention and feed-forward, each with dropout, a residual sum and a norm.
 #[derive(Module, Debug)]
@@ -68,9 +37,9 @@ impl EncoderLayer {
     ) -> Result<Self, ModelError> {
         let path = |name: &str| format!("encoder.layers.{index}.{name}");
         let attention = Attention::new(source, &path("attention"), hidden, &config.attention)?;
-        let without = index == 0 && config.placement == (NormPlacement::Before { in_first_attention: false });
+        let attention_norm = config.has_attention_norm(index);
         let attention_norm =
-            (!without).then(|| LayerNorm::new(source, &path("attention_norm"), hidden, config.norm)).transpose()?;
+            attention_norm.then(|| LayerNorm::new(source, &path("attention_norm"), hidden, config.norm)).transpose()?;
         Ok(Self {
             attention,
             attention_norm,

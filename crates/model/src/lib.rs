@@ -1,19 +1,17 @@
 //! Pretrained encoders with a classification head, on Burn.
 //!
-//! A [`Classifier`] is read from and written to a directory in the Hugging Face hub's layout. A model family (BERT, …) is a
-//! translation, not a model of its own: one [`Network`] is built from independent parts, and a file per family in `family/`
-//! translates the hub's `config.json` into a [`NetworkConfig`] and tensor names into parameter paths.
+//! A [`Classifier`] is read from and written to a directory in the Hugging Face hub's layout. What such a directory holds, and
+//! how each model family is described, is the business of [`firebrand_arch`]; here, one [`Network`] is built of independent
+//! parts, as a [`NetworkConfig`](firebrand_arch::NetworkConfig) says, and computes.
 //!
 //! [`Classifier::save_int8`] writes the same model at a quarter of the size, with int8 weights.
 //!
-//! Invariants: this crate knows neither stages nor runs; only it knows tensor names; padding never changes a result.
+//! Invariants: this crate knows neither stages nor runs, nor the tensor names of the hub; padding never changes a result.
 
 mod activation;
 mod attention;
 mod batch;
-mod checkpoint;
 mod classifier;
-mod config;
 mod convolution;
 #[cfg(any(feature = "cuda", test))]
 mod cuda;
@@ -21,9 +19,6 @@ mod device;
 mod dropout;
 mod embeddings;
 mod encoder;
-mod error;
-mod facts;
-mod family;
 mod head;
 mod layer;
 mod linear;
@@ -31,35 +26,24 @@ mod loss;
 mod mlp;
 mod network;
 mod norm;
-mod quantize;
 mod random;
+mod source;
 
-pub use activation::Activation;
-pub use attention::{
-    Attention, AttentionConfig, DisentangledAttention, DisentangledConfig, LocalAttention, Relative, SelfAttention,
-    TransformerXlAttention,
-};
-pub use batch::{Batch, Tokens};
-pub use checkpoint::{
-    LoadReport, ParameterSource, QuantizedTensor, SafetensorsFile, Weights, is_path_segment, named_parameters,
-    write_safetensors,
-};
-pub use classifier::{Classifier, StartFrom, StartHead};
-pub use config::{HubConfig, ModelConfig, ProblemType};
-pub use convolution::{Convolution, ConvolutionConfig};
+pub use attention::{Attention, DisentangledAttention, SelfAttention, TransformerXlAttention};
+pub use batch::Batch;
+pub use classifier::Classifier;
+pub use convolution::Convolution;
 pub use device::{AllocatorSetting, CPU_DEVICES, device, keep_freed_memory};
 pub use dropout::{Dropout, DropoutRng};
-pub use embeddings::{Embeddings, EmbeddingsConfig, EmbeddingsNorm, PositionsConfig, ProjectionConfig};
-pub use encoder::{DistanceTable, Encoder, EncoderConfig};
-pub use error::ModelError;
-pub use facts::{HeadFacts, HeadTensor, ModelFacts, ParameterFacts, SizeFacts, WeightFacts, inspect};
-pub use family::Family;
-pub use head::{DenseConfig, Head, HeadConfig, Pooling};
-pub use layer::{EncoderLayer, LayerConfig, NormPlacement};
+pub use embeddings::Embeddings;
+pub use encoder::{DistanceTable, Encoder};
+pub use firebrand_arch::Tokens;
+pub use head::Head;
+pub use layer::EncoderLayer;
 pub use linear::Linear;
-pub use loss::{binary_cross_entropy, cross_entropy, sigmoid, softmax};
-pub use mlp::{Mlp, MlpConfig};
-pub use network::{Network, NetworkConfig};
-pub use norm::{LayerNorm, NormConfig};
-pub use quantize::Int8Matrix;
+pub use loss::{binary_cross_entropy, cross_entropy};
+pub use mlp::Mlp;
+pub use network::Network;
+pub use norm::LayerNorm;
 pub use random::Initializer;
+pub use source::{ParameterSource, is_path_segment, named_parameters, tensor_view};

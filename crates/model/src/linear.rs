@@ -2,9 +2,11 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use firebrand_kernels::fused;
+use firebrand_arch::{Activation, ModelError};
+use firebrand_fused as fused;
 
-use crate::{Activation, ModelError, ParameterSource};
+use crate::ParameterSource;
+use crate::activation::{activate, as_gelu};
 
 /// A linear layer: `x W + b`.
 #[derive(Module, Debug)]
@@ -42,7 +44,7 @@ impl Linear {
 
     /// [`forward`](Self::forward), then an activation function.
     pub(crate) fn activated<const D: usize>(&self, x: Tensor<D>, activation: Activation) -> Tensor<D> {
-        let Some(gelu) = activation.gelu() else { return activation.forward(self.forward(x)) };
+        let Some(gelu) = as_gelu(activation) else { return activate(activation, self.forward(x)) };
         // The bias is added in the same pass as the activation.
         let x = self.times_weight(x, None);
         let shape = x.dims();

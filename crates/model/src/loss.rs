@@ -1,9 +1,7 @@
-//! Losses, and probabilities from logits.
+//! Losses.
 
 use burn::tensor::activation::{log_sigmoid, log_softmax};
 use burn::tensor::{Int, Tensor};
-
-use crate::ProblemType;
 
 /// The mean over rows of `-ln p(label)`, in nats.
 ///
@@ -27,29 +25,6 @@ pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
 pub fn binary_cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
     let absent = targets.neg().add_scalar(1.0);
     (absent * logits.clone() - log_sigmoid(logits)).mean()
-}
-
-/// Softmax probabilities.
-pub fn softmax(logits: &[f32]) -> Vec<f32> {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let exponentials: Vec<f64> = logits.iter().map(|&logit| f64::from(logit - largest).exp()).collect();
-    let sum: f64 = exponentials.iter().sum();
-    exponentials.iter().map(|value| (value / sum) as f32).collect()
-}
-
-/// The sigmoid of every logit.
-pub fn sigmoid(logits: &[f32]) -> Vec<f32> {
-    logits.iter().map(|&logit| (1.0 / (1.0 + f64::from(-logit).exp())) as f32).collect()
-}
-
-impl ProblemType {
-    /// The labels' probabilities by their logits: a softmax over all, or a sigmoid of each.
-    pub fn probabilities(self, logits: &[f32]) -> Vec<f32> {
-        match self {
-            Self::SingleLabelClassification => softmax(logits),
-            Self::MultiLabelClassification => sigmoid(logits),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -79,10 +54,4 @@ mod tests {
 
     const LOSS: f64 = 31.894772907;
     const GRADIENT: [f64; 6] = [-0.062923445, 0.030404254, 0.000000000, -0.166666667, 0.166666667, 0.083333333];
-
-    #[test]
-    fn sigmoids_are_probabilities_for_any_logit() {
-        assert_eq!(sigmoid(&[0.0, 200.0, -200.0]), [0.5, 1.0, 0.0]);
-        assert!((sigmoid(&[2.0])[0] - 0.880_797_1).abs() < 1e-6);
-    }
 }

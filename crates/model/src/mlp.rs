@@ -2,24 +2,9 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
+use firebrand_arch::{Activation, MlpConfig, ModelError};
 
-use crate::{Activation, Dropout, DropoutRng, Linear, ModelError, ParameterSource};
-
-/// The shape of an [`Mlp`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MlpConfig {
-    /// Width between the two linear layers.
-    pub intermediate: usize,
-    /// Activation function between the two linear layers.
-    pub activation: Activation,
-    /// Whether the activation's output is multiplied by that of a third linear layer ([arXiv 2002.05202](https://arxiv.org/abs/2002.05202)).
-    pub gated: bool,
-    /// Whether the linear layers have biases.
-    pub bias: bool,
-    /// Dropout probability before the second linear layer.
-    pub dropout: f64,
-}
+use crate::{Dropout, DropoutRng, Linear, ParameterSource};
 
 /// Two linear layers with an activation function between them.
 #[derive(Module, Debug)]

@@ -2,19 +2,10 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use firebrand_kernels::fused::to_f32;
-use serde::{Deserialize, Serialize};
+use firebrand_arch::{ModelError, NetworkConfig};
+use firebrand_fused::to_f32;
 
-use crate::{Batch, DropoutRng, Encoder, EncoderConfig, Head, HeadConfig, ModelError, ParameterSource};
-
-/// The shape of a [`Network`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct NetworkConfig {
-    /// The pretrained encoder.
-    pub encoder: EncoderConfig,
-    /// The classification head.
-    pub head: HeadConfig,
-}
+use crate::{Batch, DropoutRng, Encoder, Head, ParameterSource};
 
 /// An encoder with a classification head.
 #[derive(Module, Debug)]

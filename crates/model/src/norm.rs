@@ -2,20 +2,11 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use firebrand_kernels::fused;
-use serde::{Deserialize, Serialize};
+use firebrand_arch::{ModelError, NormConfig};
+use firebrand_fused as fused;
 
 use crate::linear::as_rows;
-use crate::{Dropout, DropoutRng, ModelError, ParameterSource};
-
-/// The shape of a [`LayerNorm`], except for its size.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct NormConfig {
-    /// Added to the variance.
-    pub epsilon: f64,
-    /// Whether it has a bias.
-    pub bias: bool,
-}
+use crate::{Dropout, DropoutRng, ParameterSource};
 
 /// Layer normalisation over the last dimension ([arXiv 1607.06450](https://arxiv.org/abs/1607.06450)).
 #[derive(Module, Debug)]

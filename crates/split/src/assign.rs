@@ -6,8 +6,8 @@ use firebrand_dataset::Part;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-/// Below this, two shares of rows are the same: 0.8 × 10 is 8, whatever the last bit says.
-const SAME: f64 = 1e-9;
+/// Row counts that differ by less are equal: 0.8 × 10 is 8 despite rounding.
+const EPSILON: f64 = 1e-9;
 
 /// Rows that stay together.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,7 +16,7 @@ pub(crate) struct Unit {
     pub(crate) counts: Vec<(usize, usize)>,
     /// Rows to be assigned. A multi-label row is in several strata.
     pub(crate) rows: usize,
-    /// The split that the unit must be in; `None` if any.
+    /// The split that the unit must be in; `None` if it may be in any.
     pub(crate) fixed: Option<Part>,
 }
 
@@ -79,8 +79,8 @@ impl Tally {
         }
     }
 
-    /// The part that brings all shares closest to what is wanted, by the chi-square distance: sizes count relative to
-    /// what a part should have, so that a large unit does not fill a small part.
+    /// The split that brings all counts closest to their targets, by the chi-square distance: deviations are relative to the
+    /// target, so that a large unit does not fill a small split.
     pub(crate) fn best(&self, unit: &Unit) -> Part {
         let cost = |part: Part| -> f64 {
             let change = |&(stratum, rows): &(usize, usize)| {
@@ -91,20 +91,20 @@ impl Tally {
         };
         let mut best = Part::Train;
         for part in [Part::Validation, Part::Test] {
-            if self.shares[part as usize] > 0.0 && cost(part) < cost(best) - SAME {
+            if self.shares[part as usize] > 0.0 && cost(part) < cost(best) - EPSILON {
                 best = part;
             }
         }
         best
     }
 
-    /// Shares out `rows` single rows of a stratum; `owed` is what rounding took from each part so far.
+    /// Distributes `rows` single rows of a stratum; `owed` is the rounding error of each split so far.
     fn fill(&self, stratum: usize, rows: usize, owed: &mut [f64; 3]) -> [usize; 3] {
         let mut exact = [0.0; 3];
         for (part, exact) in exact.iter_mut().enumerate() {
             *exact = (self.wanted[stratum][part] - self.have[stratum][part]).max(0.0);
         }
-        // Where larger units overfilled a part, the others have that much less.
+        // If larger units overfilled a split, the others get that much less.
         let sum: f64 = exact.iter().sum();
         if sum <= 0.0 {
             return [rows, 0, 0];
@@ -112,21 +112,21 @@ impl Tally {
         let mut counts = [0; 3];
         for (exact, count) in exact.iter_mut().zip(&mut counts) {
             *exact *= rows as f64 / sum;
-            *count = (*exact + SAME).floor() as usize;
+            *count = (*exact + EPSILON).floor() as usize;
         }
-        let mut open: Vec<usize> = (0..3).filter(|&part| exact[part] - counts[part] as f64 > SAME).collect();
+        let mut open: Vec<usize> = (0..3).filter(|&part| exact[part] - counts[part] as f64 > EPSILON).collect();
         let due = |part: usize, counts: &[usize; 3]| exact[part] - counts[part] as f64 + owed[part];
         for _ in 0..rows.saturating_sub(counts.iter().sum()) {
-            // Of equals the earlier part.
+            // Ties go to the earlier split.
             let most = open.iter().copied().enumerate().rev().max_by(|(_, a), (_, b)| {
                 let (a, b) = (due(*a, &counts), due(*b, &counts));
-                if (a - b).abs() < SAME { std::cmp::Ordering::Equal } else { a.total_cmp(&b) }
+                if (a - b).abs() < EPSILON { std::cmp::Ordering::Equal } else { a.total_cmp(&b) }
             });
             let Some((place, part)) = most else { break };
             counts[part] += 1;
             open.remove(place);
         }
-        // Whatever no part was open for.
+        // Rows that no split has room for.
         counts[0] += rows.saturating_sub(counts.iter().sum());
         for part in 0..3 {
             owed[part] += exact[part] - counts[part] as f64;
@@ -159,15 +159,15 @@ mod tests {
     }
 
     #[test]
-    fn shares_that_come_out_even_are_exact() {
+    fn shares_without_rounding_are_exact() {
         let units = vec![single(0); 30];
         assert_eq!(assigned(&units, 1, TENTHS), [24, 3, 3]);
         assert_eq!(assigned(&units, 1, [0.9, 0.1, 0.0]), [27, 3, 0]);
     }
 
     #[test]
-    fn what_rounding_takes_comes_back() {
-        // A hundred labels of five rows: half a row each for validation and for test.
+    fn rounding_errors_carry_over() {
+        // 100 labels of five rows: half a row each for validation and for test.
         let units: Vec<Unit> = (0..500).map(|row| single(row % 100)).collect();
         assert_eq!(assigned(&units, 100, TENTHS), [400, 50, 50]);
     }
@@ -183,12 +183,12 @@ mod tests {
     }
 
     #[test]
-    fn fixed_units_count_towards_their_part() {
+    fn fixed_units_count_towards_their_split() {
         let mut units = vec![Unit { counts: vec![(0, 40)], rows: 40, fixed: Some(Part::Train) }];
         units.extend(vec![single(0); 60]);
         assert_eq!(assigned(&units, 1, TENTHS), [80, 10, 10]);
         units.truncate(11);
-        // Training has more than its share already: the rest is shared between the other two.
+        // Training already has more than its share: the other two splits share the rest.
         assert_eq!(assigned(&units, 1, TENTHS), [40, 5, 5]);
     }
 }

@@ -27,7 +27,7 @@ impl Config {
             }
         }
         if self.validation == 0.0 {
-            return Err(Error::key("validation", "= 0 leaves no rows to choose the best weights by")
+            return Err(Error::key("validation", "= 0 leaves no rows for choosing the best weights")
                 .hint("0.1 is a tenth of the rows"));
         }
         let sum = self.validation + self.test;

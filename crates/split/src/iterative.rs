@@ -2,9 +2,9 @@
 //!
 //! Label sets cannot serve as strata: in real data most sets have only a row or two. This is iterative stratification
 //! (Sechidis, Tsoumakas and Vlahavas 2011, *On the stratification of multi-label data*): the label with the fewest remaining
-//! rows is assigned first, because a bad split of a rare label cannot be corrected later. While the paper sends a row to the
-//! split that needs this one label most, here it goes where it fits best with all its labels and with the sizes of the splits,
-//! which drift in the paper.
+//! rows is assigned first, because a bad split of a rare label cannot be corrected later. The paper sends a row to the split
+//! that needs this one label most; here all labels of the row and the sizes of the splits count, because the sizes drift with
+//! the paper's rule.
 
 use std::cmp::Reverse;
 
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_that_come_out_even_are_exact() {
+    fn shares_without_rounding_are_exact() {
         let mut units = vec![row(&[0]); 50];
         units.extend(vec![row(&[1]); 20]);
         units.extend(vec![row(&[]); 30]);
@@ -100,8 +100,8 @@ mod tests {
     }
 
     #[test]
-    fn rare_labels_get_their_share_whatever_they_come_with() {
-        // Every set of labels is there once or a few times; 10 rows have label 3.
+    fn rare_labels_get_their_share_in_any_combination() {
+        // Every label set occurs once or a few times; 10 rows have label 3.
         let mut units = Vec::new();
         for number in 0..200 {
             let mut labels: Vec<usize> = (0..3).filter(|label| number % (label + 2) == 0).collect();
@@ -114,7 +114,7 @@ mod tests {
             let found = counts(&units, seed);
             assert_eq!(found[3], [8, 1, 1], "seed {seed}");
             for (stratum, counts) in found.into_iter().enumerate() {
-                // Sizes follow from the labels: nothing else holds them.
+                // The sizes of the splits follow from the labels only.
                 let most = if stratum == 5 { 4.0 } else { 2.0 };
                 let rows = counts.iter().sum::<usize>() as f64;
                 for (found, share) in counts.iter().zip(TENTHS) {
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn bound_rows_count_as_many() {
+    fn units_count_with_all_their_rows() {
         let mut units = vec![Unit { counts: vec![(0, 6), (1, 4), (5, 10)], rows: 10, fixed: None }];
         units.extend(vec![row(&[0]); 54]);
         units.extend(vec![row(&[1]); 36]);

@@ -1,4 +1,4 @@
-//! Leakage: rows that would show a model in training what it is evaluated on.
+//! Leakage: training rows that repeat rows of the evaluation splits.
 
 use std::collections::HashMap;
 
@@ -59,7 +59,7 @@ pub(crate) fn find(rows: &[Example], keys: &[String]) -> Vec<Option<Leak>> {
         for &row in &these {
             leaks[row] = held.leak(&rows[row], &keys[row]);
         }
-        // Only now, because a split may contain duplicates; and a removed row removes no others.
+        // Added only now, because a split may contain duplicates, and a removed row must not remove others.
         if let Some(part) = part {
             for &row in these.iter().filter(|&&row| leaks[row].is_none()) {
                 held.add(&rows[row], &keys[row], part);
@@ -103,7 +103,7 @@ mod tests {
     use crate::tests::{row, rows};
 
     #[test]
-    fn texts_are_equal_whatever_their_case_and_space() {
+    fn keys_ignore_case_and_white_space() {
         assert_eq!(key("  Ein\u{a0}GUTER\n\tFilm "), "ein guter film");
         assert_eq!(key("ÉTÉ  Ωμέγα"), key("été ωμέγα"));
         assert_ne!(key("a b"), key("ab"));
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn of_pairs_both_texts_count() {
+    fn both_texts_of_a_pair_count() {
         let pair = |text: &str, pair: Option<&str>| {
             key_of(&Example { pair: pair.map(str::to_owned), ..rows(&[row(text, 0)]).remove(0) })
         };
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_measured_on_is_removed_from_everything_before_it() {
+    fn rows_of_evaluation_splits_are_removed_from_earlier_splits() {
         let rows = rows(&[
             row("in test", 0).part(Part::Test),
             row("In  Test", 0).part(Part::Test),
@@ -156,8 +156,8 @@ mod tests {
     }
 
     #[test]
-    fn a_removed_row_removes_nothing() {
-        // Row 1 goes because of row 0; its group therefore holds nothing back.
+    fn a_removed_row_removes_no_others() {
+        // Row 1 is removed because of row 0, so its group is not held out.
         let rows = rows(&[
             row("a", 0).part(Part::Test),
             row("a", 0).part(Part::Validation).group("g"),

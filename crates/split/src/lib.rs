@@ -49,7 +49,7 @@ impl Stage for Split {
         let rows = read_examples(&path)?;
         verify::check_rows(&rows, &labels, &path)?;
         let plan = plan(&rows, labels.is_multi_label(), config);
-        verify::check_sides(&rows, &plan)?;
+        verify::check_disjoint(&rows, &plan)?;
         let counts = verify::count(&rows, &labels, &plan);
         let warnings = verify::check_parts(&rows, &labels, &plan, &counts)?;
         for part in Part::ALL {

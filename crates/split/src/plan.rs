@@ -20,7 +20,7 @@ pub(crate) struct Plan {
     pub(crate) leaks: Vec<Leak>,
     /// The splits that were drawn here, not given.
     pub(crate) drawn: Vec<Part>,
-    /// Number of units with several rows, bound by a group or by equal texts.
+    /// Number of units of several rows that share a group or a text.
     pub(crate) bound: usize,
 }
 
@@ -62,19 +62,19 @@ pub(crate) fn plan(rows: &[Example], multi_label: bool, config: &Config) -> Plan
 /// The rows that splits are drawn from.
 struct Pool<'a> {
     rows: &'a [Example],
-    /// The given part of these rows.
+    /// The given split of these rows; `None` for rows without one.
     from: Option<Part>,
     strata: Strata,
 }
 
-/// What the split is stratified by.
+/// What the splits are stratified by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Strata {
-    /// Nothing.
+    /// Not stratified.
     None,
-    /// The label; each row has one.
+    /// By label; each row has one.
     Rows,
-    /// Each label of multi-label rows, which are in several strata.
+    /// By label of multi-label rows, which are in several strata.
     Labels,
 }
 
@@ -161,7 +161,7 @@ struct Repair<'a> {
     /// Rows per label, for every unit.
     labels: Vec<BTreeMap<u32, usize>>,
     parts: Vec<Part>,
-    /// Rows of every label in each part.
+    /// Number of rows per label in each split.
     tally: BTreeMap<u32, [usize; 3]>,
 }
 

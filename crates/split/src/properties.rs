@@ -1,4 +1,4 @@
-//! What holds for any rows.
+//! Properties that hold for any rows.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::config::Config;
 use crate::leaks::key_of;
 use crate::plan::{Plan, plan};
-use crate::verify::check_sides;
+use crate::verify::check_disjoint;
 
 fn part() -> impl Strategy<Value = Option<Part>> {
     prop_oneof![
@@ -20,7 +20,7 @@ fn part() -> impl Strategy<Value = Option<Part>> {
     ]
 }
 
-/// Rows with few texts and few groups, so that both repeat; texts differ in case and space too.
+/// Rows with few texts and few groups, so that both repeat; texts also differ in case and white space.
 fn tangled() -> impl Strategy<Value = Vec<Example>> {
     let row = (0_u32..60, any::<bool>(), prop::option::of(0_u32..20), 0_u32..4, part());
     let example = row.prop_map(|(text, loud, group, label, part)| Example {
@@ -56,7 +56,7 @@ fn simple() -> impl Strategy<Value = Vec<Example>> {
     })
 }
 
-/// The same rows, with any number of six labels, of which some are rare.
+/// The same rows as multi-label data with six labels, some of them rare.
 fn with_labels(rows: Vec<Example>, sets: &[u32]) -> Vec<Example> {
     let labels = |set: u32| -> Vec<u32> { (0..6).filter(|label| (set >> (2 * label)) & 3 == label % 4).collect() };
     rows.into_iter().zip(sets.iter().cycle()).map(|(row, &set)| Example { labels: labels(set), ..row }).collect()
@@ -67,7 +67,7 @@ fn config() -> impl Strategy<Value = Config> {
         .prop_map(|(validation, test, stratify, seed)| Config { validation, test, stratify, seed })
 }
 
-fn sides<'a>(
+fn splits_by<'a>(
     rows: &'a [Example],
     plan: &Plan,
     of: impl Fn(&'a Example) -> Option<String>,
@@ -83,17 +83,17 @@ fn sides<'a>(
 
 proptest! {
     #[test]
-    fn nothing_stands_on_two_sides_and_nothing_is_lost(rows in tangled(), config in config()) {
+    fn splits_are_disjoint_and_complete(rows in tangled(), config in config()) {
         let plan = plan(&rows, false, &config);
-        prop_assert!(sides(&rows, &plan, |row| Some(key_of(row))).values().all(|sides| sides.len() == 1));
-        prop_assert!(sides(&rows, &plan, |row| row.group.clone()).values().all(|sides| sides.len() == 1));
-        prop_assert!(check_sides(&rows, &plan).is_ok());
+        prop_assert!(splits_by(&rows, &plan, |row| Some(key_of(row))).values().all(|sides| sides.len() == 1));
+        prop_assert!(splits_by(&rows, &plan, |row| row.group.clone()).values().all(|sides| sides.len() == 1));
+        prop_assert!(check_disjoint(&rows, &plan).is_ok());
 
         let removed: BTreeSet<u64> = plan.leaks.iter().map(|leak| leak.id).collect();
         prop_assert_eq!(removed.len(), plan.leaks.len());
         for (row, part) in rows.iter().zip(&plan.parts) {
             prop_assert_eq!(part.is_none(), removed.contains(&row.id));
-            // A given part that is measured on is kept or lost, never moved; and nothing is added to it.
+            // Rows of a given evaluation split are kept or removed, never moved, and none are added.
             for held in [Part::Validation, Part::Test] {
                 if row.part == Some(held) {
                     prop_assert!(*part == Some(held) || removed.contains(&row.id));
@@ -111,7 +111,7 @@ proptest! {
     }
 
     #[test]
-    fn every_label_that_can_be_is_in_training(rows in tangled(), config in config()) {
+    fn every_possible_label_is_in_training(rows in tangled(), config in config()) {
         let plan = plan(&rows, false, &config);
         let labels = |wanted: &dyn Fn(&Example, Option<Part>) -> bool| -> BTreeSet<u32> {
             let of = rows.iter().zip(&plan.parts).filter(|(row, part)| wanted(row, **part));
@@ -122,11 +122,11 @@ proptest! {
     }
 
     #[test]
-    fn rows_with_several_labels_keep_every_promise(rows in tangled(), sets in vec(any::<u32>(), 1..80), config in config()) {
+    fn multi_label_splits_are_disjoint_and_complete(rows in tangled(), sets in vec(any::<u32>(), 1..80), config in config()) {
         let rows = with_labels(rows, &sets);
         let found = plan(&rows, true, &config);
         prop_assert_eq!(&found, &plan(&rows, true, &config));
-        prop_assert!(check_sides(&rows, &found).is_ok());
+        prop_assert!(check_disjoint(&rows, &found).is_ok());
         let removed: BTreeSet<u64> = found.leaks.iter().map(|leak| leak.id).collect();
         let labels = |wanted: &dyn Fn(&Example, Option<Part>) -> bool| -> BTreeSet<u32> {
             let of = rows.iter().zip(&found.parts).filter(|(row, part)| wanted(row, **part));
@@ -140,7 +140,7 @@ proptest! {
     }
 
     #[test]
-    fn every_label_of_several_has_nearly_its_share(rows in simple(), sets in vec(any::<u32>(), 40..400), config in config()) {
+    fn every_multi_label_label_is_near_its_share(rows in simple(), sets in vec(any::<u32>(), 40..400), config in config()) {
         let rows = with_labels(rows, &sets);
         let plan = plan(&rows, true, &config);
         let mut counts: BTreeMap<Option<u32>, [usize; 3]> = BTreeMap::new();
@@ -154,7 +154,7 @@ proptest! {
                 let rows = counts.iter().sum::<usize>() as f64;
                 for part in Part::ALL {
                     let (found, exact) = (counts[part as usize] as f64, rows * config.share(part));
-                    // No guarantee, as one row counts for several labels; chance alone would be several times as far off.
+                    // Not guaranteed, as one row counts for several labels; a random split is several times as far off.
                     prop_assert!((found - exact).abs() <= 4.0, "{:?} {}: {} instead of {}", label, part, found, exact);
                 }
             }
@@ -162,7 +162,7 @@ proptest! {
     }
 
     #[test]
-    fn the_same_arguments_are_the_same_plan(rows in tangled(), config in config()) {
+    fn equal_arguments_give_equal_plans(rows in tangled(), config in config()) {
         prop_assert_eq!(plan(&rows, false, &config), plan(&rows, false, &config));
     }
 
@@ -175,10 +175,10 @@ proptest! {
             counts.entry(None).or_default()[part] += 1;
             counts.entry(Some(row.labels[0])).or_default()[part] += 1;
         }
-        // Each label that was moved into training, where it has one row now, may be one row off.
+        // Each label that was moved into training to have one row there may be one row off.
         let mended = counts.iter().filter(|(label, counts)| label.is_some() && counts[0] == 1).count() as f64;
         for (label, counts) in counts {
-            // The whole is the sum of up to five roundings, which make up for each other.
+            // The total is the sum of up to five roundings, which compensate for each other.
             let most = 1.0 + if label.is_none() { mended + f64::from(u8::from(config.stratify)) } else { 0.0 };
             let rows = counts.iter().sum::<usize>() as f64;
             for part in Part::ALL {

@@ -27,7 +27,7 @@ impl<T> PerPart<T> {
     }
 }
 
-/// The report.
+/// The content of `report.json`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report<'a> {
     seed: u64,
@@ -46,7 +46,7 @@ pub(crate) struct Report<'a> {
     rows_without_label: Option<PerPart<usize>>,
     /// Number of distinct groups per split.
     groups: PerPart<usize>,
-    /// Number of units with several rows, bound by group or text.
+    /// Number of units of several rows that share a group or a text.
     bound_together: usize,
     leaks: Leaks<'a>,
     warnings: &'a [String],

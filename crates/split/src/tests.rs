@@ -1,4 +1,4 @@
-//! The stage as a whole, in this process.
+//! Tests of the whole stage, run in this process.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{Config, Split};
 
-/// A row as short as can be.
+/// The fields of an example that these tests vary.
 #[derive(Clone, Copy)]
 pub(crate) struct Row<'a> {
     text: &'a str,
@@ -31,7 +31,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Examples whose ids are their places.
+/// Examples with consecutive ids.
 pub(crate) fn rows(rows: &[Row]) -> Vec<Example> {
     let example = |(id, row): (usize, &Row)| Example {
         id: id as u64,
@@ -45,7 +45,7 @@ pub(crate) fn rows(rows: &[Row]) -> Vec<Example> {
     rows.iter().enumerate().map(example).collect()
 }
 
-/// A hundred rows, sixty of one label and forty of the other.
+/// 100 rows: 60 with one label and 40 with the other.
 fn hundred() -> Vec<Example> {
     let row = |id: u64| Example {
         id,
@@ -63,12 +63,12 @@ fn config() -> Config {
     Config { validation: 0.1, test: 0.1, stratify: true, seed: 42 }
 }
 
-/// A stage's view of `home`.
+/// The `StageIo` of a stage in `home`.
 fn stage_io(home: &Path) -> StageIo {
     StageIo::new(Request { output: home.join("out"), ..Request::in_dir(home, Slot::Split) })
 }
 
-/// Runs the stage below `home`; the error is what the user would see.
+/// Runs the stage in `home`; the error is the message that a user would see.
 fn run_in(home: &Path, rows: &[Example], config: &Config) -> Result<(), String> {
     run_with(home, rows, false, config)
 }
@@ -109,7 +109,7 @@ fn run(rows: &[Example], config: &Config) -> Result<Done, String> {
     Ok(Done { parts, report: serde_json::from_slice(&bytes[3]).unwrap(), bytes })
 }
 
-/// Checks that the error has all of these in it.
+/// Checks that the error contains all of these texts.
 fn refused(rows: &[Example], config: &Config, expected: &[&str]) {
     let error = run(rows, config).err().expect("this must fail");
     for text in expected {
@@ -118,7 +118,7 @@ fn refused(rows: &[Example], config: &Config, expected: &[&str]) {
 }
 
 #[test]
-fn every_part_has_its_share_of_every_label() {
+fn every_split_has_its_share_of_every_label() {
     let done = run(&hundred(), &config()).unwrap();
     assert_eq!(done.report["rows"], json!({ "train": 80, "validation": 10, "test": 10 }));
     assert_eq!(done.report["labels"][0]["rows"], json!({ "train": 48, "validation": 6, "test": 6 }));
@@ -148,7 +148,7 @@ fn a_seed_decides_every_byte() {
 }
 
 #[test]
-fn a_given_test_part_is_kept_and_its_texts_leave_training() {
+fn a_given_test_split_is_kept_and_its_texts_are_removed_from_training() {
     let mut rows = hundred();
     rows.iter_mut().for_each(|row| row.part = Some(Part::Train));
     for row in &mut rows[90..] {
@@ -169,7 +169,7 @@ fn a_given_test_part_is_kept_and_its_texts_leave_training() {
 }
 
 #[test]
-fn rows_given_to_training_stay_where_others_can_be_drawn() {
+fn given_training_rows_stay_if_others_can_be_drawn() {
     let mut rows = hundred();
     for row in &mut rows[..50] {
         row.part = Some(Part::Train);
@@ -180,7 +180,7 @@ fn rows_given_to_training_stay_where_others_can_be_drawn() {
 }
 
 #[test]
-fn all_parts_given_is_nothing_to_draw() {
+fn nothing_is_drawn_if_all_splits_are_given() {
     let mut rows = hundred();
     for (index, row) in rows.iter_mut().enumerate() {
         row.part = Some(Part::ALL[index / 40]);
@@ -199,7 +199,7 @@ fn groups_stay_whole() {
     let done = run(&rows, &config()).unwrap();
     assert_eq!(done.report["rows"], json!({ "train": 80, "validation": 10, "test": 10 }));
     assert_eq!(done.report["groups"], json!({ "train": 16, "validation": 2, "test": 2 }));
-    // Five groups of twenty: shares cannot be met, but no part is left empty.
+    // Five groups of 20 rows: the shares cannot be met, but no split stays empty.
     for row in &mut rows {
         row.group = Some(format!("author {}", row.id / 20));
     }
@@ -208,7 +208,7 @@ fn groups_stay_whole() {
 }
 
 #[test]
-fn little_data_keeps_every_label_in_training_and_says_what_is_missing() {
+fn small_data_keeps_every_label_in_training_and_warns() {
     let few: Vec<Example> = hundred().into_iter().skip(1).take(6).collect();
     let done = run(&few, &config()).unwrap();
     assert!(done.report["labels"][0]["rows"]["train"].as_u64() > Some(0));
@@ -220,8 +220,8 @@ fn little_data_keeps_every_label_in_training_and_says_what_is_missing() {
 }
 
 #[test]
-fn rows_with_several_labels_are_shared_out_by_label() {
-    // Of 120 rows 30 have both labels, 30 each one of them, and 30 none.
+fn multi_label_rows_are_split_by_label() {
+    // Of 120 rows, 30 have both labels, 30 only the first, 30 only the second, and 30 none.
     let mut rows = hundred();
     rows.extend(hundred().into_iter().take(20).map(|row| Example {
         id: row.id + 100,
@@ -287,7 +287,7 @@ fn a_label_that_training_never_sees_is_an_error() {
 }
 
 #[test]
-fn a_given_part_that_leaks_away_says_so() {
+fn a_given_split_that_is_removed_as_leakage_is_reported() {
     let mut rows = hundred();
     rows[0].part = Some(Part::Validation);
     rows[1].part = Some(Part::Test);

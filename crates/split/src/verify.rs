@@ -25,7 +25,7 @@ pub(crate) fn check_rows(rows: &[Example], labels: &LabelMap, path: &Path) -> Re
         if let Some(problem) = labels.problem_of(&row.labels) {
             return Err(Error::data(format!("{}: row {} {problem}", path.display(), row.id))
                 .hint("examples.parquet and labels.json must come from the same run of the clean stage")
-                .hint("where rows may have several labels, or none: `clean.multi_label = true`"));
+                .hint("if rows may have several labels, or none, set `clean.multi_label = true`"));
         }
     }
     let first = &rows[0].labels;
@@ -43,7 +43,7 @@ pub(crate) fn check_rows(rows: &[Example], labels: &LabelMap, path: &Path) -> Re
     Ok(())
 }
 
-/// Rows of every label in every part, in the order of the labels.
+/// Number of rows per label and split, in the order of the labels.
 pub(crate) fn count(rows: &[Example], labels: &LabelMap, plan: &Plan) -> Vec<PerPart<usize>> {
     let mut counts = vec![PerPart::default(); labels.len()];
     for (row, part) in rows.iter().zip(&plan.parts) {
@@ -56,7 +56,7 @@ pub(crate) fn count(rows: &[Example], labels: &LabelMap, plan: &Plan) -> Vec<Per
     counts
 }
 
-/// Refuses a split that cannot be trained or measured with; returns what is worth a warning.
+/// Refuses splits that a model cannot be trained or evaluated on; returns warnings.
 pub(crate) fn check_parts(
     rows: &[Example],
     labels: &LabelMap,
@@ -76,7 +76,7 @@ pub(crate) fn check_parts(
         for (part, rows) in [(Part::Validation, count.validation), (Part::Test, count.test)] {
             if rows == 0 {
                 warnings.push(format!(
-                    "the {part} split has no row with the label {name:?}: its figures say nothing about it"
+                    "the {part} split has no row with the label {name:?}: its figures do not cover this label"
                 ));
             }
         }
@@ -92,10 +92,10 @@ fn empty(part: Part, rows: &[Example], plan: &Plan) -> Error {
         return error.hint(format!("{gone} rows were removed because the validation or test split has them too"));
     }
     match part {
-        Part::Train => error.hint("see that `clean.train_files` and `clean.filter` leave rows to train on"),
-        Part::Validation | Part::Test if plan.drawn.contains(&part) => error.hint(format!(
-            "there are too few rows, or too few groups of them, for `split.{part}`: raise it, or bring more data"
-        )),
+        Part::Train => error.hint("check that `clean.train_files` and `clean.filter` leave rows to train on"),
+        Part::Validation | Part::Test if plan.drawn.contains(&part) => {
+            error.hint(format!("there are too few rows or too few groups for `split.{part}`: raise it, or add data"))
+        }
         Part::Validation | Part::Test => {
             error.hint(format!("set `split.{part}` to a share above 0, or name files in `clean.{part}_files`"))
         }
@@ -105,17 +105,17 @@ fn empty(part: Part, rows: &[Example], plan: &Plan) -> Error {
 fn unseen(name: &str, count: &PerPart<usize>) -> Error {
     if count.validation + count.test == 0 {
         return Error::data(format!("no row has the label {name:?} of labels.json"))
-            .hint("run the clean stage again, or bring rows with this label");
+            .hint("run the clean stage again, or add rows with this label");
     }
     Error::data(format!(
         "the train split has no row with the label {name:?}; validation has {}, test has {}",
         count.validation, count.test
     ))
-    .hint("a model cannot learn a label that it never sees: bring more rows with it, or drop it with `clean.filter`")
+    .hint("a model cannot learn a label that it never sees: add rows with it, or exclude it with `clean.filter`")
 }
 
-/// Asserts that no text and no group is in two splits.
-pub(crate) fn check_sides(rows: &[Example], plan: &Plan) -> Result<()> {
+/// Checks that no text and no group is in two splits.
+pub(crate) fn check_disjoint(rows: &[Example], plan: &Plan) -> Result<()> {
     let mut texts: HashMap<String, (Part, u64)> = HashMap::new();
     let mut groups: HashMap<&str, (Part, u64)> = HashMap::new();
     for (row, part) in rows.iter().zip(&plan.parts) {
@@ -125,7 +125,7 @@ pub(crate) fn check_sides(rows: &[Example], plan: &Plan) -> Result<()> {
         for (what, (other, id)) in [("text", text), ("group", group)] {
             if other != part {
                 return Err(Error::other(format!(
-                    "row {} in {part} has the {what} of row {id} in {other}: a mistake in this program",
+                    "row {} in {part} has the {what} of row {id} in {other}: a bug in this program",
                     row.id
                 ))
                 .hint("please report it, with the configuration"));

@@ -1,7 +1,7 @@
 //! Rows with equal tokens: under different labels, or in both the test and the training split.
 //!
-//! The usual cause are unknown characters (an emoji that decides the label is `[UNK]` in BERT's vocabulary); others are
-//! lower-casing and truncation. No model can tell such rows apart.
+//! The usual cause is unknown characters (an emoji that decides the label is `[UNK]` in BERT's vocabulary); other causes
+//! are lower-casing and truncation. No model can tell such rows apart.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -39,13 +39,13 @@ pub(crate) struct Row {
 /// Counts of such rows, for `report.json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Ambiguity {
-    /// Rows of all splits.
+    /// Number of rows of all splits.
     pub(crate) rows: usize,
-    /// How many of them have the tokens of a row with other labels.
+    /// Number of rows with the same tokens as a row with other labels.
     pub(crate) ambiguous_rows: usize,
-    /// Test rows.
+    /// Number of test rows.
     pub(crate) test_rows: usize,
-    /// How many of them have the tokens of a training row.
+    /// Number of test rows with the same tokens as a training row.
     pub(crate) test_rows_in_train: usize,
     /// Two ambiguous rows; `None` if there are none.
     pub(crate) example: Option<EqualRows>,
@@ -60,7 +60,7 @@ pub(crate) struct EqualRows {
     pub(crate) texts: [String; 2],
     /// The names of their labels.
     pub(crate) labels: [Vec<String>; 2],
-    /// The tokens that both have.
+    /// The tokens of both rows.
     pub(crate) tokens: Vec<String>,
     /// Parts of the texts that are unknown to the vocabulary.
     pub(crate) unknown: Vec<String>,
@@ -105,15 +105,15 @@ impl Groups {
             test_rows_in_train: test().filter(|group| group.in_train).map(|group| group.test_rows).sum(),
             example: None,
         };
-        // The order of a hash map is another in every run; that of the rows is not.
+        // The order of a hash map differs from run to run; the order of the rows does not.
         let best = ambiguous().min_by_key(|group| (!group.has_unknown, group.first.part, group.first.id));
         (ambiguity, best.and_then(|group| Some([group.first, group.other?])))
     }
 }
 
 impl Ambiguity {
-    /// From this share of rows on it is a warning: most data have a few such rows.
-    const NOTABLE: f64 = 0.01;
+    /// Share of rows from which on the message is a warning: most data has a few such rows.
+    const WARNING_SHARE: f64 = 0.01;
 
     /// A message about ambiguous rows; `None` if there are none.
     pub(crate) fn about_labels(&self) -> Option<String> {
@@ -151,7 +151,7 @@ impl Ambiguity {
 
     /// Whether there are enough ambiguous rows for a warning.
     pub(crate) fn is_notable(&self) -> bool {
-        self.ambiguous_rows as f64 >= Self::NOTABLE * self.rows as f64
+        self.ambiguous_rows as f64 >= Self::WARNING_SHARE * self.rows as f64
     }
 }
 
@@ -169,7 +169,7 @@ fn fingerprint(row: &TokenRow) -> u128 {
 fn excerpts(texts: &[String; 2]) -> [String; 2] {
     const BEFORE: usize = 30;
     const MOST: usize = 60;
-    // Characters as people see them: many emoji are several code points.
+    // Grapheme clusters: many emoji are several code points.
     let [first, second] = texts.each_ref().map(|text| text.graphemes(true).collect::<Vec<_>>());
     let common = first.iter().zip(&second).take_while(|(a, b)| a == b).count();
     let start = common.saturating_sub(BEFORE);
@@ -203,7 +203,7 @@ mod tests {
         let (ambiguity, example) = groups.finish();
         let expected = Ambiguity { rows: 8, ambiguous_rows: 4, test_rows: 3, test_rows_in_train: 2, example: None };
         assert_eq!(ambiguity, expected);
-        // The one with an unknown token explains most.
+        // Rows with an unknown token are the most instructive example.
         assert_eq!(example.unwrap().map(|row| (row.part, row.id)), [(Part::Train, 3), (Part::Test, 5)]);
         assert!(ambiguity.is_notable());
         assert!(ambiguity.about_test_rows().unwrap().starts_with("2 of 3 test rows"));
@@ -226,7 +226,7 @@ mod tests {
     fn distinct_rows_are_not_reported() {
         let mut groups = Groups::default();
         groups.add(Part::Train, &[row(0, &[2, 5, 3], &[0]), row(1, &[2, 5], &[1])], None);
-        // Segments tell pairs apart.
+        // Pairs differ in their token types.
         groups.add(Part::Test, &[TokenRow { type_ids: vec![0, 1, 1], ..row(2, &[2, 5, 3], &[1]) }], None);
         let (ambiguity, example) = groups.finish();
         assert_eq!((ambiguity.ambiguous_rows, ambiguity.test_rows_in_train, example), (0, 0, None));

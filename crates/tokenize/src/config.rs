@@ -14,21 +14,21 @@ pub struct Config {
 }
 
 impl Config {
-    /// With less, hardly any of a text is left beside the special tokens.
+    /// With less, the special tokens leave hardly any room for the text.
     const MIN_LENGTH: usize = 8;
-    /// More is surely a typo.
+    /// A larger number is surely a typo.
     const MAX_THREADS: usize = 1024;
 
     pub(crate) fn check(&self) -> Result<()> {
         if (1..Self::MIN_LENGTH).contains(&self.max_length) {
             let problem = format!("is {}, but it must be at least {}, or 0", self.max_length, Self::MIN_LENGTH);
             return Err(
-                Error::key("max_length", problem).hint("0 takes the model's own maximum; 128 is usual for sentences")
+                Error::key("max_length", problem).hint("0 means the model's own maximum; 128 is usual for sentences")
             );
         }
         if self.threads > Self::MAX_THREADS {
             let problem = format!("is {}, but it must be at most {}", self.threads, Self::MAX_THREADS);
-            return Err(Error::key("threads", problem).hint("0 takes all cores"));
+            return Err(Error::key("threads", problem).hint("0 means all cores"));
         }
         Ok(())
     }

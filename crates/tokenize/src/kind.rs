@@ -9,12 +9,12 @@ use firebrand_text::TextOptions;
 /// Whether rows are pairs of texts, once that is known.
 #[derive(Debug, Default)]
 pub(crate) struct Kind {
-    /// Whether they are, and the file or row that says so.
+    /// Whether rows are pairs, and the file or row that determined it.
     known: Option<(bool, String)>,
 }
 
 impl Kind {
-    /// Takes it from `text.json`, if the clean stage wrote one: predictions go by that file.
+    /// Reads it from `text.json`, if the clean stage wrote one: prediction follows that file.
     ///
     /// # Errors
     /// If the file is not valid.

@@ -1,7 +1,8 @@
 //! Firebrand stage: turns texts into token ids with the pretrained model's own tokenizer.
 //!
-//! Rows are truncated to one length, not padded: padding is up to the batch. The log and `report.json` say how much is truncated,
-//! how many tokens are unknown, and which rows have equal tokens. Rows are single texts or pairs, all of them alike.
+//! Rows are truncated to a maximum length but not padded, as padding depends on the batch. The log and `report.json` say how
+//! much is truncated, how many tokens are unknown, and which rows have equal tokens. Either all rows are single texts, or all
+//! are pairs.
 
 mod ambiguity;
 mod config;
@@ -152,7 +153,7 @@ fn tokenize(
                 })
             })
             .collect();
-        // A thread that panicked panics here too, with its own message.
+        // Propagates the panic of a worker thread with its message.
         threads
             .into_iter()
             .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))

@@ -106,7 +106,7 @@ impl ModelFacts {
                 ))
                 .hint("fetch weights and tokenizer from the same place")
                 .hint(format!(
-                    "if they do belong together, take a copy of the model (`fetch.model = {{ path = \"…\" }}`) and correct \
+                    "if they do belong together, use a copy of the model (`fetch.model = {{ path = \"…\" }}`) and correct \
                      `{role}_id` in its config.json"
                 )));
             }
@@ -122,7 +122,7 @@ impl ModelFacts {
                 "the tokenizer gives a pair's second text the segment {largest}, but the model's config.json says \
                  `type_vocab_size` = {segments}"
             ))
-            .hint("fetch weights and tokenizer from the same place, or take a model that knows pairs")),
+            .hint("fetch weights and tokenizer from the same place, or use a model that supports pairs")),
             _ => Ok(()),
         }
     }
@@ -159,12 +159,12 @@ mod tests {
         assert_eq!(length(&bert, &zero, Some(128)), Some(128));
         assert_eq!(length(&bert, &zero, Some(1024)), Some(512));
         assert_eq!(length(&facts("{}"), &zero, Some(128)), Some(128));
-        // Asked for, more than the tokenizer's own length is fine.
+        // An explicit length may exceed the tokenizer's own.
         assert_eq!(length(&bert, &Config { max_length: 256, threads: 0 }, Some(128)), Some(256));
     }
 
     #[test]
-    fn the_default_gives_way_to_a_model_that_takes_less() {
+    fn the_default_is_lowered_to_the_models_maximum() {
         let short = facts(r#"{"model_type": "bert", "max_position_embeddings": 64}"#);
         let default = Config { max_length: 128, threads: 0 };
         let (length, remark) = short.max_length(&default, None, true).unwrap();

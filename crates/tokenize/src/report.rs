@@ -75,7 +75,7 @@ impl PartReport {
         let shares = self.unknown_share_by_label.iter().flatten();
         let mut labels: Vec<(&str, f64)> = shares
             .filter_map(|(label, share)| Some((label.as_str(), share.as_f64()?)))
-            .filter(|(_, share)| *share > MUCH_UNKNOWN)
+            .filter(|(_, share)| *share > MAX_UNKNOWN_SHARE)
             .collect();
         labels.sort_by(|a, b| b.1.total_cmp(&a.1));
         labels
@@ -94,8 +94,8 @@ impl Labels {
     }
 }
 
-/// A larger share of unknown tokens is worth a warning.
-const MUCH_UNKNOWN: f64 = 0.05;
+/// A larger share of unknown tokens causes a warning.
+const MAX_UNKNOWN_SHARE: f64 = 0.05;
 
 /// The share of unknown tokens in the rows of each label.
 fn by_label(rows: &[TokenRow], unknown: u32, labels: &Labels) -> Map<String, Value> {
@@ -132,7 +132,7 @@ impl Report {
         remarks
     }
 
-    /// What may make the model worse.
+    /// Warnings about data that may lower the quality of the model.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let parts = self.parts();
         let rows: usize = parts.iter().map(|part| part.rows).sum();
@@ -149,7 +149,7 @@ impl Report {
                 100.0 * lost as f64 / (lost + left) as f64,
             ));
         }
-        if let Some(unknown) = self.train.unknown_share.filter(|&unknown| unknown > MUCH_UNKNOWN) {
+        if let Some(unknown) = self.train.unknown_share.filter(|&unknown| unknown > MAX_UNKNOWN_SHARE) {
             warnings.push(format!(
                 "{:.0} % of the tokens are unknown to the vocabulary: is the model for this language?",
                 100.0 * unknown
@@ -178,7 +178,7 @@ fn share(part: usize, whole: usize) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
-/// The smallest of the sorted values that is not exceeded by this share of them.
+/// The nearest-rank quantile of sorted values.
 fn quantile(sorted: &[usize], share: f64) -> usize {
     let place = (share * sorted.len() as f64).ceil() as usize;
     sorted.get(place.saturating_sub(1)).copied().unwrap_or_default()
@@ -231,7 +231,7 @@ mod tests {
         );
     }
 
-    /// One label whose rows are mostly unknown does not show in the share of all tokens.
+    /// The overall share hides a single label whose tokens are mostly unknown.
     #[test]
     fn unknown_tokens_are_counted_by_label() {
         let known = TokenRow { ids: vec![2; 50], type_ids: vec![0; 50], ..row(0, 0) };

@@ -1,4 +1,4 @@
-//! The stage as the runner starts it, over files in a temporary directory.
+//! The stage as the runner starts it, on files in a temporary directory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ struct Run {
 }
 
 impl Run {
-    /// Three parts of a few texts, and a model with 800 tokens and 24 positions.
+    /// Three splits of a few texts, and a model with 800 tokens and 24 positions.
     fn new() -> Self {
         let run = Self { directory: tempfile::tempdir().unwrap() };
         let texts = [
@@ -50,7 +50,7 @@ impl Run {
         run
     }
 
-    /// Gives every row of a part this second text.
+    /// Sets the second text of every row of a split.
     fn pair(&self, part: &str, pair: impl Fn(u64) -> Option<&'static str>) {
         let path = self.path(if part == "train" { "augment" } else { "split" }).join(format!("{part}.parquet"));
         let mut rows = read_examples(&path).unwrap();
@@ -60,7 +60,7 @@ impl Run {
         write_examples(&path, &rows).unwrap();
     }
 
-    /// A file beside the model.
+    /// Writes a file into the directory of the model.
     fn write(&self, name: &str, text: &str) {
         fs::write(self.path("fetch/pretrained").join(name), text).unwrap();
     }
@@ -74,7 +74,7 @@ impl Run {
     }
 
     fn stage(&self, max_length: usize, threads: usize) -> Result<()> {
-        // Somebody wrote the length into the configuration.
+        // The length is set in the configuration, not the default.
         self.stage_with(max_length, threads, &["max_length"])
     }
 
@@ -87,7 +87,7 @@ impl Run {
 }
 
 #[test]
-fn rows_keep_their_ids_labels_and_order_and_are_cut() {
+fn rows_keep_ids_labels_and_order_and_are_truncated() {
     let run = Run::new();
     run.stage(16, 1).unwrap();
     let rows = read_tokens(&run.path("tokenize/train.parquet")).unwrap();
@@ -100,7 +100,7 @@ fn rows_keep_their_ids_labels_and_order_and_are_cut() {
     let report: Value = read_json(&run.path("tokenize/report.json")).unwrap();
     assert_eq!((&report["max_length"], &report["train"]["rows"]), (&16.into(), &40.into()));
     assert_eq!(report["test"]["rows_cut"], rows.iter().filter(|row| row.cut > 0).count());
-    // What later stages and servers read cuts to the same length.
+    // The written tokenizer, which later stages and servers read, truncates to the same length.
     assert_eq!(TextTokenizer::read(&run.path("tokenize/tokenizer"), None).unwrap().max_length(), 16);
 }
 
@@ -134,9 +134,9 @@ fn the_default_length_gives_way_to_the_models_own() {
     assert!(error.message().starts_with("`max_length` is 128"), "{}", error.message());
 }
 
-/// What tells the labels apart is unknown to the vocabulary: google-research/bert #587.
+/// The characters that decide the label are unknown to the vocabulary: google-research/bert #587.
 #[test]
-fn rows_that_only_unknown_characters_tell_apart_are_reported() {
+fn rows_that_differ_only_in_unknown_characters_are_reported() {
     let run = Run::new();
     let example = |id: u64, part: Part| Example {
         id,
@@ -220,7 +220,7 @@ fn pairs_are_one_row_of_two_segments() {
     let expected = tokenizer.encode_pair("Hello, world!", "world and dog").unwrap();
     assert_eq!((&rows[0].ids, &rows[0].type_ids), (&expected.ids, &expected.type_ids));
     assert!(rows.iter().all(|row| row.type_ids.contains(&1) && row.type_ids.first() == Some(&0)));
-    // Both together are longer than the row; what is lost is counted.
+    // Both texts together are longer than the row; truncated tokens are counted.
     let whole = TextTokenizer::read(&run.path("tokenize/tokenizer"), Some(24)).unwrap();
     let long =
         whole.encode_pair("The quick brown fox jumps over the lazy dog. Twice, and then again.", "world and dog");
@@ -240,7 +240,7 @@ fn pairs_and_single_texts_do_not_mix() {
     run.pair("train", |_| Some("second"));
     let error = run.stage(16, 1).unwrap_err().render();
     assert!(error.contains("validation.parquet is a single text, but according to row 0 of"), "{error}");
-    // A model with one segment only has no row for the second text's.
+    // A model with one token type has no embedding for the second text.
     for part in PARTS {
         run.pair(part, |_| Some("second"));
     }
@@ -268,7 +268,7 @@ fn special_ids_that_disagree_are_refused_with_both() {
 }
 
 #[test]
-fn the_tokenizers_own_length_counts_and_a_sentinel_does_not() {
+fn the_tokenizers_own_length_is_used_unless_it_is_a_sentinel() {
     let run = Run::new();
     let length = |model_max_length: &str| {
         run.write("tokenizer_config.json", &format!("{{\"model_max_length\": {model_max_length}}}"));
@@ -280,9 +280,9 @@ fn the_tokenizers_own_length_counts_and_a_sentinel_does_not() {
     assert_eq!(length("512"), 24);
 }
 
-/// GPT-2: from its vocabulary's files, without special tokens around a text and without a padding token.
+/// GPT-2, read from its vocabulary files: no special tokens around a text, and no padding token.
 #[test]
-fn gpt2_pads_with_the_end_of_a_text() {
+fn gpt2_pads_with_the_end_of_text_token() {
     let run = Run::new();
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../text/tests/golden/tokenizers/bpe-gpt2/tokenizer.json");
     let golden: Value = read_json(&golden).unwrap();
@@ -303,7 +303,7 @@ fn gpt2_pads_with_the_end_of_a_text() {
     assert_eq!(report["pads_with_end"], true);
     let config: Value = read_json(&run.path("tokenize/tokenizer/tokenizer_config.json")).unwrap();
     assert_eq!(config["pad_token"], "<|endoftext|>");
-    // The model would look for another one.
+    // The model expects another padding token.
     run.model(
         r#"{"model_type": "gpt2", "vocab_size": 900, "n_positions": 24, "eos_token_id": 0, "pad_token_id": 899}"#,
     );

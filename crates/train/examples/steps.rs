@@ -10,8 +10,9 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
+use firebrand_arch::HubConfig;
 use firebrand_kernels::Precision;
-use firebrand_model::{Classifier, HubConfig, Tokens, device, keep_freed_memory};
+use firebrand_model::{Classifier, Tokens, device, keep_freed_memory};
 use firebrand_train::{AdamW, AdamWConfig, Learner, Schedule};
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -29,9 +29,10 @@ mod trainer;
 mod validation;
 
 use burn::tensor::Device;
+use firebrand_arch::{ProblemType, StartFrom};
 use firebrand_dataset::{LabelMap, read_tokens};
 use firebrand_kernels::within_pool;
-use firebrand_model::{Classifier, ProblemType, StartFrom, device, keep_freed_memory};
+use firebrand_model::{Classifier, device, keep_freed_memory};
 use firebrand_pipeline::{Error, Result, ResultExt, Slot, Stage, StageIo};
 
 pub use adapters::ema::Ema;

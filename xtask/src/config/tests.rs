@@ -272,7 +272,7 @@ fn the_projects_own_configurations_pass_every_check() {
 
     let programs = programs::from_environment().unwrap_or_else(|| {
         let built = cargo::build(&BTreeMap::new(), &[], &workspace).unwrap();
-        Source::Directory(built[cargo::SERVE].executable.parent().unwrap().to_owned())
+        Source::Directory(built[cargo::FIREBRAND].executable.parent().unwrap().to_owned())
     });
     let list = |directory: &Path| -> Vec<PathBuf> {
         let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());

@@ -1,8 +1,7 @@
 //! A folder per label: which folder of a document's path is the label.
 
 use firebrand_pipeline::{Error, Result};
-
-use crate::wording::listed;
+use firebrand_tables::wording::listed;
 
 /// The folder right above a file.
 pub(crate) fn parent(name: &str) -> Option<&str> {

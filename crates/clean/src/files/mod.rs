@@ -1,20 +1,20 @@
 //! Which of the fetched files hold the data, and what each of them is.
 
+mod descriptions;
 mod folders;
 mod globs;
-mod kind;
 
 use std::path::{Path, PathBuf};
 
 use firebrand_dataset::Part;
 use firebrand_pipeline::{Error, Hidden, Result, files_below, suggest};
+use firebrand_tables::Kind;
+use firebrand_tables::wording::listed;
 
 pub(crate) use folders::parent;
 pub(crate) use globs::Globs;
-pub(crate) use kind::Kind;
 
 use crate::settings::Settings;
-use crate::wording::listed;
 
 /// One file to read.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,7 +105,7 @@ fn given_part(name: &str, settings: &Settings) -> Result<Option<Part>> {
 }
 
 fn without_descriptions<'a>(names: &[&'a str]) -> (Vec<&'a str>, Vec<&'a str>) {
-    let (described, data): (Vec<_>, Vec<_>) = names.iter().partition(|name| kind::is_description(name));
+    let (described, data): (Vec<_>, Vec<_>) = names.iter().partition(|name| descriptions::is_description(name));
     // Where nothing else is there, they may be the data after all.
     if data.is_empty() { (described, data) } else { (data, described) }
 }

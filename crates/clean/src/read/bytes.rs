@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::io::Read;
 
-use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
+use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 use firebrand_pipeline::{Error, Result};
+use firebrand_tables::wording::short;
+use firebrand_tables::{utf16_of, what_instead};
 
-use super::binary::what_instead;
 use crate::files::SourceFile;
-use crate::wording::short;
 
 /// The content, uncompressed; never empty.
 pub(crate) fn read(file: &SourceFile) -> Result<Vec<u8>> {
@@ -61,24 +61,6 @@ pub(crate) fn text<'a>(
             );
             Ok((text, Some(note)))
         }
-    }
-}
-
-/// Which UTF-16 this is: by its byte order mark, or because every other byte of its start is NUL, as in Latin text.
-pub(super) fn utf16_of(bytes: &[u8]) -> Option<&'static Encoding> {
-    if let Some((encoding, _)) = Encoding::for_bom(bytes) {
-        return (encoding != UTF_8).then_some(encoding);
-    }
-    let start = &bytes[..bytes.len().min(1 << 12)];
-    let nul = |odd: usize| start.iter().skip(odd).step_by(2).filter(|byte| **byte == 0).count();
-    let (even, odd, half) = (nul(0), nul(1), start.len() / 2);
-    if half < 2 {
-        return None;
-    }
-    match (even * 10 < half, odd * 10 < half) {
-        (true, false) if odd * 2 > half => Some(UTF_16LE),
-        (false, true) if even * 2 > half => Some(UTF_16BE),
-        _ => None,
     }
 }
 

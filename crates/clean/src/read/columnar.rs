@@ -2,9 +2,10 @@
 
 use firebrand_dataset::{ColumnInfo, ColumnType, ColumnarFile, Damage, Values};
 use firebrand_pipeline::{Error, Result};
+use firebrand_tables::json::number;
 
 use super::features::class_names;
-use super::{Table, number, parted};
+use super::{Table, parted};
 
 const AGAIN: &str = "fetch it again: `cargo xtask stage fetch --force`";
 

@@ -1,9 +1,8 @@
 //! One text in a file of its own.
 
 use firebrand_pipeline::{Error, Result};
+use firebrand_tables::{utf16_of, what_instead};
 
-use super::binary::what_instead;
-use super::bytes::utf16_of;
 use crate::files::SourceFile;
 
 /// A document's text.

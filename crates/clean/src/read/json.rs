@@ -5,12 +5,12 @@
 use std::collections::HashSet;
 
 use firebrand_pipeline::{Error, Result};
+use firebrand_tables::json::{Fixes, parse, plain};
+use firebrand_tables::wording::{counted, short};
+use firebrand_tables::{BadRow, BadRows, Kind};
 use serde_json::{Map, Value};
 
-use super::repair::{Fixes, Repaired, repair};
-use super::{BadRow, BadRows, Table, number, parted, unit};
-use crate::files::Kind;
-use crate::wording::{counted, short};
+use super::{Table, parted};
 
 /// A file of JSON objects.
 #[derive(Debug)]
@@ -123,36 +123,10 @@ fn notes(name: &str, fixes: Fixes) -> Vec<String> {
 
 impl Json {
     fn wrong(&self, place: u64, key: &str, what: &str, value: &Value) -> Error {
-        let (unit, value) = (unit(self.kind), short(&value.to_string(), 60));
+        let (unit, value) = (self.kind.unit(), short(&value.to_string(), 60));
         Error::data(format!("{}, {unit} {place}: `{key}` is {what}: {value}", self.name))
             .hint("a value is a text, a number, a boolean or null; a row has one label")
             .hint("where rows have lists of labels: `multi_label = true` below [clean]")
-    }
-}
-
-/// A plain value as a text, none for null; what it is instead where it is not plain.
-fn plain(value: &Value) -> Result<Option<String>, &'static str> {
-    match value {
-        Value::Null => Ok(None),
-        Value::String(text) => Ok(Some(text.clone())),
-        Value::Bool(value) => Ok(Some(value.to_string())),
-        Value::Number(value) => Ok(Some(match value.as_f64() {
-            Some(float) if value.is_f64() => number(float),
-            _ => value.to_string(),
-        })),
-        Value::Array(_) => Err("a list"),
-        Value::Object(_) => Err("an object"),
-    }
-}
-
-/// Parses a text as it is or, failing that, without what Python alone understands.
-fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<(T, Fixes), serde_json::Error> {
-    match serde_json::from_str(text) {
-        Ok(value) => Ok((value, Fixes::default())),
-        Err(error) => match repair(text) {
-            Some(Repaired { text, fixes }) => Ok((serde_json::from_str(&text)?, fixes)),
-            None => Err(error),
-        },
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::str::CharIndices;
 
+use firebrand_tables::json::number;
+
 /// The items of a list literal of Python or JSON, or of NumPy's, which has no commas; `None` if the text is no such literal.
 ///
 /// Items are texts in quotes or numbers, booleans and missing values, of which the last are left out. A word without quotes
@@ -92,7 +94,7 @@ fn bare(text: &str) -> Option<(Option<String>, &str)> {
         "None" | "null" | "nan" | "NaN" => None,
         "True" | "true" => Some("true".to_owned()),
         "False" | "false" => Some("false".to_owned()),
-        number => Some(super::number(number.parse().ok().filter(|float: &f64| float.is_finite())?)),
+        word => Some(number(word.parse().ok().filter(|float: &f64| float.is_finite())?)),
     };
     Some((item, rest))
 }

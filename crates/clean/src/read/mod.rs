@@ -1,6 +1,5 @@
 //! The files of tables, each as rows of named values.
 
-mod binary;
 mod bytes;
 mod columnar;
 mod csv;
@@ -9,19 +8,18 @@ mod features;
 mod json;
 mod literal;
 mod options;
-mod repair;
 
 use firebrand_pipeline::Result;
+use firebrand_tables::{BadRow, Csv, Kind};
 
 use self::columnar::Columnar;
-use self::csv::Csv;
 use self::json::Json;
-use crate::files::{Kind, SourceFile};
+use crate::files::SourceFile;
 use crate::settings::Settings;
 
 pub(crate) use document::read as read_document;
 pub(crate) use literal::list as list_literal;
-pub(crate) use options::{BadRows, Quote, ReadOptions};
+pub(crate) use options::read_options;
 
 /// A file of rows with named columns. Columns are turned into texts only when they are asked for, so that odd ones that
 /// nobody needs do no harm.
@@ -43,7 +41,7 @@ pub(crate) trait Table {
         Ok(self.column(column)?.into_iter().map(|value| parted(value, separator)).collect())
     }
 
-    /// Where a row stands in its file, from 1: see [`unit`].
+    /// Where a row stands in its file, from 1: see [`Kind::unit`].
     fn place(&self, row: usize) -> u64;
 
     /// The rows that could not be read and are left out, in their order.
@@ -64,22 +62,6 @@ pub(crate) trait Table {
     /// The names of the classes whose numbers a column holds, if the file names them.
     fn class_names(&self, _column: usize) -> Option<Vec<String>> {
         None
-    }
-}
-
-/// A row that could not be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct BadRow {
-    /// Its [`Table::place`].
-    pub(crate) number: u64,
-    pub(crate) why: String,
-}
-
-/// What [`Table::place`] counts: text files have lines, columnar ones only rows.
-pub(crate) fn unit(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Csv | Kind::Tsv | Kind::JsonLines => "line",
-        Kind::Json | Kind::Parquet | Kind::Arrow | Kind::Document => "row",
     }
 }
 
@@ -116,9 +98,4 @@ fn parted(value: Option<String>, separator: Option<&str>) -> Vec<String> {
         (None, None) => vec![text],
         (None, Some(separator)) => text.split(separator).map(|part| part.trim().to_owned()).collect(),
     }
-}
-
-/// A number as a text; whole ones as integers, as some writers turn integers into floating point where values are missing.
-fn number(float: f64) -> String {
-    if float.fract() == 0.0 && float.abs() < 1e15 { format!("{float:.0}") } else { float.to_string() }
 }

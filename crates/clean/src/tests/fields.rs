@@ -1,4 +1,4 @@
-//! Inputs that people had trouble with elsewhere: a right reading, or an error that says what to do.
+//! Inputs that users of other tools reported problems with: each is read correctly or refused with advice.
 
 use firebrand_dataset::Part;
 
@@ -150,16 +150,16 @@ fn glue(test: &str) -> [(&str, &[u8]); 3] {
 }
 
 #[test]
-fn a_file_of_hidden_labels_is_no_class() {
+fn hidden_labels_are_not_a_class() {
     let bench = Bench::new(&glue("sentence,label\ng,-1\nh,-1\n")).done();
     assert_eq!((bench.labels(), bench.dropped("hidden_label")), (vec!["0".to_owned(), "1".to_owned()], 2));
     let [warning] = bench.warnings().try_into().unwrap();
     assert!(warning.starts_with("every label of test.csv is -1, which marks hidden labels"), "{warning}");
-    // Named as the test set, it leaves none, and the split draws one.
+    // If it is configured as the test set, there is none left, and `split` draws one.
     let bench = Bench::new(&glue("sentence,label\ng,-1\nh,-1\n"));
     let bench = bench.with(|config| config.test_files = vec!["test.csv".to_owned()]).done();
     assert_eq!(bench.examples().iter().filter(|row| row.part == Some(Part::Test)).count(), 0);
-    assert!(bench.warnings()[0].ends_with("other rows become the test rows in its place"));
+    assert!(bench.warnings()[0].ends_with("the test split is drawn from other rows instead"));
 }
 
 #[test]

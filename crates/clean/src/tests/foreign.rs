@@ -1,4 +1,4 @@
-//! Files that pyarrow 26 wrote, as `datasets` and pandas do:
+//! Files written by pyarrow 26, as `datasets` and pandas write them:
 //!
 //! ```python
 //! import json, pyarrow as pa, pyarrow.feather, pyarrow.ipc, pyarrow.parquet as pq
@@ -51,7 +51,7 @@ fn classes_have_the_names_of_the_metadata() {
     for (name, content) in [("a.parquet", CLASSES), ("train/data-00000-of-00001.arrow", STREAM)] {
         let bench = Bench::new(&[(name, content)]).done();
         assert_eq!((rows(&bench), bench.dropped("hidden_label")), (named.clone(), 1), "{name}");
-        assert!(bench.notes()[0].contains("metadata say: \"negative\", \"positive\""), "{:?}", bench.notes());
+        assert!(bench.notes()[0].contains("metadata: \"negative\", \"positive\""), "{:?}", bench.notes());
     }
     let bench = Bench::new(&[("a.parquet", CLASSES)]).with(|config| {
         config.rename_labels =
@@ -89,7 +89,7 @@ fn dictionaries_and_lists_of_both_formats() {
 }
 
 #[test]
-fn damage_is_an_error() {
+fn damaged_files_are_errors() {
     for (name, content) in [("a.parquet", CLASSES), ("a.arrow", STREAM), ("a.feather", FEATHER)] {
         for at in (0..content.len()).step_by(7) {
             let mut damaged = content.to_vec();

@@ -1,4 +1,4 @@
-//! Labels: renamed, merged, in order.
+//! Label names: renaming, merging, order.
 
 use serde_json::json;
 
@@ -22,7 +22,7 @@ fn labels_are_renamed_as_texts() {
     assert_eq!(bench.report()["labels"], json!({"negative": 1, "positive": 2}));
     assert_eq!(bench.report()["labels_renamed"], 3);
     let warnings = bench.warnings();
-    assert!(warnings[0].starts_with("`rename_labels` renames \"2\", which no row has"), "{warnings:?}");
+    assert!(warnings[0].starts_with("`rename_labels` renames \"2\", but no row has this label"), "{warnings:?}");
     assert_eq!(warnings.len(), 1);
 }
 
@@ -83,13 +83,13 @@ fn one_number_in_two_spellings_is_one_label() {
     assert_eq!(bench.report()["labels_cleaned"][0], json!({"from": "0.0", "to": "0", "rows": 1}));
     let names = [rename("0", "no"), rename("1", "yes"), rename("10", "ten")].into();
     assert_eq!(Bench::new(&years).with(|config| config.rename_labels = names).done().labels(), ["no", "ten", "yes"]);
-    // Ratings with halves are numbers, as JSON would have them; versions are names.
+    // Half-point ratings are numbers, as in JSON; versions are names.
     assert_eq!(Bench::csv("text,label\na,1.0\nb,1.5\n").done().labels(), ["1", "1.5"]);
     assert_eq!(Bench::csv("text,label\na,v1\nb,2.0\n").done().labels(), ["2.0", "v1"]);
 }
 
 #[test]
-fn marks_of_missing_values_are_no_labels() {
+fn null_markers_are_not_labels() {
     let table = "text,label\na,x\nb,NaN\nc,NULL\nd,\\N\ne,None\nf,y\ng,none\nNaN,x\n";
     let bench = Bench::csv(table).done();
     assert_eq!(bench.labels(), ["none", "x", "y"]);

@@ -1,4 +1,4 @@
-//! The stage as a whole, in this process.
+//! Tests of the whole stage, run in this process.
 
 mod fields;
 mod foreign;
@@ -19,14 +19,14 @@ use serde_json::Value;
 
 use crate::{Clean, Config};
 
-/// Fetched files, and a place for the outputs.
+/// Fetched files and a directory for the outputs.
 pub(crate) struct Bench {
     home: tempfile::TempDir,
     pub(crate) config: Config,
 }
 
 impl Bench {
-    /// The defaults, but for labels with few rows, which tests have.
+    /// The default configuration, except that labels may have few rows.
     pub(crate) fn new(files: &[(&str, &[u8])]) -> Self {
         let mut config: Config = default_section(Slot::Clean).unwrap();
         config.min_rows_per_label = 1;
@@ -61,7 +61,7 @@ impl Bench {
         )
     }
 
-    /// Runs, and checks what holds for every run: each row is accounted for.
+    /// Runs the stage and checks that every row is accounted for.
     pub(crate) fn done(self) -> Self {
         if let Err(error) = self.run() {
             panic!("{}", error.render());
@@ -79,7 +79,7 @@ impl Bench {
     }
 
     pub(crate) fn refused(&self) -> String {
-        let error = self.run().expect_err("it should be refused");
+        let error = self.run().expect_err("it must be refused");
         assert_eq!(error.kind().exit_code(), 4, "{}", error.render());
         assert!(!self.path("out/examples.parquet").exists());
         error.render()
@@ -109,14 +109,14 @@ impl Bench {
         LabelMap::read(&self.path("out/labels.json")).unwrap().names().to_vec()
     }
 
-    /// Id, text and label's name of every row.
+    /// Id, text and label name of every row.
     pub(crate) fn rows(&self) -> Vec<(u64, String, String)> {
         let names = self.labels();
         let row = |row: Example| (row.id, row.text, names[row.labels[0] as usize].clone());
         self.examples().into_iter().map(row).collect()
     }
 
-    /// The ids of the rows that are left.
+    /// The ids of the rows that are kept.
     pub(crate) fn ids(&self) -> Vec<u64> {
         self.examples().iter().map(|row| row.id).collect()
     }

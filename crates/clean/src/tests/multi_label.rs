@@ -1,4 +1,4 @@
-//! Rows with any number of labels.
+//! Multi-label data.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +42,7 @@ fn every_kind_of_table_gives_the_same_labels() {
     ] {
         let bench = several(Bench::new(&[(name, content)]));
         let bench = bench.with(|config| config.label_separator = separator.to_owned()).done();
-        // By value, and not as texts would be.
+        // In numeric order, not as strings.
         assert_eq!(bench.labels(), ["2", "10"], "{name}");
         assert_eq!(named(&bench), rows(&[(0, &["2", "10"]), (1, &[]), (2, &[]), (3, &["2", "10"])]), "{name}");
         assert!(LabelMap::read(&bench.path("out/labels.json")).unwrap().is_multi_label());
@@ -70,7 +70,7 @@ fn a_forgotten_separator_is_pointed_out() {
 }
 
 #[test]
-fn names_that_become_one_are_there_once() {
+fn labels_that_become_equal_are_kept_once() {
     let bench = several(Bench::csv("text,label\na,x|X\nb,x|y\nc,z\n")).with(|config| {
         config.label_separator = "|".to_owned();
         config.similar_labels = "merge".to_owned();
@@ -82,42 +82,42 @@ fn names_that_become_one_are_there_once() {
 
 const REPEATED: &str = "text,label\na,x|y\na,y|x\na,z\nb,x\nb,\nc,y\nd,z\na,x|y\n";
 
-fn settled(conflicts: &str) -> Bench {
+fn resolved(conflicts: &str) -> Bench {
     several(Bench::csv(REPEATED))
         .with(|config| (config.label_separator, config.conflicts) = ("|".to_owned(), conflicts.to_owned()))
         .done()
 }
 
 #[test]
-fn other_sets_of_labels_are_conflicts_and_the_order_in_a_set_is_not() {
-    let bench = settled("drop");
+fn different_label_sets_conflict_regardless_of_order() {
+    let bench = resolved("drop");
     assert_eq!(bench.ids(), [5, 6]);
     assert_eq!((bench.dropped("duplicate"), bench.dropped("conflict")), (2, 4));
-    assert_eq!(settled("keep").ids(), [0, 2, 3, 4, 5, 6]);
-    let bench = settled("majority");
+    assert_eq!(resolved("keep").ids(), [0, 2, 3, 4, 5, 6]);
+    let bench = resolved("majority");
     assert_eq!(named(&bench), rows(&[(0, &["x", "y"]), (5, &["y"]), (6, &["z"])]));
     let examples = bench.report()["dropped_examples"].clone();
-    assert_eq!(examples["conflict"][0]["why"], "\"z\", but most rows of this text are \"x\", \"y\"");
-    assert_eq!(examples["conflict"][2]["why"], "the same text under no label and \"x\"");
+    assert_eq!(examples["conflict"][0]["why"], "\"z\", but most rows with this text have \"x\", \"y\"");
+    assert_eq!(examples["conflict"][2]["why"], "conflicting labels of the same text: no label and \"x\"");
 }
 
 #[test]
-fn a_row_for_each_text_and_label_becomes_a_row_for_each_text() {
-    let bench = settled("union");
+fn union_merges_one_row_per_label_into_one_per_text() {
+    let bench = resolved("union");
     assert_eq!(named(&bench), rows(&[(0, &["x", "y", "z"]), (3, &["x"]), (5, &["y"]), (6, &["z"])]));
     assert_eq!((bench.dropped("joined"), bench.dropped("conflict")), (4, 0));
-    assert_eq!(bench.report()["dropped_examples"]["joined"][0]["why"], "joined with row 0");
+    assert_eq!(bench.report()["dropped_examples"]["joined"][0]["why"], "merged into row 0");
 }
 
 #[test]
-fn a_classifier_needs_two_labels_all_the_same() {
+fn multi_label_data_needs_two_labels_too() {
     let error = several(Bench::csv("text,label\na,x\nb,\n")).refused();
     assert!(error.contains("there is only one label: \"x\" (1 row)"), "{error}");
 }
 
 #[test]
 fn lists_written_as_text_are_lists() {
-    // What a user would set who looks at the cells: a separator, which the lists make needless.
+    // A user who looks at the cells may set a separator, which lists do not need.
     let table = "text,labels\na,[]\nb,\"['war', 'sport']\"\nc,['war']\nd,\"['it\\'s', \"\"music\"\"]\"\n";
     let bench = several(Bench::csv(table)).with(|config| config.label_separator = ",".to_owned()).done();
     let expected = rows(&[(0, &[]), (1, &["sport", "war"]), (2, &["war"]), (3, &["it's", "music"])]);
@@ -166,7 +166,7 @@ fn vectors_without_names_are_refused() {
         several(Bench::csv(separated)).with(|config| config.label_separator = "|".to_owned()),
     ] {
         let error = bench.refused();
-        assert!(error.contains("nothing says which label each place stands for"), "{error}");
+        assert!(error.contains("nothing says which label each position stands for"), "{error}");
         assert!(error.contains("label_columns = ["), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! What comes out of each kind of file, and of the steps up to the cleaned text.
+//! The output for each kind of file and each cleaning step.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ fn every_kind_of_table_gives_the_same_rows() {
         let second = if name == "1/a.txt" { ("0/b.txt", &b"bad"[..]) } else { ("README.md", &b"#"[..]) };
         let bench = Bench::new(&[(name, content), second]).done();
         let mut rows = bench.rows();
-        // Documents are read by name.
+        // Documents are read in the order of their names.
         rows.sort_by(|a, b| b.1.cmp(&a.1));
         let texts: Vec<_> = rows.iter().map(|(_, text, label)| (text.as_str(), label.as_str())).collect();
         assert_eq!(texts, [("good", "1"), ("bad", "0")], "{name}");
@@ -101,7 +101,7 @@ fn steps_are_counted_with_ids_of_source_rows() {
 }
 
 #[test]
-fn text_options_are_used_and_travel() {
+fn text_options_are_applied_and_written() {
     let text = "text,label\n\" <b>ＡB</b>\t c\u{0}\",1\nx,0\n";
     let bench = Bench::csv(text).with(|config| (config.unicode, config.lowercase) = ("nfkc".to_owned(), true)).done();
     assert_eq!(bench.rows()[0].1, "ab c");
@@ -119,7 +119,7 @@ fn text_options_are_used_and_travel() {
     assert_eq!(TextOptions::read(&bench.path("out/text.json")).unwrap(), TextOptions::UNTOUCHED);
 }
 
-/// Emoji that a vocabulary lacks become words; the same rules travel with the model.
+/// Emoji that a vocabulary lacks become words, and the same rules are part of the bundle.
 #[test]
 fn unwanted_characters_are_replaced() {
     let bench = Bench::csv("text,label\nfine 😀😀,a\nbad 😡 day 12,b\n")

@@ -1,4 +1,4 @@
-//! Rows of two texts.
+//! Text pairs.
 
 use firebrand_text::TextOptions;
 
@@ -12,20 +12,20 @@ fn pairs(table: &str) -> Bench {
 }
 
 #[test]
-fn both_texts_are_cleaned_and_both_must_be_there() {
+fn both_texts_are_cleaned_and_required() {
     let table = "first,second,label\n<b>a</b>  b, c&amp;d ,x\ne,,x\n,f,y\ng,<br>,y\nh,i,y\n";
     let bench = pairs(table).done();
     let found: Vec<_> = bench.examples().into_iter().map(|row| (row.id, row.text, row.pair.unwrap())).collect();
     assert_eq!(found, [(0, "a b".to_owned(), "c&d".to_owned()), (4, "h".to_owned(), "i".to_owned())]);
     assert_eq!((bench.dropped("missing_text"), bench.dropped("too_short")), (2, 1));
     assert_eq!(bench.report()["columns"][0]["pair"], "second");
-    // What asks the model later must know that it takes pairs.
+    // Prediction has to know that the model takes pairs.
     assert!(TextOptions::read(&bench.path("out/text.json")).unwrap().pairs);
     assert!(!TextOptions::read(&Bench::csv("text,label\na,x\nb,y\n").done().path("out/text.json")).unwrap().pairs);
 }
 
 #[test]
-fn only_pairs_of_equal_texts_are_equal() {
+fn pairs_are_equal_if_both_texts_are() {
     let table = "first,second,label\na,b,x\na, b,x\na,c,x\nb,a,x\na,d,x\na,d,y\nq,r,y\n";
     let bench = pairs(table).done();
     assert_eq!(bench.ids(), [0, 2, 3, 6]);
@@ -33,10 +33,10 @@ fn only_pairs_of_equal_texts_are_equal() {
 }
 
 #[test]
-fn a_pair_column_that_cannot_be_is_named() {
+fn an_invalid_pair_column_is_named() {
     let error = Bench::csv("text,label\na,x\nb,y\n").with(|config| config.pair_column = "tetx".to_owned()).refused();
     assert!(error.contains("has no column \"tetx\" (`pair_column`)"), "{error}");
     let bench = Bench::new(&[("x/1.txt", b"one"), ("y/2.txt", b"two")]);
     let error = bench.with(|config| config.pair_column = "second".to_owned()).refused();
-    assert!(error.contains("`pair_column` = \"second\" asks for a column"), "{error}");
+    assert!(error.contains("`pair_column` = \"second\" names a column"), "{error}");
 }

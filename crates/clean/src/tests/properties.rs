@@ -1,4 +1,4 @@
-//! What holds for any table.
+//! Properties that hold for any table.
 
 use std::collections::BTreeMap;
 
@@ -39,8 +39,8 @@ fn bench(rows: &[Row], duplicates: &str, conflicts: &str, min_characters: usize)
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// [`Bench::done`] checks that every row is kept or counted under one reason. Beyond that: ids lead back to their rows,
-    /// no text is left twice where it must not be, and the order of rows has no say in the label map.
+    /// [`Bench::done`] checks that every row is kept or counted under one reason. In addition, ids identify source rows,
+    /// duplicates are dropped as configured, and the label map does not depend on the order of rows.
     #[test]
     fn every_row_is_accounted_for(
         mut rows in table(),
@@ -48,7 +48,7 @@ proptest! {
         conflicts in prop::sample::select(vec!["drop", "majority", "keep"]),
         min_characters in 1_usize..4,
     ) {
-        // Two labels always stay.
+        // At least two labels always remain.
         rows.extend([("first one".to_owned(), "x".to_owned(), true), ("second one".to_owned(), "y".to_owned(), true)]);
         let done = bench(&rows, duplicates, conflicts, min_characters);
         prop_assert_eq!(done.report()["rows"]["read"].as_u64().unwrap(), rows.len() as u64);
@@ -73,7 +73,7 @@ proptest! {
         prop_assert_eq!(done.report()["rows"].clone(), reversed.report()["rows"].clone());
     }
 
-    /// Whatever a file holds, the stage ends with an answer and not with a panic.
+    /// Any file content leads to a result or an error, never a panic.
     #[test]
     fn no_bytes_make_it_panic(
         bytes in prop::collection::vec(prop::sample::select(b"ab,;\t\"\n\r{}[]:1\xe9\xefPAR".to_vec()), 0..60),

@@ -1,4 +1,4 @@
-//! Data that nothing can be made of: exit code 4, and a message that says where.
+//! Unusable data: exit code 4 and a message that says where the problem is.
 
 use serde_json::json;
 
@@ -34,7 +34,7 @@ fn broken_files_are_named_with_their_lines() {
 }
 
 #[test]
-fn files_that_do_not_fit_together() {
+fn inconsistent_files() {
     assert!(Bench::new(&[]).refused().contains("has no files in it"));
     let error = Bench::new(&[("a.csv", b"x"), ("b.jsonl", b"{}")]).refused();
     assert!(error.contains("mixes kinds of files: CSV or TSV (a.csv), JSON (b.jsonl)"), "{error}");
@@ -46,19 +46,19 @@ fn files_that_do_not_fit_together() {
 }
 
 #[test]
-fn columns_of_documents_and_misspelt_ones() {
+fn columns_of_documents_and_misspelt_columns() {
     let documents = || Bench::new(&[("ham/1", b"a"), ("spam/1", b"b")]);
     let error = documents().with(|config| config.group_column = "author".to_owned()).refused();
-    assert!(error.contains("`group_column` = \"author\" asks for a column, but ham/1 is a text"), "{error}");
+    assert!(error.contains("`group_column` = \"author\" names a column, but ham/1 is a text"), "{error}");
     let error = documents().with(|config| _ = config.filter.insert("x".to_owned(), json!(1))).refused();
-    assert!(error.contains("`filter.x` = \"1\" asks for a column"), "{error}");
+    assert!(error.contains("`filter.x` = \"1\" names a column"), "{error}");
     let bench = Bench::csv("text,label\na,1\n").with(|config| config.label_column = "lable".to_owned());
     let error = bench.refused();
     assert!(error.contains("no column \"lable\"") && error.contains("did you mean \"label\"?"), "{error}");
 }
 
 #[test]
-fn labels_that_nothing_can_be_learnt_from() {
+fn labels_that_cannot_be_learned_from() {
     let bench = Bench::csv("text,label\na,x\nb,x\nc,y\nd,z\ne,z\nf,z\n").with(|config| config.min_rows_per_label = 3);
     let error = bench.refused();
     assert!(error.contains("`min_rows_per_label` = 3: \"x\" (2 rows), \"y\" (1 row)\n"), "{error}");
@@ -67,22 +67,22 @@ fn labels_that_nothing_can_be_learnt_from() {
 }
 
 #[test]
-fn no_rows_left_says_where_they_went() {
+fn no_rows_left_reports_why() {
     let bench = Bench::csv("text,label,source\n,x,web\nb,,web\nc,x,book\n<br>,x,web\nd,x,web\nd,y,web\n");
     let error = bench.with(|config| _ = config.filter.insert("source".to_owned(), json!("web"))).refused();
     assert!(
         error.contains(
-            "no rows are left: 6 rows read, dropped: 1 other than the filter asks for, 1 without text, 1 without label, \
-             1 too short, 2 with another label elsewhere"
+            "no rows are left: 6 rows read, dropped: 1 excluded by the filter, 1 without text, 1 without label, \
+             1 too short, 2 with conflicting labels"
         ),
         "{error}"
     );
     let bench = Bench::csv("text,label,source\na,x,web\nb,y,book\n");
     let error = bench.with(|config| _ = config.filter.insert("source".to_owned(), json!("Web"))).refused();
-    assert!(error.contains("no rows are left: 2 rows read, dropped: 2 other"), "{error}");
+    assert!(error.contains("no rows are left: 2 rows read, dropped: 2 excluded"), "{error}");
     assert!(
         error.contains(
-            "no row has the \"Web\" that `filter.source` asks for; source is \"book\", \"web\"; did you mean \"web\"?"
+            "no row matches `filter.source` = \"Web\"; the column contains \"book\", \"web\"; did you mean \"web\"?"
         ),
         "{error}"
     );

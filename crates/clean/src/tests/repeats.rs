@@ -26,20 +26,20 @@ fn every_choice() {
 #[test]
 fn conflicts_may_be_an_error() {
     let error = Bench::csv(TEXT).with(|config| config.conflicts = "error".to_owned()).refused();
-    assert!(error.contains("2 texts stand under two or more labels; the first, \"same\""), "{error}");
+    assert!(error.contains("2 texts have two or more labels; the first, \"same\""), "{error}");
     assert!(error.contains("\"a\" (a.csv, line 2), \"b\" (a.csv, line 5)"), "{error}");
     let bench = Bench::csv("text,label\nx,a\nx,a\ny,b\n").with(|config| config.conflicts = "error".to_owned()).done();
     assert_eq!(bench.ids(), [0, 2]);
 }
 
 #[test]
-fn the_reasons_are_told() {
+fn reasons_are_reported() {
     let bench = Bench::csv(TEXT).with(|config| config.conflicts = "majority".to_owned()).done();
     let examples = bench.report()["dropped_examples"].clone();
-    assert_eq!(examples["duplicate"][0]["why"], "the same as row 0");
+    assert_eq!(examples["duplicate"][0]["why"], "duplicate of row 0");
     assert_eq!(examples["duplicate"][0]["id"], 1);
-    assert_eq!(examples["conflict"][0]["why"], "\"b\", but most rows of this text are \"a\"");
-    assert_eq!(examples["conflict"][1]["why"], "the same text under \"a\" and \"b\"");
+    assert_eq!(examples["conflict"][0]["why"], "\"b\", but most rows with this text have \"a\"");
+    assert_eq!(examples["conflict"][1]["why"], "conflicting labels of the same text: \"a\" and \"b\"");
     assert_eq!(examples["conflict"][1]["place"], "a.csv, line 6");
 }
 

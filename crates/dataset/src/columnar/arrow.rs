@@ -1,5 +1,5 @@
-//! Arrow's two forms: the file (Feather version 2) and the stream, which `datasets` keeps in its cache and writes with
-//! `save_to_disk`.
+//! Arrow's two formats: the file format (Feather version 2), and the streaming format, which `datasets` uses in its cache
+//! and in `save_to_disk`.
 
 use std::io::{Cursor, Read, Seek};
 
@@ -12,7 +12,7 @@ use super::{Cause, ColumnInfo, Opened, Values};
 const FILE: &[u8] = b"ARROW1";
 const FEATHER_1: &[u8] = b"FEA1";
 
-/// An Arrow file whose schema is read.
+/// An Arrow file whose schema has been read.
 #[derive(Debug)]
 pub(super) struct Source {
     bytes: Vec<u8>,
@@ -23,7 +23,9 @@ pub(super) struct Source {
 impl Source {
     pub(super) fn open(bytes: Vec<u8>) -> Result<(Self, Opened), Cause> {
         if bytes.starts_with(FEATHER_1) {
-            return Err("it is Feather version 1, which pyarrow no longer writes: write it again".into());
+            return Err(
+                "it is Feather version 1, which pyarrow no longer writes: save the table in a current format".into()
+            );
         }
         let is_file = bytes.starts_with(FILE);
         let mut reader = Cursor::new(bytes.as_slice());
@@ -50,7 +52,7 @@ impl Source {
         Values::concatenated(field.dtype(), self.chunks(column)?.iter().map(AsRef::as_ref))
     }
 
-    /// The column's arrays, one for each batch of rows. A file without columns has none.
+    /// The column's arrays, one per record batch; empty if the file has no columns.
     fn chunks(&self, column: usize) -> Result<Vec<Box<dyn Array>>, Cause> {
         if column >= self.fields.len() {
             return Ok(Vec::new());
@@ -67,14 +69,14 @@ impl Source {
     }
 }
 
-/// All batches of a stream. Arrow lets a stream end with its file, but every common writer ends it with a mark, and without one
-/// a stream that is cut off could not be told from a whole one.
+/// All record batches of a stream. Arrow allows a stream without an end-of-stream marker, but every common writer adds one, and
+/// without it a truncated stream could not be detected.
 fn stream<R: Read + Seek>(batches: StreamReader<R>) -> Result<Vec<Box<dyn Array>>, Cause> {
     let mut chunks = Vec::new();
     for state in batches {
         match state? {
             StreamState::Some(batch) => chunks.push(only(batch.into_arrays())?),
-            StreamState::Waiting => return Err("it is cut off: the mark at the end of the stream is missing".into()),
+            StreamState::Waiting => return Err("it is cut off: the end-of-stream marker is missing".into()),
         }
     }
     Ok(chunks)

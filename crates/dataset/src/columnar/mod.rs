@@ -1,9 +1,8 @@
 //! Columnar files, Parquet and Arrow, decoded column by column into plain Rust.
 //!
-//! This reads files that anybody may have written: integers of every width, dictionaries, lists of either offset size. It
-//! stands on polars' Arrow and Parquet layers alone, without its data frames: those would be most of the compile time, and
-//! nothing here computes with them. Types without a plain form (structs, dates, decimals, binary) are [`ColumnType::Other`]:
-//! such columns may be in a file as long as nobody asks for them.
+//! Reads files of any writer: integers of every width, dictionaries, lists of either offset size. It uses only polars' Arrow
+//! and Parquet layers: the data frames are not needed here and would take most of the compile time. Columns of other types
+//! (structs, dates, decimals, binary) are [`ColumnType::Other`]; a file may contain them, but they cannot be read.
 
 mod arrow;
 mod parquet;
@@ -20,10 +19,10 @@ pub use parquet::write as write_parquet;
 pub(crate) use parquet::{list, write_arrays};
 pub use values::Values;
 
-/// What a column's values are, as far as a reader needs to know.
+/// The type of a column's values, as far as readers need to distinguish types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnType {
-    /// Nothing but missing values.
+    /// Only missing values.
     Null,
     /// `true` and `false`.
     Boolean,
@@ -40,13 +39,13 @@ pub enum ColumnType {
 /// A column of a [`ColumnarFile`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnInfo {
-    /// Its name.
+    /// The name of the column.
     pub name: String,
-    /// The type of its values or, of lists, of their items.
+    /// The type of the values or, if they are lists, of their items.
     pub kind: ColumnType,
-    /// Whether a value is a list.
+    /// Whether the values are lists.
     pub is_list: bool,
-    /// The type's name in messages, such as `list[i64]`.
+    /// The name of the type in messages, such as `list[i64]`.
     pub type_name: String,
 }
 
@@ -57,7 +56,7 @@ impl ColumnInfo {
     }
 }
 
-/// Why a columnar file cannot be decoded, in the decoder's words.
+/// Why a columnar file cannot be decoded: the decoder's message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage(String);
 
@@ -69,7 +68,7 @@ impl fmt::Display for Damage {
 
 impl std::error::Error for Damage {}
 
-/// A Parquet or Arrow file in memory. Opening it reads its schema; a column is decoded when it is asked for.
+/// A Parquet or Arrow file in memory. Opening it reads the schema; columns are decoded on demand.
 #[derive(Debug)]
 pub struct ColumnarFile {
     columns: Vec<ColumnInfo>,
@@ -113,15 +112,15 @@ impl ColumnarFile {
         self.rows
     }
 
-    /// A value of the schema's own key-value metadata (`huggingface`, `pandas`).
+    /// A value in the schema's key-value metadata, such as `huggingface` or `pandas`.
     pub fn metadata(&self, key: &str) -> Option<&str> {
         self.metadata.get(key).map(String::as_str)
     }
 
-    /// The values of a column, by its place in [`ColumnarFile::columns`].
+    /// The values of a column, by its index in [`ColumnarFile::columns`].
     ///
     /// # Errors
-    /// When the file is damaged, has no such column, or the column is of [`ColumnType::Other`].
+    /// When the file is damaged, has no such column, or the column is [`ColumnType::Other`].
     pub fn values(&self, column: usize) -> Result<Values, Damage> {
         let info = self.columns.get(column).ok_or_else(|| Damage(format!("there is no column {column}")))?;
         let values = decode(|| match &self.source {
@@ -135,7 +134,7 @@ impl ColumnarFile {
     }
 }
 
-/// What opening a file tells about it.
+/// The schema and size of an opened file.
 struct Opened {
     columns: Vec<ColumnInfo>,
     rows: usize,
@@ -151,7 +150,7 @@ impl Opened {
 /// The error of a decoding step.
 pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// Runs a step of a decoder, whose errors and panics both mean that the file is damaged.
+/// Runs a decoding step; both its errors and its panics mean that the file is damaged.
 pub(crate) fn decode<T>(step: impl FnOnce() -> Result<T, Cause>) -> Result<T, Damage> {
     match catch_panic(step) {
         Ok(Ok(value)) => Ok(value),

@@ -1,4 +1,4 @@
-//! Parquet, read by column and written by row group.
+//! Parquet: read column by column, written in row groups.
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -20,10 +20,10 @@ use polars_parquet::write::{
 
 use super::{Cause, ColumnInfo, Damage, Opened, Values, decode};
 
-/// Rows in a row group. Fixed, so that the bytes depend on nothing but the rows.
+/// Rows per row group. Fixed, so that the bytes depend only on the rows.
 const ROW_GROUP: usize = 1 << 16;
 
-/// A Parquet file whose metadata is read.
+/// A Parquet file whose metadata has been read.
 #[derive(Debug)]
 pub(super) struct Source {
     bytes: Buffer<u8>,
@@ -36,7 +36,7 @@ impl Source {
         let bytes = Buffer::from(bytes);
         let metadata = read_metadata(&mut Cursor::new(&bytes[..]))?;
         let schema = infer_schema(&metadata)?;
-        // In Parquet a dictionary is only a way of storing the values.
+        // In Parquet a dictionary is only an encoding of the values.
         let fields: Vec<Field> = schema.iter_values().map(|field| without_dictionary(field.clone())).collect();
         let entries = metadata.key_value_metadata.iter().flatten();
         let opened = Opened {
@@ -58,7 +58,7 @@ impl Source {
                 let range = part.byte_range();
                 let (start, end) = (usize::try_from(range.start)?, usize::try_from(range.end)?);
                 if start > end || end > self.bytes.len() {
-                    return Err("a column lies outside of the file".into());
+                    return Err("a column is outside the file".into());
                 }
                 let content = Cursor::new(self.bytes.clone().sliced(start..end));
                 pages.push(BasicDecompressor::new(PageReader::new(content, part, vec![], usize::MAX), vec![]));
@@ -83,16 +83,16 @@ fn without_dictionary(mut field: Field) -> Field {
     field
 }
 
-/// A Parquet file of these columns, all of one length; the same columns are always the same bytes.
+/// Encodes columns of equal length as a Parquet file; equal columns always give equal bytes.
 ///
 /// # Errors
-/// When the columns differ in length.
+/// When the columns have different lengths.
 pub fn write(columns: Vec<(&str, Values)>, metadata: &BTreeMap<String, String>) -> Result<Vec<u8>, Damage> {
     let arrays = columns.into_iter().map(|(name, values)| Ok((name, decode(|| array(values))?)));
     write_arrays(arrays.collect::<Result<_, _>>()?, metadata)
 }
 
-/// The same of arrays, which know the width of their numbers.
+/// As [`write`], but for Arrow arrays, whose integers have a width.
 pub(crate) fn write_arrays(
     columns: Vec<(&str, Box<dyn Array>)>,
     metadata: &BTreeMap<String, String>,
@@ -144,7 +144,7 @@ fn array(values: Values) -> Result<Box<dyn Array>, Cause> {
     })
 }
 
-/// An array of lists: where each ends in the items, and which of them are there at all; all are where nothing says so.
+/// An array of lists, given the end of each list in `items`. `present` marks the rows that have a list; `None`: all have.
 pub(crate) fn list(
     ends: impl IntoIterator<Item = usize>,
     present: Option<&[bool]>,

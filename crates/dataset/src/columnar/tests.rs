@@ -20,7 +20,7 @@ fn plain() -> impl Strategy<Value = (Values, usize)> {
     ]
 }
 
-/// Lists of the items: where none is missing, every item is in a list.
+/// Lists that together contain all items; missing lists come last.
 fn lists() -> impl Strategy<Value = Values> {
     (plain(), vec(any::<bool>(), 0..4)).prop_map(|((items, length), missing)| {
         let mut ends: Vec<usize> = (1..=length).filter(|end| end % 3 == 0 || *end == length).collect();
@@ -56,7 +56,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_it_panic(mut bytes in vec(any::<u8>(), 0..200), start in 0..3_usize) {
+    fn no_input_makes_it_panic(mut bytes in vec(any::<u8>(), 0..200), start in 0..3_usize) {
         let start: &[u8] = [&b"PAR1"[..], b"ARROW1\0\0", b"\xff\xff\xff\xff"][start];
         bytes.splice(0..0, start.iter().copied());
         let parquet = ColumnarFile::parquet(bytes.clone());
@@ -80,7 +80,7 @@ fn a_stream_that_is_cut_off_is_refused() {
     for end in 0..stream.len() {
         assert!(ColumnarFile::arrow(stream[..end].to_vec()).is_err(), "{end} bytes");
     }
-    // What is missing belongs to the last column, which is skipped where rows are counted.
+    // The missing bytes belong to the last column, which counting the rows skips.
     let error = ColumnarFile::arrow(stream[..stream.len() - 16].to_vec()).unwrap_err();
-    assert_eq!(error.to_string(), "it is cut off: the mark at the end of the stream is missing");
+    assert_eq!(error.to_string(), "it is cut off: the end-of-stream marker is missing");
 }

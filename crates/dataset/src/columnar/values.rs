@@ -1,4 +1,4 @@
-//! Arrow arrays as plain Rust.
+//! Arrow arrays as plain Rust types.
 
 use arrow::array::{
     Array, BooleanArray, DictionaryArray, DictionaryKey, FixedSizeListArray, ListArray, PrimitiveArray, Utf8Array,
@@ -10,14 +10,14 @@ use arrow::types::NativeType;
 
 use super::{Cause, ColumnType};
 
-/// The values of a column, each of which may be missing.
+/// The values of a column; any value may be missing.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Values {
-    /// So many missing values of no type.
+    /// This many missing values, without a type.
     Nulls(usize),
     /// `true` and `false`.
     Booleans(Vec<Option<bool>>),
-    /// Integers of any width but `u64`.
+    /// Integers of any width except `u64`.
     Integers(Vec<Option<i64>>),
     /// Integers of type `u64`.
     Unsigned(Vec<Option<u64>>),
@@ -25,11 +25,11 @@ pub enum Values {
     Floats(Vec<Option<f64>>),
     /// Texts.
     Texts(Vec<Option<String>>),
-    /// Lists, as the items of all rows and where each row ends.
+    /// Lists: the items of all rows, and the end of each row.
     Lists {
-        /// Where each row's list ends in `items`; the first starts at 0.
+        /// The end of each row's list in `items`; the first list starts at 0.
         ends: Vec<usize>,
-        /// Whether a row has a list at all. One that is missing has no items.
+        /// Whether each row has a list; missing lists have no items.
         present: Vec<bool>,
         /// The items of all rows.
         items: Box<Values>,
@@ -55,7 +55,7 @@ impl Values {
         self.len() == 0
     }
 
-    /// The chunks of one column behind each other.
+    /// The concatenated chunks of a column.
     pub(super) fn concatenated<'a>(
         dtype: &ArrowDataType,
         chunks: impl IntoIterator<Item = &'a dyn Array>,
@@ -82,7 +82,7 @@ impl Values {
                 (ColumnType::Integer, _) => Self::Integers(Vec::new()),
                 (ColumnType::Float, _) => Self::Floats(Vec::new()),
                 (ColumnType::Text, _) => Self::Texts(Vec::new()),
-                (ColumnType::Other, _) => return Err(no_plain_form(dtype)),
+                (ColumnType::Other, _) => return Err(unsupported(dtype)),
             },
         })
     }
@@ -104,7 +104,7 @@ impl Values {
                 present.extend(more_present);
                 items.append(*more_items)?;
             }
-            _ => return Err("the column changes its type".into()),
+            _ => return Err("the type of the column changes between chunks".into()),
         }
         Ok(())
     }
@@ -146,13 +146,13 @@ impl Values {
                 IntegerType::UInt16 => dictionary::<u16>(array)?,
                 IntegerType::UInt32 => dictionary::<u32>(array)?,
                 IntegerType::UInt64 => dictionary::<u64>(array)?,
-                IntegerType::Int128 | IntegerType::UInt128 => return Err(no_plain_form(array.dtype())),
+                IntegerType::Int128 | IntegerType::UInt128 => return Err(unsupported(array.dtype())),
             },
-            _ => return Err(no_plain_form(array.dtype())),
+            _ => return Err(unsupported(array.dtype())),
         })
     }
 
-    /// The values at these places; missing where a place is.
+    /// The values at these indices; missing where the index is.
     fn pick(&self, places: &[Option<usize>]) -> Result<Self, Cause> {
         fn picked<T: Clone>(values: &[Option<T>], places: &[Option<usize>]) -> Result<Vec<Option<T>>, Cause> {
             let pick = |place: &Option<usize>| match place {
@@ -168,13 +168,13 @@ impl Values {
             Self::Unsigned(values) => Self::Unsigned(picked(values, places)?),
             Self::Floats(values) => Self::Floats(picked(values, places)?),
             Self::Texts(values) => Self::Texts(picked(values, places)?),
-            Self::Lists { .. } => return Err("a dictionary of lists has no plain form".into()),
+            Self::Lists { .. } => return Err("dictionaries of lists are not supported".into()),
         })
     }
 }
 
 fn typed<T: 'static>(array: &dyn Array) -> Result<&T, Cause> {
-    array.as_any().downcast_ref().ok_or_else(|| "an array is not of its own type".into())
+    array.as_any().downcast_ref().ok_or_else(|| "an array does not have its declared type".into())
 }
 
 fn integers<T: NativeType + Into<i64>>(array: &dyn Array) -> Result<Values, Cause> {
@@ -197,7 +197,7 @@ fn fixed_lists(array: &FixedSizeListArray, size: usize) -> Result<Values, Cause>
     rows_of(array, (0..array.len()).map(|row| row * size..(row + 1) * size), array.values().as_ref())
 }
 
-/// Lists by the ranges of their items. What a missing list may leave behind in the items is not its own.
+/// Lists by the ranges of their items. Items in the range of a missing list are dropped.
 fn rows_of(
     array: &dyn Array,
     ranges: impl Iterator<Item = std::ops::Range<usize>>,
@@ -227,11 +227,11 @@ fn dictionary<K: DictionaryKey + TryInto<usize>>(array: &dyn Array) -> Result<Va
     Values::of(array.values().as_ref())?.pick(&places)
 }
 
-fn no_plain_form(dtype: &ArrowDataType) -> Cause {
-    format!("a column of type {} has no plain form", type_name(dtype)).into()
+fn unsupported(dtype: &ArrowDataType) -> Cause {
+    format!("columns of type {} are not supported", type_name(dtype)).into()
 }
 
-/// The type of a column's values or of their items, and whether they are lists.
+/// The type of a column's values (or of the items, if they are lists), and whether they are lists.
 pub(super) fn kind_of(dtype: &ArrowDataType) -> (ColumnType, bool) {
     use ArrowDataType as D;
     match dtype.to_storage() {
@@ -254,7 +254,7 @@ pub(super) fn kind_of(dtype: &ArrowDataType) -> (ColumnType, bool) {
     }
 }
 
-/// The name of a type, in polars' words.
+/// The name of a type, as polars writes it.
 pub(super) fn type_name(dtype: &ArrowDataType) -> String {
     use ArrowDataType as D;
     match dtype.to_storage() {

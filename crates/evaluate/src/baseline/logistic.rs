@@ -1,7 +1,7 @@
 //! Multinomial logistic regression on sparse rows, with an L2 penalty, fitted by L-BFGS.
 //!
-//! The same objective as scikit-learn's `LogisticRegression(C=…)`: two classes share one set of weights, more have one
-//! each, and the intercepts are free of penalty.
+//! The same objective as scikit-learn's `LogisticRegression(C=…)`: two classes share one weight vector, more than two have
+//! one each, and the intercepts are not penalised.
 
 use std::cell::RefCell;
 
@@ -12,9 +12,9 @@ use argmin::solver::quasinewton::LBFGS;
 
 use super::sparse::SparseRows;
 
-/// Fitting stops when the gradient of the mean loss is shorter than this. scikit-learn stops at a largest entry of 1e-4.
+/// Fitting stops when the norm of the gradient of the mean loss is below this; scikit-learn uses 1e-4 for the largest entry.
 const GRADIENT_TOLERANCE: f64 = 1e-4;
-/// More steps than any text data set has needed; the point reached by then is taken.
+/// More steps than any text data set has needed; if it is reached, the last point is used.
 const MAX_STEPS: u64 = 500;
 /// History size of L-BFGS; scipy's default.
 const MEMORY: usize = 10;
@@ -35,7 +35,7 @@ pub(crate) struct Targets<'a> {
     pub(crate) classes: usize,
 }
 
-/// Weight vectors: two classes need only one, the difference of theirs.
+/// Number of weight vectors: two classes need only one.
 pub(crate) fn outputs(classes: usize) -> usize {
     if classes == 2 { 1 } else { classes }
 }
@@ -67,9 +67,9 @@ impl Logistic {
             total += f64::from(weight);
         }
         let share = if total > 0.0 { positive / total } else { 0.0 };
-        // 1 for a class of one half; never so small that rounding decides.
+        // 1 for a class with half of the rows; bounded below because of rounding.
         let spread = (4.0 * share * (1.0 - share)).max(1e-4);
-        // With the class's log-odds as the intercept the first steps need not find out how rare it is.
+        // Starts with the log-odds of the class as the intercept, which saves the first steps.
         let log_odds = (share.clamp(1e-6, 1.0 - 1e-6) / (1.0 - share).clamp(1e-6, 1.0)).ln();
         let start = Self { classes: 2, parameters: [vec![0.0; rows.columns()], vec![log_odds]].concat() };
         Self::fit_to(GRADIENT_TOLERANCE * spread, rows, targets, c, Some(&start))
@@ -116,7 +116,7 @@ impl Logistic {
     }
 }
 
-/// The classes' scores for a row. Of two classes the first has score 0.
+/// The class scores of a row. If there are two classes, the first has score 0.
 fn class_scores(rows: &SparseRows, row: usize, parameters: &[f64], scores: &mut [f64]) {
     let outputs = outputs(scores.len());
     let skipped = scores.len() - outputs;
@@ -131,7 +131,7 @@ fn class_scores(rows: &SparseRows, row: usize, parameters: &[f64], scores: &mut 
     }
 }
 
-/// Scores into probabilities, in place; returns the log of the sum of the exponentials.
+/// Softmax in place; returns the log-sum-exp of the scores.
 fn softmax(scores: &mut [f64]) -> f64 {
     let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let mut sum = 0.0;
@@ -172,13 +172,13 @@ impl<'a> Problem<'a> {
         Self { rows, targets, scale, penalty: scale / c, last: RefCell::new(None) }
     }
 
-    /// Runs `what` on the evaluation of this point.
+    /// Calls `what` with the evaluation at this point.
     fn at<T>(&self, parameters: &[f64], what: impl FnOnce(&Evaluation) -> T) -> T {
         let known = self.last.take().filter(|last| last.at == parameters);
         let evaluation = known.unwrap_or_else(|| self.evaluate(parameters));
-        let answer = what(&evaluation);
+        let result = what(&evaluation);
         self.last.replace(Some(evaluation));
-        answer
+        result
     }
 
     fn evaluate(&self, parameters: &[f64]) -> Evaluation {

@@ -6,11 +6,11 @@ use firebrand_dataset::LabelMap;
 use firebrand_metrics::MetricsError;
 
 use super::Majority;
-use crate::outcome::Answers;
+use crate::outcome::Evaluation;
 use crate::rows::Rows;
 
-/// Finds the set of labels (of one label, where each row has one) that the training rows have most, by their weights; of
-/// equals, the first. Its probabilities are the labels' shares, so that its log loss is that of knowing nothing but them.
+/// Finds the most frequent label set of the training rows by weight (a single label for single-label data); ties go to the
+/// first. Its probabilities are the shares of the labels, so that its log loss is that of the label distribution alone.
 pub(super) fn measure(train: &Rows, test: &Rows, labels: &LabelMap) -> Result<Majority, MetricsError> {
     let mut sets: BTreeMap<&[u32], f64> = BTreeMap::new();
     let mut sums = vec![0.0; labels.len()];
@@ -27,8 +27,8 @@ pub(super) fn measure(train: &Rows, test: &Rows, labels: &LabelMap) -> Result<Ma
         }
     }
     let predicted = vec![most.0.to_vec(); test.len()];
-    let answers = Answers::of_labels(test, predicted, &vec![shares.as_slice(); test.len()], labels)?;
-    Ok(Majority { labels: most.0.to_vec(), test: answers, comparison: None })
+    let evaluation = Evaluation::of_labels(test, predicted, &vec![shares.as_slice(); test.len()], labels)?;
+    Ok(Majority { labels: most.0.to_vec(), test: evaluation, comparison: None })
 }
 
 #[cfg(test)]
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_of_equals() {
+    fn ties_go_to_the_first() {
         let train = rows(&[&[2], &[1], &[1], &[2], &[0]]);
         assert_eq!(measure(&train, &rows(&[&[1]]), &labels(3)).unwrap().labels, [1]);
         let sets = rows(&[&[1], &[0, 1], &[0, 1], &[1], &[]]);
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_count_by_their_weights() {
+    fn rows_are_weighted() {
         let mut train = rows(&[&[0], &[0], &[0], &[1]]);
         train.weights = vec![0.001, 0.001, 0.001, 1.0];
         assert_eq!(measure(&train, &rows(&[&[1]]), &labels(2)).unwrap().labels, [1]);

@@ -14,7 +14,7 @@ use firebrand_metrics::{Comparison, Task};
 use firebrand_pipeline::{Error, Result, ResultExt};
 use serde::Serialize;
 
-use crate::outcome::Answers;
+use crate::outcome::Evaluation;
 use crate::rows::Rows;
 use logistic::{Logistic, Targets, outputs};
 use one_vs_rest::{OneVsRest, Terms};
@@ -23,65 +23,65 @@ use tfidf::TfIdf;
 
 /// Inverse regularisation strengths that are tried.
 const INVERSE_PENALTIES: [f64; 3] = [1.0, 10.0, 100.0];
-/// The most terms that are kept. On 20,000 film reviews, 200,000 score like all 366,000.
+/// Maximum number of terms. On 20,000 film reviews, 200,000 score like all 366,000.
 const MAX_FEATURES: usize = 200_000;
-/// The most weights, terms times classes, of regressions over all terms: keeps the optimiser's memory under half a gigabyte.
-/// Where there would be more, each label has a regression of its own, over the terms of its own rows.
+/// Maximum number of weights (terms times classes) of regressions over all terms, which limits the optimiser's memory to half
+/// a gigabyte. Beyond it, each label has a regression of its own over the terms in its rows.
 const MAX_WEIGHTS: usize = 2_000_000;
 /// Above this many training rows times labels, the inverse regularisation strength is chosen on a sample of the rows.
-const MOST_WORK: usize = 20_000_000;
+const MAX_WORK: usize = 20_000_000;
 
-/// The baselines, and their figures on the test split.
+/// The baselines and their evaluation on the test split.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Baselines {
-    /// Always the most frequent label.
+    /// The most frequent label.
     pub(crate) majority: Majority,
     /// TF-IDF with logistic regression.
-    pub(crate) classic: Classic,
+    pub(crate) tfidf: TfidfBaseline,
 }
 
-/// Always the label, or the set of labels, that most training rows have.
+/// Always predicts the most frequent label, or set of labels, of the training rows.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Majority {
-    /// That label, or those.
+    /// That label or set of labels.
     pub(crate) labels: Vec<u32>,
-    pub(crate) test: Answers,
-    /// The model against it, once compared.
+    pub(crate) test: Evaluation,
+    /// The comparison with the model, once computed.
     pub(crate) comparison: Option<Comparison>,
 }
 
 /// TF-IDF with logistic regression, trained on the training split.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Classic {
+pub(crate) struct TfidfBaseline {
     pub(crate) settings: Settings,
-    pub(crate) test: Answers,
-    /// The model against it, once compared.
+    pub(crate) test: Evaluation,
+    /// The comparison with the model, once computed.
     pub(crate) comparison: Option<Comparison>,
 }
 
 /// How the TF-IDF baseline was fitted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Settings {
-    /// Words and pairs of words.
+    /// Unigrams and bigrams.
     ngrams: [u32; 2],
     sublinear_tf: bool,
-    /// Rows that a term must be in.
+    /// Minimum document frequency of a term.
     min_rows: u32,
-    /// The most terms that were allowed.
+    /// Maximum number of terms.
     max_features: usize,
-    /// Terms that were used.
+    /// Number of terms used.
     pub(crate) features: usize,
     pub(crate) training_rows: usize,
     /// Whether each label has a regression of its own.
     one_vs_rest: bool,
-    /// Whether that regression sees only the terms of the label's own rows.
+    /// Whether that regression uses only the terms in rows with the label.
     terms_of_label: bool,
     /// Inverse regularisation strength with the highest validation accuracy (micro F1 for multi-label data), rows weighted;
     /// the lowest in a tie.
     pub(crate) c: f64,
-    /// What was tried.
+    /// The values of `c` that were tried.
     tried: Vec<Tried>,
-    /// Training rows that `c` was chosen on.
+    /// Number of training rows that `c` was chosen on.
     tried_on_rows: usize,
 }
 
@@ -98,7 +98,7 @@ struct Tried {
 /// up to [`progress_total`].
 ///
 /// # Errors
-/// When the rows' labels are not those of the map.
+/// When rows have labels that are not in the map.
 pub(crate) fn measure(
     train: &Rows,
     validation: &Rows,
@@ -106,18 +106,18 @@ pub(crate) fn measure(
     labels: &LabelMap,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Baselines> {
-    let majority = majority::measure(train, test, labels).or_data(|| "cannot measure the baselines".to_owned())?;
-    Ok(Baselines { majority, classic: classic(train, validation, test, labels, progress)? })
+    let majority = majority::measure(train, test, labels).or_data(|| "cannot evaluate the baselines".to_owned())?;
+    Ok(Baselines { majority, tfidf: fit_tfidf(train, validation, test, labels, progress)? })
 }
 
-fn classic(
+fn fit_tfidf(
     train: &Rows,
     validation: &Rows,
     test: &Rows,
     labels: &LabelMap,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<Classic> {
-    let broken = || "cannot measure the TF-IDF baseline".to_owned();
+) -> Result<TfidfBaseline> {
+    let broken = || "cannot evaluate the TF-IDF baseline".to_owned();
     let failed = |error| Error::other(format!("the TF-IDF baseline could not be fitted: {error}"));
     let tfidf = TfIdf::fit(train.texts(), MAX_FEATURES);
     let method = Method::new(labels, tfidf.features());
@@ -143,7 +143,7 @@ fn classic(
             last = Some(fit);
         }
         let Some((_, c, fit)) = best else {
-            return Err(Error::other("no regularisation was tried for the TF-IDF baseline"));
+            return Err(Error::other("no regularisation strength was tried for the TF-IDF baseline"));
         };
         (c, fit)
     };
@@ -153,7 +153,7 @@ fn classic(
         fit
     };
     let probabilities = fit.probabilities(&tfidf.transform(test.texts()), labels);
-    Ok(Classic {
+    Ok(TfidfBaseline {
         settings: Settings {
             ngrams: [1, 2],
             sublinear_tf: true,
@@ -167,32 +167,32 @@ fn classic(
             tried,
             tried_on_rows: chosen_on.len(),
         },
-        test: Answers::new(test, &probabilities, labels).or_data(broken)?,
+        test: Evaluation::new(test, &probabilities, labels).or_data(broken)?,
         comparison: None,
     })
 }
 
-/// The progress that [`measure`] reports in all: a unit per label and fit.
+/// The total progress that [`measure`] reports: one unit per label and fit.
 pub(crate) fn progress_total(train: &Rows, labels: &LabelMap) -> u64 {
     let again = usize::from(rows_to_choose_on(train, labels).len() < train.len());
     (labels.len() * (INVERSE_PENALTIES.len() + again)) as u64
 }
 
-/// The training rows, or an evenly spaced sample where fitting all of them several times would take too long.
+/// The training rows, or an evenly spaced sample if fitting all of them several times would take too long.
 fn rows_to_choose_on<'a>(train: &'a Rows, labels: &LabelMap) -> Cow<'a, Rows> {
-    let step = (train.len() * labels.len()).div_ceil(MOST_WORK);
+    let step = (train.len() * labels.len()).div_ceil(MAX_WORK);
     if step <= 1 { Cow::Borrowed(train) } else { Cow::Owned(train.every(step)) }
 }
 
 /// Weighted accuracy, or micro F1 for multi-label data. A validation split taken from the training rows has their weights, and
-/// rows that training is told to ignore must not decide.
+/// rows with weight 0 must not count.
 fn weighted_score(rows: &Rows, labels: &LabelMap, probabilities: &[Vec<f32>]) -> f64 {
     let task = Task::new(labels.is_multi_label());
     let (mut hits, mut all) = (0.0, 0.0);
     for ((truth, row), &weight) in rows.truth.iter().zip(probabilities).zip(&rows.weights) {
         let predicted = task.assign(row);
         let right = truth.iter().filter(|label| predicted.contains(label)).count();
-        // With one label each this is the accuracy.
+        // For single-label data this is the accuracy.
         hits += f64::from(weight) * (2 * right) as f64;
         all += f64::from(weight) * (truth.len() + predicted.len()) as f64;
     }
@@ -217,7 +217,7 @@ impl Method {
         }
     }
 
-    /// Fits; `start` is a fit of the same rows with another `c`, for a warm start.
+    /// Fits the regressions; `start`, fitted to the same rows with another `c`, is used for a warm start.
     fn fit(
         self,
         matrix: &SparseRows,
@@ -284,18 +284,18 @@ mod tests {
     }
 
     #[test]
-    fn words_decide_and_the_majority_knows_one_label() {
+    fn tfidf_learns_words_and_the_majority_predicts_one_label() {
         let [train, validation, test] = colours();
         let baselines = measure(&train, &validation, &test, &labels(3), &|_| {}).unwrap();
-        assert_eq!(baselines.classic.test.figures.accuracy, 1.0);
-        assert_eq!(baselines.classic.settings.c, 1.0);
-        assert_eq!(baselines.classic.settings.training_rows, 12);
+        assert_eq!(baselines.tfidf.test.figures.accuracy, 1.0);
+        assert_eq!(baselines.tfidf.settings.c, 1.0);
+        assert_eq!(baselines.tfidf.settings.training_rows, 12);
         assert_eq!(baselines.majority.labels, [0]);
         assert!((baselines.majority.test.figures.accuracy - 1.0 / 3.0).abs() < 1e-12);
     }
 
     #[test]
-    fn each_of_any_number_of_labels_is_learned_by_itself() {
+    fn multi_label_data_is_learned_label_by_label() {
         let [mut train, mut validation, mut test] = colours();
         let several = |rows: &mut Rows, more: &[(usize, &str, &[u32])]| {
             for (row, text, set) in more {
@@ -310,10 +310,10 @@ mod tests {
         several(&mut validation, &[(0, "red and green", &[0, 2])]);
         several(&mut test, &[(0, "blue and red", &[0, 1]), (2, "none of them", &[])]);
         let baselines = measure(&train, &validation, &test, &labels(3).with_multi_label(true), &|_| {}).unwrap();
-        let averages = baselines.classic.test.figures.averages;
+        let averages = baselines.tfidf.test.figures.averages;
         assert!(averages.micro.precision == Some(1.0) && averages.micro.f1 >= Some(0.8), "{averages:?}");
-        assert_eq!(baselines.classic.settings.tried[0].validation_accuracy, None);
-        assert!(baselines.classic.settings.tried.iter().any(|tried| tried.validation_micro_f1 == Some(1.0)));
+        assert_eq!(baselines.tfidf.settings.tried[0].validation_accuracy, None);
+        assert!(baselines.tfidf.settings.tried.iter().any(|tried| tried.validation_micro_f1 == Some(1.0)));
         assert!(baselines.majority.test.figures.averages.micro.f1.unwrap() < 0.5);
     }
 
@@ -325,17 +325,17 @@ mod tests {
     }
 
     #[test]
-    fn texts_without_words_are_measured_too() {
+    fn texts_without_words_are_evaluated_too() {
         let [train, validation, test] =
             [part(&[("!", 0), ("?", 1), ("…", 1)]), part(&[("-", 1)]), part(&[("-", 1), ("+", 0)])];
         let baselines = measure(&train, &validation, &test, &labels(2), &|_| {}).unwrap();
-        assert_eq!(baselines.classic.settings.features, 0);
-        assert_eq!(baselines.classic.test.figures.accuracy, 0.5);
+        assert_eq!(baselines.tfidf.settings.features, 0);
+        assert_eq!(baselines.tfidf.test.figures.accuracy, 0.5);
     }
 
-    /// Field case 20: four of five rows have the wrong label and next to no weight, in training and in validation.
+    /// Field case 20: four of five rows have a wrong label and almost no weight, in training and in validation.
     #[test]
-    fn rows_without_weight_neither_teach_nor_choose() {
+    fn rows_without_weight_do_not_count() {
         let row = |place: u32| {
             let label = place % 2;
             let text = ["fine film", "dull play"][label as usize];
@@ -353,7 +353,7 @@ mod tests {
             (id, ["a fine film", "a dull play"][label as usize].to_owned(), label)
         }));
         let baselines = measure(&part(0..200), &part(200..240), &test, &labels(2), &|_| {}).unwrap();
-        assert_eq!(baselines.classic.test.figures.accuracy, 1.0);
+        assert_eq!(baselines.tfidf.test.figures.accuracy, 1.0);
     }
 
     #[test]
@@ -364,8 +364,8 @@ mod tests {
         let labels = labels(3);
         for method in [Method::Multinomial, Method::OneVsRest(Terms::All), Method::OneVsRest(Terms::OfLabel)] {
             let fit = method.fit(&train_matrix, &train, &labels, 10.0, None, &|_| {}).unwrap();
-            let answers = Answers::new(&test, &fit.probabilities(&test_matrix, &labels), &labels).unwrap();
-            assert_eq!(answers.figures.accuracy, 1.0, "{method:?}");
+            let evaluation = Evaluation::new(&test, &fit.probabilities(&test_matrix, &labels), &labels).unwrap();
+            assert_eq!(evaluation.figures.accuracy, 1.0, "{method:?}");
         }
         assert_eq!(Method::new(&labels, 700_000), Method::OneVsRest(Terms::OfLabel));
         assert_eq!(Method::new(&labels.clone().with_multi_label(true), 1000), Method::OneVsRest(Terms::All));

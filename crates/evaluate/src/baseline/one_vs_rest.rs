@@ -1,5 +1,5 @@
-//! One regression per label against its absence: for rows with any number of labels, and for so many labels that the
-//! weights of one regression over all of them would not fit into memory. The labels are fitted in parallel.
+//! One binary regression per label: for multi-label data, and for so many labels that the weights of one multinomial
+//! regression would not fit into memory. The labels are fitted in parallel.
 
 use rayon::prelude::*;
 
@@ -7,20 +7,20 @@ use super::logistic::{Logistic, Targets};
 use super::sparse::SparseRows;
 use crate::rows::Rows;
 
-/// The terms that a label's regression sees.
+/// The terms that the regression of a label uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Terms {
-    /// All of them, as in scikit-learn's `OneVsRestClassifier`.
+    /// All terms, as in scikit-learn's `OneVsRestClassifier`.
     All,
-    /// Those that occur in rows of the label. What speaks for a label occurs there; other terms could only lower a score that
-    /// is low for want of these. So weights stay sparse, as in extreme classification (Babbar and Schölkopf 2017, *DiSMEC*,
-    /// which sets weights near zero to zero). Of the other labels' rows a sample stands for all.
+    /// Terms that occur in rows with the label. All evidence for a label is among them; other terms could only lower a score
+    /// that is already low. This keeps weights sparse, as in extreme classification (Babbar and Schölkopf 2017, *DiSMEC*,
+    /// which sets weights near zero to zero). Rows without the label are sampled.
     OfLabel,
 }
 
-/// Rows without the label that are sampled for each row with it, and at least in all.
-const NEGATIVES_EACH: usize = 20;
-const FEWEST_NEGATIVES: usize = 5000;
+/// Number of rows without the label that are sampled for each row with it, and the minimum in total.
+const NEGATIVES_PER_POSITIVE: usize = 20;
+const MIN_NEGATIVES: usize = 5000;
 
 /// A fitted regression per label.
 #[derive(Debug, Clone)]
@@ -31,10 +31,10 @@ pub(crate) struct OneVsRest {
 }
 
 impl OneVsRest {
-    /// Fits `labels` regressions; `c` as in [`Logistic::fit`]. `progress` is told of every label that is done.
+    /// Fits `labels` regressions; `c` as in [`Logistic::fit`]. `progress` is called after every label.
     ///
     /// # Errors
-    /// When the optimiser gives up, which finite rows do not make it do.
+    /// When the optimiser fails, which does not happen for finite rows.
     pub(crate) fn fit(
         matrix: &SparseRows,
         rows: &Rows,
@@ -62,7 +62,7 @@ impl OneVsRest {
         Ok(Self { intercepts: fitted.iter().map(|fitted| fitted.intercept).collect(), weights })
     }
 
-    /// Probabilities of each label by itself, one list per row.
+    /// Independent probabilities of the labels, one list per row.
     pub(crate) fn probabilities(&self, matrix: &SparseRows) -> Vec<Vec<f32>> {
         let of_row = |row: usize| {
             let mut scores = self.intercepts.clone();
@@ -76,7 +76,7 @@ impl OneVsRest {
         (0..matrix.len()).into_par_iter().map(of_row).collect()
     }
 
-    /// Probabilities of the labels where each row has exactly one: each label's own, scaled to a sum of one, as
+    /// Label probabilities for single-label data: the independent probabilities, normalised to a sum of one, as
     /// scikit-learn's `OneVsRestClassifier` does.
     pub(crate) fn distributions(&self, matrix: &SparseRows) -> Vec<Vec<f32>> {
         let mut rows = self.probabilities(matrix);
@@ -91,7 +91,7 @@ impl OneVsRest {
 
 /// The regression of one label.
 struct Fitted {
-    /// The terms that it sees, ascending.
+    /// The terms that it uses, ascending.
     terms: Vec<u32>,
     weights: Vec<f32>,
     intercept: f64,
@@ -117,7 +117,7 @@ impl Fitted {
     }
 }
 
-/// All rows with a label, and evenly spaced ones of the others, which weigh as much as those left out.
+/// All rows with a label, and an evenly spaced sample of the others, weighted to stand for all of them.
 #[derive(Debug, PartialEq)]
 struct Sample {
     rows: Vec<usize>,
@@ -129,7 +129,7 @@ impl Sample {
     fn new(truth: &[u32], weights: &[f32]) -> Self {
         let positives = truth.iter().filter(|&&class| class == 1).count();
         let negatives = truth.len() - positives;
-        let step = (negatives / (positives * NEGATIVES_EACH).max(FEWEST_NEGATIVES)).max(1);
+        let step = (negatives / (positives * NEGATIVES_PER_POSITIVE).max(MIN_NEGATIVES)).max(1);
         let mut sample = Self { rows: Vec::new(), truth: Vec::new(), weights: Vec::new() };
         let mut passed = 0_usize;
         for (row, (&class, &weight)) in truth.iter().zip(weights).enumerate() {
@@ -153,7 +153,7 @@ mod tests {
 
     use super::*;
 
-    /// Term `l` speaks for label `l`; term `labels` is in every row.
+    /// Term `l` indicates label `l`; term `labels` is in every row.
     fn sample(labels: u32, each: u32) -> (SparseRows, Rows) {
         let mut matrix = SparseRows::new(labels as usize + 1);
         let truth = |row: u32| row % labels;
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn every_label_is_told_by_its_term_and_weights_stay_sparse() {
+    fn every_label_is_learned_from_its_term_and_weights_stay_sparse() {
         let (matrix, rows) = sample(50, 8);
         let done = AtomicU64::new(0);
         let count = |labels| {
@@ -171,7 +171,7 @@ mod tests {
         };
         let fit = OneVsRest::fit(&matrix, &rows, 50, Terms::OfLabel, 10.0, &count).unwrap();
         assert_eq!(done.into_inner(), 50);
-        // Its own term and the common one, of 51.
+        // Two of 51 terms: its own and the common one.
         assert_eq!(fit.weights.nonzero(), 100);
         for (row, shares) in fit.distributions(&matrix).iter().enumerate() {
             let label = row % 50;
@@ -204,7 +204,7 @@ mod tests {
         assert!((5000..7000).contains(&sample.rows.len()), "{}", sample.rows.len());
         let all: f32 = sample.weights.iter().sum();
         assert!((all / 50_000.0 - 1.0).abs() < 0.001, "{all}");
-        // Few rows are taken whole.
+        // Few rows are not sampled.
         let few = Sample::new(&truth[..2000], &[2.0; 2000]);
         assert!(few.rows.len() == 2000 && few.weights.iter().all(|&weight| weight == 2.0));
     }

@@ -1,11 +1,10 @@
-//! A matrix of rows that are mostly zero (compressed sparse rows).
+//! A sparse matrix in CSR format (compressed sparse rows).
 
-/// Rows of (column, value) pairs. A dense matrix of 20,000 texts and 200,000 words would take 16 GB; this takes what is
-/// not zero.
+/// Rows of (column, value) pairs of nonzero values. A dense matrix of 20,000 texts and 200,000 terms would take 16 GB.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SparseRows {
     columns: usize,
-    /// Row `r` lies at `starts[r]..starts[r + 1]`.
+    /// Row `r` is at `starts[r]..starts[r + 1]`.
     starts: Vec<usize>,
     indices: Vec<u32>,
     values: Vec<f32>,
@@ -34,7 +33,7 @@ impl SparseRows {
         self.starts.len() - 1
     }
 
-    /// How many values are not zero.
+    /// Number of nonzero values.
     #[cfg(test)]
     pub(crate) fn nonzero(&self) -> usize {
         self.values.len()
@@ -47,8 +46,8 @@ impl SparseRows {
         self.indices[range].iter().zip(values).map(|(&column, &value)| (column as usize, f64::from(value)))
     }
 
-    /// These rows, with only those columns that the ones which `of` picks, by their place among them, have; and which columns
-    /// these are, ascending.
+    /// A matrix of these rows, restricted to the columns in which the rows chosen by `of` (given a position in `rows`) have
+    /// nonzero values; and the original indices of these columns, ascending.
     pub(crate) fn select(&self, rows: &[usize], of: impl Fn(usize) -> bool) -> (Self, Vec<u32>) {
         let range = |row: usize| self.starts[row]..self.starts[row + 1];
         let mut places = vec![u32::MAX; self.columns];
@@ -76,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_columns_of_the_picked_rows_are_kept() {
+    fn only_columns_of_the_chosen_rows_are_kept() {
         let mut rows = SparseRows::new(6);
         rows.push([(3, 7.0)]);
         rows.push([(1, 1.0), (4, 2.0)]);

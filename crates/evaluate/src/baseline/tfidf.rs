@@ -1,7 +1,7 @@
-//! TF-IDF over words and pairs of words.
+//! TF-IDF over unigrams and bigrams.
 //!
 //! The same weights as scikit-learn's `TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), min_df=2)`, so that the
-//! baseline means what readers take it to mean.
+//! baseline is the usual one.
 
 use std::collections::HashMap;
 
@@ -48,7 +48,7 @@ impl Seen {
 }
 
 impl TfIdf {
-    /// Minimum document frequency: a term seen once teaches nothing about other rows.
+    /// Minimum document frequency: a term in only one row does not help to classify other rows.
     pub(crate) const MIN_ROWS: u32 = 2;
 
     /// Learns the terms of these texts, at most `limit`: those with the highest document frequency, ties by first occurrence.
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_keeps_the_terms_of_most_rows() {
+    fn the_limit_keeps_the_most_frequent_terms() {
         let tfidf = TfIdf::fit(&TEXTS, 1);
         assert_eq!(tfidf.features(), 1);
         assert_eq!(rows(1, &["fine", "film"]), [vec![1.0], vec![]]);

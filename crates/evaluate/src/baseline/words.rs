@@ -2,7 +2,7 @@
 
 /// The words of a text: runs of two or more letters, digits or underscores. Lower-case the text first.
 ///
-/// Languages written without spaces become one word per run: the baseline is weak there, and says so by its figures.
+/// In languages written without spaces, a run of letters is one word: the baseline is weak there, as its figures show.
 pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| word.chars().nth(1).is_some())
 }

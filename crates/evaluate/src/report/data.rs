@@ -1,4 +1,4 @@
-//! What the model learned from and was measured on.
+//! The data that the model was trained and evaluated on.
 
 use maud::{Markup, html};
 
@@ -7,7 +7,7 @@ use super::table::Table;
 use crate::display::{count, percent};
 use crate::rows::Rows;
 
-/// More labels than this are shown on a click.
+/// With more labels than this, the table is collapsed.
 const OPEN_LABELS: usize = 20;
 
 /// Rows per split and label, and their lengths.
@@ -23,7 +23,7 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
             (lengths(report))
         }
     };
-    let note = "Shares of each split. Training rows are those that the model saw, augmented ones included.";
+    let note = "Shares of each split. Training rows include augmented rows.";
     super::section("Data", note, content)
 }
 

@@ -1,20 +1,17 @@
-//! What was run.
+//! Facts about the run.
 
 use maud::{Markup, html};
 
 use super::{Report, millions};
 use crate::display::count;
 
-/// The model, its training, the baseline, and what this stage was asked to do.
+/// The model, its training, the baselines, and the configuration of this stage.
 pub(super) fn section(report: &Report<'_>) -> Markup {
     let (model, training) = (report.model, report.training);
     let mut facts = vec![
         ("Model family", model.family.clone()),
         ("Parameters", millions(model.parameters)),
-        (
-            "Longest row of the model",
-            model.max_length.map_or("any".to_owned(), |most| format!("{} tokens", count(most as u64))),
-        ),
+        ("Maximum length", model.max_length.map_or("any".to_owned(), |most| format!("{} tokens", count(most as u64)))),
         ("Training rows", count(report.train.len() as u64)),
     ];
     if let Some(steps) = training.steps {
@@ -28,11 +25,11 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
     }
     facts.push(("Evaluated on", format!("{}, batches of {}", model.device, report.config.batch_size)));
     if let Some(baselines) = report.baselines {
-        let settings = &baselines.classic.settings;
+        let settings = &baselines.tfidf.settings;
         facts.push((
             "TF-IDF baseline",
             format!(
-                "{} words and pairs of words, C = {}, chosen on validation",
+                "{} unigrams and bigrams, C = {} chosen on validation",
                 count(settings.features as u64),
                 settings.c
             ),

@@ -8,7 +8,7 @@ use super::table::Table;
 use crate::compare::test_name;
 use crate::display::{count, figure, optional, p_value};
 
-/// A row of the table: its name, the figure, and its interval where it has one.
+/// A row of the table: its name, the figure, and the interval if there is one.
 struct Shown {
     name: &'static str,
     figure: fn(&Figures) -> Option<f64>,
@@ -26,12 +26,12 @@ impl Shown {
     }
 }
 
-/// The model's figures on both splits beside the baselines', and the tests against these.
+/// The figures of the model on both splits and of the baselines, and the paired tests.
 pub(super) fn section(report: &Report<'_>) -> Markup {
     let mut columns =
-        vec![("Test", &report.test_outcome.answers.figures), ("Validation", &report.validation_answers.figures)];
+        vec![("Test", &report.test_outcome.evaluation.figures), ("Validation", &report.validation_evaluation.figures)];
     if let Some(baselines) = report.baselines {
-        columns.push(("TF-IDF (test)", &baselines.classic.test.figures));
+        columns.push(("TF-IDF (test)", &baselines.tfidf.test.figures));
         columns.push(("Most frequent (test)", &baselines.majority.test.figures));
     }
     let head: Vec<&str> = ["Figure"].into_iter().chain(columns.iter().map(|(name, _)| *name)).collect();
@@ -47,10 +47,11 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
     super::section("All figures", note, content)
 }
 
-/// With one label per row micro F1 is the accuracy and nothing is lost; with several there is no correlation of them.
+/// Micro F1 and Hamming loss are for multi-label data only: with one label per row micro F1 is the accuracy. Matthews
+/// correlation is for single-label data only.
 fn rows(multi_label: bool) -> Vec<Shown> {
     let accuracy = Shown {
-        name: if multi_label { "All labels right" } else { "Accuracy" },
+        name: if multi_label { "All labels correct" } else { "Accuracy" },
         figure: |figures| Some(figures.accuracy),
         interval: |figures| Some(figures.accuracy_interval_95),
     };
@@ -101,10 +102,10 @@ fn differences(report: &Report<'_>) -> Markup {
     let Some(baselines) = report.baselines else { return html! {} };
     let mut table = Table::new(&["Model against", "Figure", "Difference", "95 % interval", "p-value", "Test"]);
     let compared = [
-        ("TF-IDF + logistic regression", baselines.classic.comparison),
+        ("TF-IDF + logistic regression", baselines.tfidf.comparison),
         ("most frequent", baselines.majority.comparison),
     ];
-    let accuracy = if report.labels.is_multi_label() { "all labels right" } else { "accuracy" };
+    let accuracy = if report.labels.is_multi_label() { "all labels correct" } else { "accuracy" };
     for (name, comparison) in compared.into_iter().filter_map(|(name, comparison)| Some((name, comparison?))) {
         let differences = [
             ("micro F1", comparison.micro_f1),

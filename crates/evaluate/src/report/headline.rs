@@ -1,4 +1,4 @@
-//! What one wants to know first: how good it is, whether that is more than a simple method gives, and what to look at.
+//! The top of the report: how good the model is, whether it beats the baselines, and what to look at.
 
 use firebrand_metrics::{Figures, Interval, Verdict};
 use maud::{Markup, html};
@@ -8,7 +8,7 @@ use crate::display::{optional, percent};
 use crate::findings::Kind;
 use crate::svg::{Bar, bars};
 
-/// The findings, the figures in large, the verdict, and the model beside the baselines.
+/// The findings, the main figures, the verdict, and the comparison with the baselines.
 pub(super) fn section(report: &Report<'_>) -> Markup {
     let content = html! {
         (findings(report))
@@ -19,8 +19,7 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
     super::section("Result", "", content)
 }
 
-/// What a glance at the figures would miss: this stage's findings, and those of training. That TF-IDF is no worse stands
-/// below the figures.
+/// The findings of this stage and of training, except the comparison with TF-IDF, which is below the figures.
 fn findings(report: &Report<'_>) -> Markup {
     let found = report.findings.iter().filter(|finding| finding.kind != Kind::NoBetterThanTfidf);
     let of_training = report.training.findings.iter().map(String::as_str);
@@ -32,7 +31,7 @@ fn findings(report: &Report<'_>) -> Markup {
     }
 }
 
-/// A message as a sentence of a page, with what stands in backticks as code.
+/// A message as a sentence in HTML; text in backticks becomes code.
 fn sentence(message: &str) -> Markup {
     let mut characters = message.trim_end_matches('.').chars();
     let first = characters.next().into_iter().flat_map(char::to_uppercase);
@@ -46,12 +45,12 @@ fn sentence(message: &str) -> Markup {
 }
 
 fn cards(report: &Report<'_>) -> Markup {
-    let figures = &report.test_outcome.answers.figures;
+    let figures = &report.test_outcome.evaluation.figures;
     let macro_f1 = card(
         "Macro F1",
         &format!("{:.3}", figures.macro_f1),
         interval(figures.macro_f1_interval_95),
-        "labels weigh the same",
+        "all labels weigh the same",
     );
     let log_loss = card(
         "Log loss",
@@ -66,11 +65,11 @@ fn cards(report: &Report<'_>) -> Markup {
     let micro_f1 = optional(figures.averages.micro.f1, 3);
     html! {
         @if report.labels.is_multi_label() {
-            (card("Micro F1", &micro_f1, interval(figures.micro_f1_interval_95), "assigned labels weigh the same"))
+            (card("Micro F1", &micro_f1, interval(figures.micro_f1_interval_95), "all assigned labels weigh the same"))
             (macro_f1)
-            (accuracy("All labels right"))
+            (accuracy("All labels correct"))
             (card("Hamming loss", &optional(figures.hamming_loss, 3), interval(figures.hamming_loss_interval_95),
-                "share of wrong decisions"))
+                "share of wrong label decisions"))
         } @else {
             (accuracy("Test accuracy"))
             (macro_f1)
@@ -94,7 +93,7 @@ fn card(name: &str, value: &str, interval: Option<String>, note: &str) -> Markup
     }
 }
 
-/// Whether the model is worth its cost, in a sentence.
+/// One sentence on whether the model is better than TF-IDF.
 fn verdict(report: &Report<'_>) -> Markup {
     html! {
         @if let Some(judgement) = report.judgement {
@@ -117,10 +116,10 @@ fn comparison(report: &Report<'_>) -> Markup {
         let (share, interval) = micro_f1.unwrap_or((figures.accuracy, figures.accuracy_interval_95));
         Bar { name, share, interval, main }
     };
-    let mut shown = vec![bar("This model", &report.test_outcome.answers.figures, true)];
+    let mut shown = vec![bar("This model", &report.test_outcome.evaluation.figures, true)];
     let majority = if multi_label { "Most frequent labels" } else { "Most frequent label" };
     if let Some(baselines) = report.baselines {
-        shown.push(bar("TF-IDF + logistic regression", &baselines.classic.test.figures, false));
+        shown.push(bar("TF-IDF + logistic regression", &baselines.tfidf.test.figures, false));
         shown.push(bar(majority, &baselines.majority.test.figures, false));
     }
     let measure = if multi_label { "Micro F1 on the test split" } else { "Accuracy on the test split" };
@@ -130,8 +129,8 @@ fn comparison(report: &Report<'_>) -> Markup {
             figcaption {
                 (measure)
                 @if report.baselines.is_some() {
-                    "; the baselines learned from the same training rows. Lines: 95 % intervals of each by itself; the verdict \
-                     compares row by row and is sharper."
+                    "; the baselines learned from the same training rows. Lines: separate 95 % intervals; the verdict compares \
+                     row by row, which is more sensitive."
                 } @else {
                     "; the line is the 95 % interval. Baselines were left out (evaluate.baselines = false)."
                 }

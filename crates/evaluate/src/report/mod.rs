@@ -1,6 +1,6 @@
 //! `report.html`: one file that opens without a network, made of sections.
 //!
-//! Everything is maud's markup, which escapes what comes from the data; equal runs write equal bytes.
+//! All markup is maud's, which escapes text from the data. Equal runs write equal bytes.
 
 mod data;
 mod facts;
@@ -20,7 +20,7 @@ use crate::display::{count, document, rows};
 use crate::findings::Finding;
 use crate::lengths::Lengths;
 use crate::model::ModelFacts;
-use crate::outcome::{Answers, Outcome};
+use crate::outcome::{Evaluation, Outcome};
 use crate::rows::Rows;
 use crate::training::Training;
 
@@ -36,9 +36,9 @@ pub(crate) struct Report<'a> {
     pub(crate) train: &'a Rows,
     pub(crate) validation: &'a Rows,
     pub(crate) test: &'a Rows,
-    /// Of the training, the validation and the test split.
+    /// Lengths in the training, validation and test split.
     pub(crate) lengths: [Lengths; 3],
-    pub(crate) validation_answers: &'a Answers,
+    pub(crate) validation_evaluation: &'a Evaluation,
     pub(crate) test_outcome: &'a Outcome,
     pub(crate) baselines: Option<&'a Baselines>,
     pub(crate) judgement: Option<&'a Judgement>,
@@ -73,7 +73,7 @@ impl Report<'_> {
                     }
                     footer {
                         "Written by Firebrand’s evaluate stage. "
-                        span { "Every figure is also in metrics.json, every answer in predictions.parquet." }
+                        span { "Every figure is also in metrics.json, every prediction in predictions.parquet." }
                     }
                 }
             }
@@ -104,7 +104,7 @@ impl Report<'_> {
     }
 }
 
-/// A section with a heading. `note`, which may be empty, says how to read it.
+/// A section with a heading and an explanatory note, which may be empty.
 fn section(title: &str, note: &str, content: Markup) -> Markup {
     html! {
         section {
@@ -116,7 +116,7 @@ fn section(title: &str, note: &str, content: Markup) -> Markup {
     }
 }
 
-/// `22.7 M`, and small models whole.
+/// A number of parameters, in millions from one million on: `22.7 M`.
 fn millions(parameters: usize) -> String {
     if parameters < 1_000_000 { count(parameters as u64) } else { format!("{:.1}\u{a0}M", parameters as f64 / 1e6) }
 }

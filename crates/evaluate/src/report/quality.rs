@@ -10,14 +10,14 @@ use crate::svg::{Chart, Confusion, Curve, Decisions, Tone, reliability};
 
 /// Pairs of labels listed below the confusion matrix.
 const PAIRS: usize = 5;
-/// Of more labels than this, those with the lowest F1 are shown, and all on a click.
+/// With more labels than this, only those with the lowest F1 are shown; the full table is collapsed.
 const OPEN_LABELS: usize = 40;
-/// How many of the worst.
+/// Number of labels with the lowest F1 that are shown.
 const WORST_LABELS: usize = 15;
 
 /// Precision, recall and F1 of every label, and the confusion matrix.
 pub(super) fn per_label(report: &Report<'_>) -> Markup {
-    let figures = &report.test_outcome.answers.figures;
+    let figures = &report.test_outcome.evaluation.figures;
     let (names, classes) = (report.labels.names(), &figures.classes);
     let content = html! {
         div class=(if classes.len() > 12 { "pair stacked" } else { "pair" }) {
@@ -49,10 +49,10 @@ fn confusion_figure(report: &Report<'_>, matrix: &ConfusionMatrix) -> Markup {
     let confusion = Confusion::new(matrix, report.labels.names());
     html! {
         figure {
-            (confusion.inside())
+            (confusion.embedded())
             figcaption {
                 @if let Some(note) = confusion.note() { (note) ". " }
-                "Shade: share of the true label’s rows; " (key("right")) "right, " (key("wrong")) "wrong."
+                "Shade: share of the true label’s rows; " (key("right")) "correct, " (key("wrong")) "wrong."
                 (pairs(report, matrix))
             }
         }
@@ -62,16 +62,16 @@ fn confusion_figure(report: &Report<'_>, matrix: &ConfusionMatrix) -> Markup {
 fn decisions_figure(decisions: Decisions<'_>) -> Markup {
     html! {
         figure {
-            (decisions.inside())
+            (decisions.embedded())
             figcaption {
                 @if let Some(note) = decisions.note() { (note) ". " }
-                "Test rows. A label is given where its probability is one half or more; the frame holds the rows that have it."
+                "Test rows. A label is assigned if its probability is at least one half; the frame shows the rows that have it."
             }
         }
     }
 }
 
-/// A coloured square, as in the picture.
+/// A coloured square as a legend.
 fn key(tone: &str) -> Markup {
     html! { span class=(format_args!("key {tone}")) {} }
 }
@@ -86,7 +86,7 @@ fn worst(classes: &[ClassFigures]) -> Vec<usize> {
 }
 
 fn table(report: &Report<'_>, shown: impl IntoIterator<Item = usize>, averages: bool) -> Markup {
-    let figures = &report.test_outcome.answers.figures;
+    let figures = &report.test_outcome.evaluation.figures;
     let calibration = figures.calibration.as_ref().and_then(|calibration| calibration.classes.as_ref());
     let mut head = vec!["Label", "Precision", "Recall", "F1", "Rows"];
     if calibration.is_some() {
@@ -127,17 +127,17 @@ fn pairs(report: &Report<'_>, matrix: &ConfusionMatrix) -> Markup {
     }
     let pairs = matrix.confused_pairs();
     html! {
-        @if !pairs.is_empty() { " Most often mistaken: " }
+        @if !pairs.is_empty() { " Most often confused: " }
         @for (place, pair) in pairs.iter().take(PAIRS).enumerate() {
             @if place > 0 { ", " }
-            bdi { (report.label(pair.truth as u32)) } " for " bdi { (report.label(pair.predicted as u32)) }
+            bdi { (report.label(pair.truth as u32)) } " as " bdi { (report.label(pair.predicted as u32)) }
             " (" (count(pair.rows)) ")"
         }
         @if !pairs.is_empty() { "." }
     }
 }
 
-/// Loss and accuracy over the epochs, if the train stage left them.
+/// Loss and accuracy over the epochs, if the train stage recorded them.
 pub(super) fn training(report: &Report<'_>) -> Markup {
     let training = report.training;
     let loss = [
@@ -153,25 +153,24 @@ pub(super) fn training(report: &Report<'_>) -> Markup {
     let mark = training.best_epoch.filter(|_| training.restored_best == Some(true));
     let charts: Vec<Markup> = [("Loss (nats)", &loss[..], f64::INFINITY), (title, &accuracy[..], 1.0)]
         .into_iter()
-        .filter_map(|(title, curves, most)| Chart { title, x_title: "epoch", curves, most, mark }.draw())
+        .filter_map(|(title, curves, y_max)| Chart { title, x_title: "epoch", curves, y_max, mark }.draw())
         .collect();
     if charts.is_empty() {
         return html! {};
     }
-    let kept = mark.map(|epoch| {
-        format!("The model is that of epoch {epoch}, which did best on the validation split (dashed line).")
-    });
+    let kept =
+        mark.map(|epoch| format!("The model is from epoch {epoch}, the best on the validation split (dashed line)."));
     let content = html! { div class="pair" { @for chart in &charts { figure { (chart) } } } };
     section("Training", &kept.unwrap_or_default(), content)
 }
 
-/// Whether a stated confidence can be believed.
+/// Whether the model's confidence matches its accuracy.
 pub(super) fn calibration(report: &Report<'_>) -> Markup {
-    let Some(calibration) = &report.test_outcome.answers.figures.calibration else { return html! {} };
-    let answers: u64 = calibration.bins.iter().map(|bin| bin.rows).sum();
+    let Some(calibration) = &report.test_outcome.evaluation.figures.calibration else { return html! {} };
+    let rows: u64 = calibration.bins.iter().map(|bin| bin.rows).sum();
     let mean = |value: fn(&Bin) -> Option<f64>| {
         let sum: f64 = calibration.bins.iter().map(|bin| bin.rows as f64 * value(bin).unwrap_or_default()).sum();
-        sum / answers as f64
+        sum / rows as f64
     };
     let (confidence, right) = (mean(|bin| bin.confidence), mean(|bin| bin.accuracy));
     let text = if calibration.classes.is_some() {
@@ -200,11 +199,11 @@ fn confidences(calibration: &Calibration, confidence: f64, right: f64) -> Markup
         p {
             "The expected calibration error, the mean distance between confidence and accuracy over "
             (calibration.bins.len()) " bins, is " strong { (percent(calibration.expected_error)) }
-            "; the largest of a bin is " (percent(calibration.largest_error)) "."
+            "; the largest error of a bin is " (percent(calibration.largest_error)) "."
         }
         p class="note" {
-            "A bar is the share of right answers among the rows of that confidence; where it ends on the dashed diagonal, the \
-             confidence is what it says. The pale part is the distance to the mean confidence of the bin: "
+            "A bar is the accuracy of the rows with that confidence; if it ends on the dashed diagonal, the model is well \
+             calibrated there. The pale part is the distance to the mean confidence of the bin: "
             (key("gap")) "overconfident, " (key("spare")) "underconfident."
         }
     }
@@ -218,12 +217,12 @@ fn label_probabilities(calibration: &Calibration, probability: f64, share: f64) 
         }
         p {
             "The expected calibration error of a label, the mean distance between its probability and the share of rows that \
-             have it over " (calibration.bins.len()) " bins, is " strong { (percent(calibration.expected_error)) }
-            " on average over labels; the table by label has each."
+             have the label, over " (calibration.bins.len()) " bins, is " strong { (percent(calibration.expected_error)) }
+            " on average over labels; the table by label shows each."
         }
         p class="note" {
-            "A bar is the share of rows that have a label, among those to which the model gives that probability of it; all \
-             labels together. Where it ends on the dashed diagonal, the probability is what it says. The pale part is the \
+            "A bar is the share of rows that have a label, among the rows for which the model predicts that probability, over \
+             all labels. If it ends on the dashed diagonal, the model is well calibrated there. The pale part is the \
              distance to the mean probability of the bin: " (key("gap")) "too high, " (key("spare")) "too low."
         }
     }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-/// A table that scrolls sideways where the page is too narrow. The first column holds names, the others numbers.
+/// A table that scrolls sideways if the page is too narrow. The first column contains names, the others numbers.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     head: Vec<String>,
@@ -26,7 +26,7 @@ impl Table {
         self.body.push(Row { name: name.to_owned(), cells: cells.to_vec() });
     }
 
-    /// Adds a row below the line.
+    /// Adds a row to the footer.
     pub(super) fn sum(&mut self, name: &str, cells: &[String]) {
         self.foot.push(Row { name: name.to_owned(), cells: cells.to_vec() });
     }

@@ -1,4 +1,4 @@
-//! Round numbers along an axis.
+//! Axis ticks at round numbers.
 
 /// Round steps of 1, 2, 2.5 or 5 times a power of ten that cover `low..=high` with about `count` steps.
 pub(super) fn ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
@@ -11,7 +11,7 @@ pub(super) fn ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
     (first as i64..=last as i64).map(|place| place as f64 * step).collect()
 }
 
-/// A tick as text, with the digits that its step needs.
+/// The label of a tick, with as many digits as the step needs.
 pub(super) fn label(value: f64, step: f64) -> String {
     let digits = if step >= 1.0 { 0 } else { (-step.log10() - 1e-9).ceil().clamp(1.0, 6.0) as usize };
     // 0.25 and 0.025 need one more digit than their power of ten.

@@ -1,4 +1,4 @@
-//! Shares as bars from 0 to 1, with their intervals.
+//! A bar chart of shares from 0 to 1, with their intervals.
 
 use firebrand_metrics::Interval;
 use maud::{Markup, html};
@@ -6,13 +6,13 @@ use maud::{Markup, html};
 use super::{Drawing, number, path, rect, text, widest};
 use crate::display::{percent, shorten};
 
-/// A share with a name.
+/// A named share.
 #[derive(Debug, Clone)]
 pub(crate) struct Bar<'a> {
     pub(crate) name: &'a str,
     pub(crate) share: f64,
     pub(crate) interval: Interval,
-    /// Whether this is the one that the others are compared with.
+    /// Whether this is the model, which the others are compared with.
     pub(crate) main: bool,
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn bars(bars: &[Bar<'_>], description: &str) -> Markup {
             (draw(bar, name, row as f64 * ROW + ROW / 2.0 + 4.0, left, &at))
         }
     };
-    Drawing { width: WIDTH, height: bottom + 24.0, content }.inside(description)
+    Drawing { width: WIDTH, height: bottom + 24.0, content }.embedded(description)
 }
 
 fn draw(bar: &Bar<'_>, name: &str, middle: f64, left: f64, at: &dyn Fn(f64) -> f64) -> Markup {

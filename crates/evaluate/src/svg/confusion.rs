@@ -1,19 +1,19 @@
-//! The confusion matrix as a picture: rows are true labels, columns predicted ones, shaded by the share of their row.
+//! The confusion matrix as a chart: rows are true labels, columns predicted labels; the shade is the share of the row.
 
 use firebrand_metrics::ConfusionMatrix;
 use maud::{Markup, html};
 
-use super::{Drawing, number, path, rect, text, text_width, turned, widest};
+use super::{Drawing, number, path, rect, rotated, text, text_width, widest};
 use crate::display::{count, percent, rows, shorten};
 
-/// Of more labels than this, only those that are confused most are drawn: nobody reads more.
-const MOST_LABELS: usize = 40;
-/// Longer names are shortened; the tooltips have them whole.
+/// With more labels than this, only those that are confused most are drawn.
+const MAX_LABELS: usize = 40;
+/// Longer names are shortened; the tooltips show them in full.
 const LONGEST_NAME: usize = 22;
 
 const TITLE: &str = "Confusion matrix of the test split";
 
-/// A confusion matrix to be drawn: all labels, or those that are confused most.
+/// The confusion matrix to draw: all labels, or those that are confused most.
 #[derive(Debug)]
 pub(crate) struct Confusion<'a> {
     matrix: &'a ConfusionMatrix,
@@ -25,33 +25,33 @@ pub(crate) struct Confusion<'a> {
 impl<'a> Confusion<'a> {
     pub(crate) fn new(matrix: &'a ConfusionMatrix, labels: &'a [String]) -> Self {
         let mut shown: Vec<usize> = (0..matrix.classes()).collect();
-        if shown.len() > MOST_LABELS {
+        if shown.len() > MAX_LABELS {
             let wrong =
                 |&label: &usize| matrix.support(label) + matrix.predicted(label) - 2 * matrix.count(label, label);
             let order = |label: &usize| std::cmp::Reverse((wrong(label), matrix.support(*label)));
             shown.sort_by_cached_key(order);
-            shown.truncate(MOST_LABELS);
+            shown.truncate(MAX_LABELS);
             shown.sort_unstable();
         }
         Self { matrix, labels, shown }
     }
 
-    /// What is left out, if anything is.
+    /// Which labels are drawn, if not all are.
     pub(crate) fn note(&self) -> Option<String> {
         let all = self.matrix.classes();
         (self.shown.len() < all)
             .then(|| format!("The {} of {} labels that are confused most", self.shown.len(), count(all as u64)))
     }
 
-    /// The picture as part of a page.
-    pub(crate) fn inside(&self) -> Markup {
-        self.draw().inside(TITLE)
+    /// The chart as part of a page.
+    pub(crate) fn embedded(&self) -> Markup {
+        self.draw().embedded(TITLE)
     }
 
-    /// The picture as a file of its own.
-    pub(crate) fn alone(&self) -> String {
+    /// The chart as a standalone file.
+    pub(crate) fn standalone(&self) -> String {
         let Drawing { width, height, content } = self.draw();
-        let shade = "Shade: share of the true label's rows (teal right, orange wrong)";
+        let shade = "Shade: share of the true label's rows (teal: correct, orange: wrong)";
         let notes = [Some(shade.to_owned()), self.note()];
         let notes = notes.iter().flatten().enumerate();
         let content = html! {
@@ -61,7 +61,7 @@ impl<'a> Confusion<'a> {
             }
         };
         let below = if self.note().is_some() { 52.0 } else { 34.0 };
-        Drawing { width: width.max(430.0), height: height + below, content }.alone(TITLE)
+        Drawing { width: width.max(430.0), height: height + below, content }.standalone(TITLE)
     }
 
     fn draw(&self) -> Drawing {
@@ -80,12 +80,12 @@ impl<'a> Confusion<'a> {
             (layout.grid())
             (self.names(&layout))
             (text(left + side / 2.0, below + 12.0, 12.0, "middle", "strong", "Predicted label"))
-            (turned(16.0, top + side / 2.0, -90, text(0.0, 0.0, 12.0, "middle", "strong", "True label")))
+            (rotated(16.0, top + side / 2.0, -90, text(0.0, 0.0, 12.0, "middle", "strong", "True label")))
         };
         Drawing { width: left + side + 14.0, height: below + 24.0, content }
     }
 
-    /// A cell, its number where there is room, and a tooltip. Places in the picture come with the labels' indices.
+    /// A cell with a tooltip, and with its number if there is room. Positions in the chart are paired with label indices.
     fn cell(&self, layout: &Layout, (row, truth): (usize, usize), (column, predicted): (usize, usize)) -> Markup {
         let counted = self.matrix.count(truth, predicted);
         let size = layout.cell;
@@ -128,7 +128,7 @@ impl<'a> Confusion<'a> {
                     @if layout.level {
                         (text(layout.left + middle, below + size + 5.0, size, "middle", "", name))
                     } @else {
-                        (turned(layout.left + middle + size * 0.3, below + 10.0, -45, text(0.0, 0.0, size, "end", "", name)))
+                        (rotated(layout.left + middle + size * 0.3, below + 10.0, -45, text(0.0, 0.0, size, "end", "", name)))
                     }
                 }
             }
@@ -136,7 +136,7 @@ impl<'a> Confusion<'a> {
     }
 }
 
-/// Where things are.
+/// Sizes and positions of the chart.
 struct Layout {
     classes: usize,
     cell: f64,
@@ -144,7 +144,7 @@ struct Layout {
     top: f64,
     names: Vec<String>,
     name_size: f64,
-    /// Whether the columns' names fit below their columns; else they are turned.
+    /// Whether the column names fit below their columns; otherwise they are rotated.
     level: bool,
 }
 
@@ -155,7 +155,7 @@ impl Layout {
         let name = |&label: &usize| labels.get(label).map_or_else(String::new, |name| shorten(name, LONGEST_NAME));
         let names: Vec<String> = shown.iter().map(name).collect();
         let widest = widest(&names, name_size);
-        // A turned name of the first column reaches as far to the left as the names of the rows do.
+        // The rotated name of the first column extends to the left like the names of the rows.
         let left = 38.0 + widest.max(10.0);
         Self { classes: shown.len(), cell, left, top: 14.0, names, name_size, level: widest < cell - 6.0 }
     }
@@ -164,7 +164,7 @@ impl Layout {
         self.cell * self.classes as f64
     }
 
-    /// Room below the matrix for the columns' names.
+    /// Height of the column names below the matrix.
     fn below(&self) -> f64 {
         if self.level { self.name_size + 12.0 } else { widest(&self.names, self.name_size) * 0.72 + 16.0 }
     }
@@ -189,11 +189,11 @@ mod tests {
         (0..count).map(|label| format!("label number {label}")).collect()
     }
 
-    fn alone(matrix: &ConfusionMatrix, labels: &[String]) -> String {
-        Confusion::new(matrix, labels).alone()
+    fn standalone(matrix: &ConfusionMatrix, labels: &[String]) -> String {
+        Confusion::new(matrix, labels).standalone()
     }
 
-    /// Of `classes` classes each has ten rows, of which one is taken for the next class.
+    /// Each of `classes` classes has ten rows, one of which is predicted as the next class.
     fn matrix(classes: u32) -> ConfusionMatrix {
         let truth: Vec<u32> = (0..classes * 10).map(|row| row / 10).collect();
         let predicted: Vec<u32> =
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn every_count_is_drawn_with_its_share() {
-        let drawn = alone(&matrix(2), &labels(2));
+        let drawn = standalone(&matrix(2), &labels(2));
         assert_eq!(drawn.matches(r#"class="right""#).count(), 2);
         assert_eq!(drawn.matches(r#"class="wrong""#).count(), 2);
         let title = "true label number 0, predicted label number 1: 1 row (10.0\u{a0}% of the true label)";
@@ -214,9 +214,9 @@ mod tests {
     #[test]
     fn any_number_of_classes_can_be_drawn() {
         for classes in [2, 3, 5, 12, 20, 40, 120] {
-            let drawn = alone(&matrix(classes), &labels(classes as usize));
+            let drawn = standalone(&matrix(classes), &labels(classes as usize));
             parse_svg(&drawn);
-            // Of 120 only the most confused are drawn: nobody could read the others.
+            // Of 120 only the most confused are drawn.
             assert_eq!(drawn.matches(r#"class="right""#).count(), (classes as usize).min(40));
             assert!(!drawn.contains("NaN") && !drawn.contains("inf\""), "{classes}");
         }
@@ -231,7 +231,7 @@ mod tests {
         let confusion = Confusion::new(&matrix, &labels);
         assert!(confusion.shown.len() == 40 && confusion.shown.contains(&3) && confusion.shown.contains(&700));
         assert_eq!(confusion.note().unwrap(), "The 40 of 1,000 labels that are confused most");
-        let drawn = confusion.alone();
+        let drawn = confusion.standalone();
         assert!(drawn.len() < 60_000, "{}", drawn.len());
         let texts = parse_svg(&drawn);
         assert!(texts.contains("true label number 700, predicted label number 3: 2 rows (100\u{a0}%"), "{texts}");
@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn long_and_hostile_names_are_shortened_and_escaped() {
         let labels = ["</svg><script>alert(1)</script>".to_owned(), "b".repeat(300)];
-        let drawn = alone(&matrix(2), &labels);
+        let drawn = standalone(&matrix(2), &labels);
         let texts = parse_svg(&drawn);
         assert!(!drawn.contains("<script") && texts.contains("true </svg><script>alert(1)</script>, predicted"));
         assert!(drawn.contains(&format!("{}…", "b".repeat(21))) && drawn.contains(&"b".repeat(300)));
@@ -250,7 +250,7 @@ mod tests {
     fn a_label_without_rows_is_an_empty_row() {
         let matrix = ConfusionMatrix::new(&[0, 0], &[0, 1], 3).unwrap();
         let labels = labels(3);
-        let drawn = Confusion::new(&matrix, &labels).inside().into_string();
+        let drawn = Confusion::new(&matrix, &labels).embedded().into_string();
         parse_svg(&drawn);
         assert!(!drawn.contains("NaN"));
         assert_eq!(drawn.matches(r#"class="right""#).count(), 1);

@@ -1,4 +1,4 @@
-//! Lines over an axis.
+//! Line charts.
 
 use maud::{Markup, html};
 
@@ -11,17 +11,17 @@ const LEFT: f64 = 52.0;
 const RIGHT: f64 = 16.0;
 const TOP: f64 = 38.0;
 const BOTTOM: f64 = 46.0;
-/// More points than this say nothing more on a screen.
-const MOST_POINTS: usize = 240;
-/// More points than this get no dots of their own.
-const MOST_DOTS: usize = 24;
+/// Longer curves are averaged down to at most this many points.
+const MAX_POINTS: usize = 240;
+/// Curves with more points than this have no dots.
+const MAX_DOTS: usize = 24;
 
-/// Which colour a curve has.
+/// The colour of a curve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tone {
-    /// The first, paler one: it has many points.
+    /// Pale, for a curve with many points.
     Pale,
-    /// The one to look at.
+    /// Strong, for the main curve.
     Strong,
 }
 
@@ -39,8 +39,8 @@ pub(crate) struct Chart<'a> {
     pub(crate) title: &'a str,
     pub(crate) x_title: &'a str,
     pub(crate) curves: &'a [Curve<'a>],
-    /// The highest value that there can be: the axis does not go beyond.
-    pub(crate) most: f64,
+    /// Maximum of the y axis.
+    pub(crate) y_max: f64,
     /// The point to mark: the epoch that was kept.
     pub(crate) mark: Option<f64>,
 }
@@ -68,15 +68,15 @@ impl Chart<'_> {
             @for curve in self.curves.iter().filter(|curve| !curve.points.is_empty()) { (line(curve, &scales)) }
             (self.legend())
         };
-        Some(Drawing { width: WIDTH, height: HEIGHT, content }.inside(self.title))
+        Some(Drawing { width: WIDTH, height: HEIGHT, content }.embedded(self.title))
     }
 
-    /// Names of the curves, from the right.
+    /// The names of the curves, right-aligned.
     fn legend(&self) -> Markup {
         let mut right = WIDTH - RIGHT;
         let shown = self.curves.iter().filter(|curve| !curve.points.is_empty()).rev();
         let entries = shown.map(|curve| {
-            // The text starts at its line: widths are estimates, and a gap is better at the end.
+            // The text starts next to its line: widths are estimates, so any gap should be at the end.
             let start = right - text_width(curve.name, 11.5);
             right = start - 36.0;
             html! {
@@ -97,7 +97,7 @@ impl Tone {
     }
 }
 
-/// Where values lie on the page.
+/// Maps values to positions.
 struct Scales {
     /// The largest x.
     last: f64,
@@ -112,9 +112,9 @@ impl Scales {
         let last = all().map(|(x, _)| x).fold(f64::NEG_INFINITY, f64::max);
         let low = all().map(|(_, y)| y).fold(f64::INFINITY, f64::min);
         let high = all().map(|(_, y)| y).fold(f64::NEG_INFINITY, f64::max);
-        // A single value stands in the middle of a little room.
+        // A range of a single value is widened.
         let room = if low < high { 0.0 } else { low.abs().max(0.1) / 20.0 };
-        let y_ticks = ticks(low - room, (high + room).min(chart.most.max(high)), 4);
+        let y_ticks = ticks(low - room, (high + room).min(chart.y_max.max(high)), 4);
         Some(Self { last, x_ticks: ticks(0.0, last, 5), y_ticks })
     }
 
@@ -146,7 +146,7 @@ fn line(curve: &Curve<'_>, scales: &Scales) -> Markup {
     let places: Vec<String> = points.iter().map(place).map(|(x, y)| format!("{x} {y}")).collect();
     html! {
         (path(curve.tone.class(), &format!("M{}", places.join("L"))))
-        @if points.len() <= MOST_DOTS {
+        @if points.len() <= MAX_DOTS {
             @for point in &points {
                 @let (x, y) = place(point);
                 circle class=(if curve.tone == Tone::Pale { "pale" } else { "bold" }) cx=(x) cy=(y) r="3.5" {
@@ -157,9 +157,9 @@ fn line(curve: &Curve<'_>, scales: &Scales) -> Markup {
     }
 }
 
-/// Neighbours averaged until the points are few enough.
+/// Averages neighbours until there are few enough points.
 fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let group = points.len().div_ceil(MOST_POINTS).max(1);
+    let group = points.len().div_ceil(MAX_POINTS).max(1);
     let mean = |chunk: &[(f64, f64)]| {
         let count = chunk.len() as f64;
         (chunk.iter().map(|point| point.0).sum::<f64>() / count, chunk.iter().map(|point| point.1).sum::<f64>() / count)
@@ -177,7 +177,7 @@ mod tests {
             Curve { name: "loss", points, tone: Tone::Pale },
             Curve { name: "empty", points: &[], tone: Tone::Strong },
         ];
-        Chart { title: "Loss", x_title: "epoch", curves: &curves, most: 1.0, mark: Some(1.0) }
+        Chart { title: "Loss", x_title: "epoch", curves: &curves, y_max: 1.0, mark: Some(1.0) }
             .draw()
             .map(Markup::into_string)
     }
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn the_axis_ends_where_values_do() {
+    fn the_axis_ends_at_the_maximum() {
         for value in [1.0, 0.99, 0.9] {
             let drawn = draw(&[(1.0, value)]).unwrap();
             assert!(drawn.contains(">1.0") || drawn.contains(">0.9"), "{drawn}");

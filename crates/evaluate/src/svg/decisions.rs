@@ -1,5 +1,5 @@
-//! What became of the decisions about each label: found, missed, wrongly given. For rows with any number of labels, where
-//! no label is taken for another one and a confusion matrix would have nothing to say.
+//! True positives, false negatives and false positives of each label, for multi-label data, where a confusion matrix is not
+//! defined.
 
 use firebrand_metrics::ClassFigures;
 use maud::{Markup, html};
@@ -7,17 +7,17 @@ use maud::{Markup, html};
 use super::{Drawing, rect, text, text_width, widest};
 use crate::display::{count, shorten};
 
-/// Of more labels than this, only those with the most wrong decisions are drawn.
-const MOST_LABELS: usize = 40;
+/// With more labels than this, only those with the most wrong decisions are drawn.
+const MAX_LABELS: usize = 40;
 const WIDTH: f64 = 560.0;
 const ROW: f64 = 26.0;
 const THICK: f64 = 16.0;
 const SIZE: f64 = 12.0;
 const TOP: f64 = 26.0;
 
-const TITLE: &str = "Labels found, missed and wrongly given in the test split";
+const TITLE: &str = "Labels found, missed and wrongly assigned in the test split";
 
-/// Labels to be drawn: all, or those with the most wrong decisions.
+/// The labels to draw: all, or those with the most wrong decisions.
 #[derive(Debug)]
 pub(crate) struct Decisions<'a> {
     shown: Vec<(&'a ClassFigures, &'a str)>,
@@ -27,27 +27,27 @@ pub(crate) struct Decisions<'a> {
 impl<'a> Decisions<'a> {
     pub(crate) fn new(classes: &'a [ClassFigures], labels: &'a [String]) -> Self {
         let mut shown: Vec<_> = classes.iter().zip(labels.iter().map(String::as_str)).collect();
-        if shown.len() > MOST_LABELS {
+        if shown.len() > MAX_LABELS {
             shown.sort_by_key(|(class, _)| std::cmp::Reverse(class.missed() + class.false_positives()));
-            shown.truncate(MOST_LABELS);
+            shown.truncate(MAX_LABELS);
         }
         Self { shown, all: classes.len() }
     }
 
-    /// What is left out, if anything is.
+    /// Which labels are drawn, if not all are.
     pub(crate) fn note(&self) -> Option<String> {
         (self.shown.len() < self.all).then(|| {
             format!("The {} of {} labels with the most wrong decisions", self.shown.len(), count(self.all as u64))
         })
     }
 
-    /// The picture as part of a page.
-    pub(crate) fn inside(&self) -> Markup {
-        self.draw().inside(TITLE)
+    /// The chart as part of a page.
+    pub(crate) fn embedded(&self) -> Markup {
+        self.draw().embedded(TITLE)
     }
 
-    /// The picture as a file of its own.
-    pub(crate) fn alone(&self) -> String {
+    /// The chart as a standalone file.
+    pub(crate) fn standalone(&self) -> String {
         let Drawing { width, height, content } = self.draw();
         let note = self.note();
         let below = if note.is_some() { 20.0 } else { 0.0 };
@@ -55,10 +55,10 @@ impl<'a> Decisions<'a> {
             (content)
             @if let Some(note) = note { (text(14.0, height + 8.0, 11.0, "start", "muted", &note)) }
         };
-        Drawing { width, height: height + below, content }.alone(TITLE)
+        Drawing { width, height: height + below, content }.standalone(TITLE)
     }
 
-    /// A bar per label: to the right what was found, then what was missed; then what was given to others.
+    /// A bar per label: rows where it was found, then missed, then wrongly assigned.
     fn draw(&self) -> Drawing {
         let names: Vec<String> = self.shown.iter().map(|(_, name)| shorten(name, 26)).collect();
         let left = widest(&names, SIZE).max(40.0) + 14.0;
@@ -66,7 +66,7 @@ impl<'a> Decisions<'a> {
         let most = self.shown.iter().map(longest).max().unwrap_or(1).max(1) as f64;
         let scale = (WIDTH - left - 110.0) / most;
         let mut at = left;
-        let legend = [("right", "found"), ("empty", "missed"), ("wrong", "wrongly given")].map(|(class, name)| {
+        let legend = [("right", "found"), ("empty", "missed"), ("wrong", "wrongly assigned")].map(|(class, name)| {
             let place = at;
             at += 32.0 + text_width(name, 11.0);
             html! { (rect(class, place, 8.0, 10.0, 10.0)) (text(place + 15.0, 17.0, 11.0, "start", "muted", name)) }
@@ -93,7 +93,7 @@ fn bar(class: &ClassFigures, whole: &str, name: &str, row: usize, left: f64, sca
     });
     html! {
         g {
-            title { (whole) ": " (found) " found, " (missed) " missed, " (wrong) " wrongly given" }
+            title { (whole) ": " (found) " found, " (missed) " missed, " (wrong) " wrongly assigned" }
             (text(left - 10.0, top + 12.5, SIZE, "end", "", name))
             @for part in &parts { (part) }
             (rect("grid", left, top, class.support as f64 * scale, THICK))
@@ -115,14 +115,14 @@ mod tests {
         let figures = Figures::of_label_sets::<_, _, [f32; 2]>(&truth, &predicted, None, 2).unwrap();
         let labels = ["<b>".to_owned(), "other".to_owned()];
         let decisions = Decisions::new(&figures.classes, &labels);
-        let drawn = decisions.alone();
+        let drawn = decisions.standalone();
         let texts = parse_svg(&drawn);
-        assert!(texts.contains("<b>: 2 found, 1 missed, 0 wrongly given"), "{texts}");
-        assert!(texts.contains("other: 0 found, 1 missed, 1 wrongly given"), "{texts}");
-        // The first is the legend's.
+        assert!(texts.contains("<b>: 2 found, 1 missed, 0 wrongly assigned"), "{texts}");
+        assert!(texts.contains("other: 0 found, 1 missed, 1 wrongly assigned"), "{texts}");
+        // The first is in the legend.
         let widths = widths(&drawn, "right");
         assert!(widths[1] > 0.0 && widths[2] == 0.0, "{widths:?}");
-        parse_svg(&decisions.inside().into_string());
+        parse_svg(&decisions.embedded().into_string());
     }
 
     #[test]
@@ -134,6 +134,6 @@ mod tests {
         let labels: Vec<String> = (0..1000).map(|label| format!("l{label}")).collect();
         let decisions = Decisions::new(&figures.classes, &labels);
         assert_eq!(decisions.shown[0].1, "l700");
-        assert!(parse_svg(&decisions.alone()).contains("The 40 of 1,000 labels with the most wrong decisions"));
+        assert!(parse_svg(&decisions.standalone()).contains("The 40 of 1,000 labels with the most wrong decisions"));
     }
 }

@@ -1,7 +1,7 @@
-//! Pictures as SVG, small enough to be written by hand.
+//! Charts as SVG, simple enough to be written without a plotting library.
 //!
-//! Colours are classes, which the report's style sheet sets for light and dark; a picture that stands alone carries
-//! [`STYLE`]. Everything is maud's markup, so that no name can be anything but text. Elements have end tags, as XML needs.
+//! Colours are CSS classes, which the report's style sheet defines for light and dark mode; standalone files contain [`STYLE`].
+//! All markup is maud's, which escapes every name. Elements have end tags, as XML requires.
 
 mod axis;
 mod bars;
@@ -20,12 +20,12 @@ pub(crate) use reliability::reliability;
 
 use crate::display::document;
 
-/// The style of a picture that stands alone: the report's light colours.
+/// The style of a standalone file: the report's light colours.
 const STYLE: &str = "text{font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif;fill:#1f2328}\
 .page{fill:#ffffff}.grid{stroke:#d9dee3;fill:none}.empty{fill:#f5f7f9}.right{fill:#0b7285}.wrong{fill:#d9480f}\
 .muted{fill:#5c6670}.on{fill:#ffffff}.strong{font-weight:600}";
 
-/// What is drawn, and its size.
+/// A drawing and its size.
 #[derive(Debug)]
 struct Drawing {
     width: f64,
@@ -34,8 +34,8 @@ struct Drawing {
 }
 
 impl Drawing {
-    /// The drawing as part of a page: it scales with its column, up to its natural width.
-    fn inside(&self, description: &str) -> Markup {
+    /// The drawing as part of a page; it scales with its column, up to its natural width.
+    fn embedded(&self, description: &str) -> Markup {
         let (width, height) = (number(self.width), number(self.height));
         html! {
             svg viewBox=(format_args!("0 0 {width} {height}")) style=(format_args!("max-width:{width}px")) role="img"
@@ -43,8 +43,8 @@ impl Drawing {
         }
     }
 
-    /// The drawing as a file of its own.
-    fn alone(&self, title: &str) -> String {
+    /// The drawing as a standalone file.
+    fn standalone(&self, title: &str) -> String {
         let (width, height) = (number(self.width), number(self.height));
         let svg = html! {
             svg xmlns="http://www.w3.org/2000/svg" width=(width) height=(height)
@@ -59,15 +59,15 @@ impl Drawing {
     }
 }
 
-/// A number in an attribute: two digits are finer than any screen, and keep the file small.
+/// A number in an attribute. Two decimals are finer than any screen and keep the file small.
 fn number(value: f64) -> String {
     let text = format!("{value:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// About how wide a text is, in the fonts that systems have.
+/// Estimated width of a text in common system fonts.
 fn text_width(text: &str, size: f64) -> f64 {
-    // Wide characters (Chinese, Japanese, Korean, emoji) take about twice the room.
+    // Wide characters (Chinese, Japanese, Korean, emoji) are about twice as wide.
     text.chars().map(|character| if (character as u32) < 0x1100 { 0.58 } else { 1.05 }).sum::<f64>() * size
 }
 
@@ -76,15 +76,15 @@ fn widest(names: &[String], size: f64) -> f64 {
     names.iter().map(|name| text_width(name, size)).fold(0.0, f64::max)
 }
 
-/// A text at a place. `anchor` is `start`, `middle` or `end`.
+/// A text at a position. `anchor` is `start`, `middle` or `end`.
 fn text(x: f64, y: f64, size: f64, anchor: &str, class: &str, content: &str) -> Markup {
     html! {
         text class=(class) x=(number(x)) y=(number(y)) font-size=(number(size)) text-anchor=(anchor) { (content) }
     }
 }
 
-/// A text that is turned about its place, in degrees clockwise.
-fn turned(x: f64, y: f64, degrees: i32, text: Markup) -> Markup {
+/// A text that is rotated about its position by degrees clockwise.
+fn rotated(x: f64, y: f64, degrees: i32, text: Markup) -> Markup {
     html! { g transform=(format_args!("translate({} {}) rotate({degrees})", number(x), number(y))) { (text) } }
 }
 

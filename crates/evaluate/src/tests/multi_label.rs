@@ -1,10 +1,10 @@
-//! Rows with any number of labels.
+//! Multi-label data.
 
 use super::*;
 
 const NAMES: [&str; 4] = ["<alpha>", "beta", "gamma", "delta"];
 
-/// Each label is told by a word of its own; some rows have none.
+/// Each label has a word of its own; some rows have no label.
 fn several(first: u64, count: u64) -> (Vec<Example>, Vec<TokenRow>) {
     let (examples, tokens) = rows(first, count);
     let labels = |id: u64| -> Vec<u32> {
@@ -59,7 +59,7 @@ fn figures_predictions_and_pictures_agree() {
     close(&metrics["test"]["hamming_loss"], wrong as f64 / 240.0);
     close(&metrics["test"]["averages"]["micro"]["f1"], 2.0 * hits as f64 / (given + there) as f64);
     assert!(metrics["test"].get("confusion").is_none() && metrics["test"].get("matthews_correlation").is_none());
-    // Sums of sigmoids are no distribution.
+    // Sigmoid outputs do not sum to 1.
     assert!(predictions.iter().any(|row| (row.probabilities.iter().sum::<f32>() - 1.0).abs() > 0.1));
 
     let baselines = &metrics["baselines"];
@@ -69,7 +69,7 @@ fn figures_predictions_and_pictures_agree() {
 }
 
 #[test]
-fn the_report_speaks_of_labels_found_and_missed() {
+fn the_report_shows_labels_found_and_missed() {
     let run = run();
     run.run().unwrap();
     let html = run.text("report.html");
@@ -77,15 +77,15 @@ fn the_report_speaks_of_labels_found_and_missed() {
     for text in [
         "Micro F1",
         "Hamming loss",
-        "All labels right",
-        "wrongly given",
+        "All labels correct",
+        "wrongly assigned",
         "(no label)",
         "Most frequent labels",
         "probability of a label",
     ] {
         assert!(html.contains(text), "{text}");
     }
-    for text in ["Matthews", "Shade: share", "taken for", "<alpha>"] {
+    for text in ["Matthews", "Shade: share", "predicted as", "<alpha>"] {
         assert!(!html.contains(text), "{text}");
     }
 }
@@ -102,7 +102,7 @@ fn two_runs_write_the_same_bytes() {
 }
 
 #[test]
-fn a_model_of_the_other_kind_is_refused() {
+fn a_model_with_another_problem_type_is_refused() {
     let run = run();
     let labels = LabelMap::new(NAMES.map(str::to_owned).to_vec()).unwrap();
     labels.write(&run.path("clean/labels.json")).unwrap();
@@ -114,5 +114,8 @@ fn a_model_of_the_other_kind_is_refused() {
         write_tokens(&run.path(&format!("tokenize/{file}.parquet")), &tokens).unwrap();
     }
     let message = run.refused().message().to_owned();
-    assert_eq!(message, "the model gives a text any number of labels, but rows have one label by labels.json");
+    assert_eq!(
+        message,
+        "the model gives a text any number of labels, but according to labels.json a row has one label"
+    );
 }

@@ -1,4 +1,4 @@
-//! Inputs that cannot be measured: each a data error with a hint.
+//! Inputs that cannot be evaluated: each is a data error with a hint.
 
 use super::*;
 
@@ -37,7 +37,7 @@ fn tokens_that_the_model_cannot_take_are_refused() {
     tokens[3].ids[0] = 120;
     write_tokens(&run.path("tokenize/test.parquet"), &tokens).unwrap();
     let error = run.refused();
-    assert!(error.message().starts_with("the model cannot answer"), "{}", error.render());
+    assert!(error.message().starts_with("the model cannot classify"), "{}", error.render());
     assert!(error.render().contains("120"), "{}", error.render());
 }
 
@@ -67,12 +67,12 @@ fn missing_inputs_are_named() {
 }
 
 #[test]
-fn a_model_whose_answers_overflow_is_refused() {
+fn a_model_whose_logits_overflow_is_refused() {
     let run = Run::new();
     let weights = run.path("train/model/model.safetensors");
     let mut bytes = fs::read(&weights).unwrap();
-    // The header's length is in the first eight bytes; all that follows the header is float32. NaN would be
-    // refused at loading; numbers this large are not, and what they add up to is not finite.
+    // The first eight bytes are the length of the header; everything after the header is float32. NaN would be
+    // refused when loading; numbers this large are not, but their sums are not finite.
     let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     for value in bytes[8 + header..].chunks_exact_mut(4) {
         value.copy_from_slice(&f32::MAX.to_le_bytes());

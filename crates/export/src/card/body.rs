@@ -1,13 +1,13 @@
-//! The card's body: for people.
+//! The body of the card, for people.
 
+use firebrand_arch::ProblemType;
 use firebrand_metrics::ClassFigures;
-use firebrand_model::ProblemType;
 use firebrand_text::{TextOptions, Unicode};
 
 use super::{Card, percent};
 use crate::markdown::{Markdown, Table};
 
-/// What stands where a figure is undefined or was not measured.
+/// Shown for figures that are undefined or were not measured.
 const UNDEFINED: &str = "–";
 
 impl Card<'_> {
@@ -27,7 +27,7 @@ impl Card<'_> {
 
     fn introduction(&self) -> String {
         let config = self.classifier.config();
-        let unknown = || Markdown::text("a source that is not on record");
+        let unknown = || Markdown::text("an unrecorded source");
         let head = if self.mean_pooling() {
             " with a head over the mean of its hidden states".to_owned()
         } else {
@@ -59,7 +59,7 @@ impl Card<'_> {
         )
     }
 
-    /// Whether a text has any number of labels.
+    /// Whether the model is multi-label.
     pub(super) fn multi_label(&self) -> bool {
         self.classifier.config().problem == ProblemType::MultiLabelClassification
     }
@@ -78,7 +78,7 @@ impl Card<'_> {
         let interval = self.figures.accuracy_interval_95;
         let multi_label = self.multi_label();
         let columns: &[&str] =
-            if multi_label { &["micro F1", "macro F1", "all labels right"] } else { &["accuracy", "macro F1"] };
+            if multi_label { &["micro F1", "macro F1", "all labels correct"] } else { &["accuracy", "macro F1"] };
         let mut table = Table::new("", columns);
         let mut row = |name: Markdown, accuracy: f64, macro_f1: Option<f64>, micro_f1: Option<f64>| {
             let accuracy = Markdown::text(&percent(accuracy));
@@ -100,7 +100,7 @@ impl Card<'_> {
             row(name, baseline.accuracy, baseline.macro_f1, baseline.micro_f1);
         }
         let (share, threshold) = if multi_label {
-            ("share of texts with all labels right", " A label is assigned from a probability of 0.5 on.")
+            ("share of texts with all labels correct", " A label is assigned if its probability is at least 0.5.")
         } else {
             ("accuracy", "")
         };
@@ -127,7 +127,7 @@ impl Card<'_> {
         let undefined = |class: &ClassFigures| class.precision.is_none() || class.recall.is_none();
         let note = if self.figures.classes.iter().any(undefined) {
             format!(
-                "\n{UNDEFINED}: undefined, because no test text has the label or none was assigned it; counts as 0 in macro F1.\n"
+                "\n{UNDEFINED}: undefined, because no test text has the label or was assigned it; counts as 0 in macro F1.\n"
             )
         } else {
             String::new()
@@ -137,7 +137,7 @@ impl Card<'_> {
 
     fn limits(&self) -> String {
         let cleaning = match self.cleaning {
-            None => "- How the training texts were cleaned is not on record.\n".to_owned(),
+            None => "- How the training texts were cleaned was not recorded.\n".to_owned(),
             Some(options) => match cleaning(options).as_slice() {
                 [] => "- The training texts were not cleaned.\n".to_owned(),
                 steps => format!(
@@ -149,8 +149,8 @@ impl Card<'_> {
         };
         format!(
             "## Intended use and limits\n\n\
-             - It sorts texts like those it was trained on into the labels above. It was not evaluated on texts of another kind, \
-             source or language, and not examined for bias.\n\
+             - It assigns the labels above to texts like those it was trained on. It was not evaluated on texts of another kind, \
+             source or language, and not checked for bias.\n\
              - Texts are truncated to {} tokens, special tokens included; {} of the {} test texts ({}) were longer.\n\
              {cleaning}",
             self.max_length,

@@ -1,4 +1,4 @@
-//! The card's front matter: YAML that the hub reads.
+//! The front matter of the card: YAML for the hub.
 
 use serde::Serialize;
 use serde_saphyr::{SerializeError, ser_options};
@@ -8,7 +8,7 @@ use super::Card;
 /// The hub's [model card metadata](https://huggingface.co/docs/hub/model-cards#model-card-metadata).
 #[derive(Debug, Serialize)]
 struct FrontMatter<'a> {
-    /// The library whose example the hub shows. transformers has no class for mean pooling.
+    /// The library whose usage example the hub shows. transformers has no class for mean pooling.
     library_name: &'static str,
     pipeline_tag: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,7 +41,7 @@ struct Task {
     name: &'static str,
 }
 
-/// The hub requires a name and a type, of data that it does not have too.
+/// The hub requires a name and a type even for data that is not on the hub.
 #[derive(Debug, Serialize)]
 struct Dataset<'a> {
     #[serde(rename = "type")]
@@ -123,7 +123,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::markdown::tests::HOSTILE;
 
-    /// Reads YAML as another parser does.
+    /// Parses YAML with an independent parser.
     pub(crate) fn read(yaml: &str) -> Value {
         fn json(yaml: &Yaml) -> Value {
             match yaml {
@@ -144,7 +144,7 @@ pub(crate) mod tests {
         json(&documents[0])
     }
 
-    /// Texts that some reader of YAML takes for something else.
+    /// Texts that YAML parsers may misread as other types or as syntax.
     const MISREAD: [&str; 24] = [
         "yes",
         "No",

@@ -13,27 +13,27 @@ use crate::baselines::Baseline;
 use crate::parity::Parity;
 use crate::source::Sources;
 
-/// What the card is made of.
+/// The content of the card.
 #[derive(Debug)]
 pub(crate) struct Card<'a> {
     /// The run's name.
     pub(crate) name: &'a str,
     pub(crate) classifier: &'a Classifier,
-    /// The most tokens per row, special tokens included.
+    /// Maximum number of tokens per row, special tokens included.
     pub(crate) max_length: usize,
     pub(crate) sources: &'a Sources,
-    /// `None` if it is not on record how the texts were cleaned.
+    /// How the texts were cleaned; `None` if it was not recorded.
     pub(crate) cleaning: Option<&'a TextOptions>,
-    /// The float32 model's figures on the test split.
+    /// Figures of the float32 model on the test split.
     pub(crate) figures: &'a Figures,
     pub(crate) baselines: &'a [Baseline],
     pub(crate) parity: &'a Parity,
-    /// Test rows that were longer than `max_length`.
+    /// Number of test rows that were longer than `max_length`.
     pub(crate) cut_rows: usize,
 }
 
 impl Card<'_> {
-    /// The whole text: front matter, then body.
+    /// The front matter followed by the body.
     ///
     /// # Errors
     /// When the front matter cannot be written as YAML.

@@ -11,7 +11,7 @@ pub(super) fn section(card: &Card<'_>) -> String {
     )
 }
 
-/// transformers has a class for the whole model.
+/// For models that transformers has a class for.
 fn with_pipeline(card: &Card<'_>) -> String {
     let input = if card.pairs() { "{\"text\": \"some text\", \"text_pair\": \"another\"}" } else { "\"some text\"" };
     let scores = if card.multi_label() {
@@ -27,15 +27,15 @@ fn with_pipeline(card: &Card<'_>) -> String {
     )
 }
 
-/// transformers has a class for the encoder only.
+/// For models of which transformers can load only the encoder.
 fn with_mean_pooling(card: &Card<'_>) -> String {
     let architecture = card.classifier.config().architecture;
     let arguments = if card.pairs() { "[\"some text\"], [\"another\"]" } else { "[\"some text\"]" };
     let scores = if card.multi_label() { "logits.sigmoid()" } else { "logits.softmax(dim=-1)" };
     format!(
         "`transformers` has no class for a head over the mean of the hidden states. Do not load this directory with \
-         `pipeline` or `{architecture}`: they put an untrained head in its place, and their answers mean nothing. The encoder and \
-         the tokenizer load as usual, and the head is one linear layer:\n\n\
+         `pipeline` or `{architecture}`: they replace it by an untrained head, and their predictions are meaningless. The \
+         encoder and the tokenizer load as usual, and the head is one linear layer:\n\n\
          ```python\n\
          import torch\n\
          from safetensors.torch import load_file\n\

@@ -1,11 +1,11 @@
-//! The model card of a whole export.
+//! The model card of a complete export.
 
 use pulldown_cmark::{Event, Options, Parser, Tag};
 
 use super::*;
 use crate::markdown::tests::HOSTILE;
 
-/// The card, and its front matter as a document.
+/// The card and its parsed front matter.
 pub(super) fn read_card(run: &Run) -> (String, Value) {
     let card = fs::read_to_string(run.path("export/bundle/README.md")).unwrap();
     let (yaml, _) = card.strip_prefix("---\n").unwrap().split_once("\n---\n").unwrap();
@@ -21,14 +21,14 @@ pub(super) fn has(card: &str, parts: &[&str]) {
 }
 
 #[test]
-fn the_card_says_what_was_measured() {
+fn the_card_shows_what_was_measured() {
     let run = Run::new();
     run.export().unwrap();
     let (card, front_matter) = read_card(&run);
     let parity = run.json("export/parity.json");
     let result = json!({
         "task": { "type": "text-classification", "name": "Text Classification" },
-        // A package is not a data set of the hub.
+        // A package is not a data set on the hub.
         "dataset": { "type": "custom", "name": "tiny: a run", "split": "test" },
         "metrics": [
             { "type": "accuracy", "name": "Accuracy", "value": parity["fp32"]["accuracy"] },
@@ -103,7 +103,7 @@ fn hostile_labels_and_names_stay_text() {
         }
         assert_eq!(headings[0], name);
         for label in labels {
-            // Once with its index, once with its figures.
+            // Once with the index, once with the figures.
             assert_eq!(cells.iter().filter(|cell| *cell == label).count(), 2, "{label}: {cells:?}");
         }
     }
@@ -113,7 +113,7 @@ fn hostile_labels_and_names_stay_text() {
 fn undefined_figures_are_not_printed_as_zeros() {
     let mut run = Run::new();
     run.config.int8 = false;
-    // Two rows of one label: of the others there is no recall, and of those never predicted no precision.
+    // Two rows with one label: the others have no recall, and labels that are never predicted have no precision.
     let rows: Vec<TokenRow> = token_rows().into_iter().take(2).map(|row| TokenRow { labels: vec![0], ..row }).collect();
     write_tokens(&run.path("tokenize/test.parquet"), &rows).unwrap();
     let predictions = run.predictions();
@@ -125,9 +125,9 @@ fn undefined_figures_are_not_printed_as_zeros() {
 }
 
 #[test]
-fn a_mean_pooled_model_is_not_promised_to_a_pipeline() {
+fn the_card_of_a_mean_pooled_model_shows_no_pipeline() {
     let run = Run::new();
-    run.pool_by_mean();
+    run.use_mean_pooling();
     run.export().unwrap();
     let (card, front_matter) = read_card(&run);
     assert_eq!(front_matter["library_name"], "firebrand");

@@ -1,4 +1,4 @@
-//! A classifier that gives a text any number of labels.
+//! Multi-label models.
 
 use super::*;
 
@@ -30,7 +30,7 @@ fn predictions(run: &Run) -> Vec<Prediction> {
     let classifier = Classifier::load(&run.path("train/model"), &device).unwrap();
     let logits = classifier.logits(&tokens, 7, &mut |_| ()).unwrap();
     let prediction = |(row, logits): (&TokenRow, Vec<f32>)| {
-        let probabilities = firebrand_model::sigmoid(&logits);
+        let probabilities = firebrand_arch::sigmoid(&logits);
         let predicted = (0..4).filter(|&label| probabilities[label as usize] >= 0.5).collect();
         Prediction { id: row.id, labels: row.labels.clone(), predicted, probabilities }
     };
@@ -38,7 +38,7 @@ fn predictions(run: &Run) -> Vec<Prediction> {
 }
 
 #[test]
-fn the_bundle_says_that_there_may_be_several_and_is_judged_by_micro_f1() {
+fn the_bundle_is_multi_label_and_gated_by_micro_f1() {
     let run = run();
     run.export().unwrap();
     assert_eq!(run.json("export/bundle/config.json")["problem_type"], "multi_label_classification");
@@ -64,14 +64,14 @@ fn the_bundle_says_that_there_may_be_several_and_is_judged_by_micro_f1() {
             "Every text has any number of them, or none.",
             &format!("| **this model** | {micro:.4} |"),
             "| baseline: always the most frequent label | 0.4000 | 0.1000 | 25.0 % |",
-            "A label is assigned from a probability of 0.5 on.",
+            "A label is assigned if its probability is at least 0.5.",
             "Each score is between 0 and 1 on its own",
         ],
     );
 }
 
 #[test]
-fn the_gates_speak_of_micro_f1() {
+fn the_gates_use_micro_f1() {
     let mut run = run();
     run.config.min_accuracy = 1.0;
     let error = run.refused();
@@ -80,7 +80,7 @@ fn the_gates_speak_of_micro_f1() {
 }
 
 #[test]
-fn other_answers_and_other_kinds_of_models_are_refused() {
+fn other_predictions_and_problem_types_are_refused() {
     let run = run();
     let mut rows = predictions(&run);
     rows[3].predicted = if rows[3].predicted.is_empty() { vec![0] } else { vec![] };
@@ -93,5 +93,5 @@ fn other_answers_and_other_kinds_of_models_are_refused() {
     fs::write(run.path("train/model/config.json"), config).unwrap();
     let error = run.refused();
     assert!(error.message().contains("a text has one label in "), "{}", error.message());
-    assert!(error.message().ends_with("and any number of labels in labels.json"), "{}", error.message());
+    assert!(error.message().ends_with("but any number of labels in labels.json"), "{}", error.message());
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use burn::tensor::Device;
 use criterion::Criterion;
-use firebrand_model::{Classifier, HubConfig, Tokens};
+use firebrand_arch::HubConfig;
+use firebrand_model::{Classifier, Tokens};
 use serde_json::{Value, json};
 
 /// Rows in a batch, tokens in a row: short reviews, and the usual maximum.

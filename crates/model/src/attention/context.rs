@@ -1,11 +1,13 @@
 //! What the layers of one forward pass share: biases, windows, rotations, distances.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use firebrand_arch::{AttentionConfig, Relative, distances};
+use firebrand_fused::window_bias;
 use firebrand_kernels::Window;
-use firebrand_kernels::fused::window_bias;
 
+use super::Distances;
+use super::distances::by_key;
 use super::rotary::Rotation;
-use super::{AttentionConfig, Distances, Relative, distances};
 use crate::batch::Selection;
 use crate::{Batch, Dropout, DropoutRng};
 
@@ -64,7 +66,7 @@ impl<'a> Context<'a> {
             (Relative::Bucketed { .. }, Some(table)) => {
                 let rows = indices(distances::all(length).map(distances::bucket_of_32), &device);
                 let by_distance = table.select(0, rows).transpose().reshape([1, config.heads, 1, 2 * length - 1]);
-                let scores = distances::by_key(by_distance.expand([1, config.heads, length, 2 * length - 1]));
+                let scores = by_key(by_distance.expand([1, config.heads, length, 2 * length - 1]));
                 bias = sum(bias, Some(scores));
             }
             (Relative::Disentangled(relative), Some(table)) => {
@@ -75,7 +77,8 @@ impl<'a> Context<'a> {
             (Relative::TransformerXl { furthest, dropout }, _) => {
                 let furthest = furthest.map_or(i64::MAX, |furthest| furthest as i64);
                 let near = distances::all(length).map(|distance| distance.clamp(-furthest, furthest));
-                let vectors = Tensor::from_data(distances::sinusoids(near, hidden), &device);
+                let vectors = TensorData::new(distances::sinusoids(near, hidden), [2 * length - 1, hidden / 2 * 2]);
+                let vectors = Tensor::from_data(vectors, &device);
                 let table = Dropout { probability: *dropout }.forward(vectors, rng);
                 distances = Some(Distances { table, rows: None, dropout: Dropout { probability: 0.0 } });
             }

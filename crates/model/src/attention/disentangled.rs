@@ -3,48 +3,10 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
+use firebrand_arch::{AttentionConfig, DisentangledConfig, ModelError};
 
-use super::{
-    AttentionConfig, Distances, LayerContext, distances, padded_heads, projections, split_heads, weighted_values,
-};
-use crate::{Dropout, DropoutRng, Linear, ModelError, NormConfig, ParameterSource};
-
-/// The shape of a [`DisentangledAttention`], and of the table of distances that all layers share.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DisentangledConfig {
-    /// Whether queries are compared with distances (`c2p`).
-    pub content_to_position: bool,
-    /// Whether keys are compared with distances (`p2c`).
-    pub position_to_content: bool,
-    /// Whether distances are projected by the layers of queries and keys (`share_att_key`).
-    pub shared_maps: bool,
-    /// Number of ranges of distances, on a logarithmic scale; with `None`, each distance has a vector of its own.
-    pub buckets: Option<usize>,
-    /// Distances are clipped to this value.
-    pub furthest: usize,
-    /// Layer norm of the table, if the model has one.
-    pub norm: Option<NormConfig>,
-    /// Dropout probability of the table.
-    pub dropout: f64,
-}
-
-impl DisentangledConfig {
-    /// Half the rows of the table: those for keys before the query.
-    pub(crate) fn span(&self) -> usize {
-        self.buckets.unwrap_or(self.furthest)
-    }
-
-    /// A distance's row in the table.
-    pub(super) fn row(&self, distance: i64) -> i64 {
-        let span = self.span() as i64;
-        let range = match self.buckets {
-            Some(buckets) => distances::log_bucket(distance, buckets as i64, self.furthest as i64),
-            None => distance,
-        };
-        (range + span).clamp(0, 2 * span - 1)
-    }
-}
+use super::{Distances, LayerContext, distances, padded_heads, projections, split_heads, weighted_values};
+use crate::{Dropout, DropoutRng, Linear, ParameterSource};
 
 /// Attention that compares contents with contents and with distances.
 #[derive(Module, Debug)]

@@ -1,17 +1,11 @@
 //! Scores that depend on the distance between two tokens.
 //!
-//! A row of `length` tokens has `2 · length - 1` distances, query minus key, listed from `length - 1` down to `1 - length`
-//! throughout. What depends on a distance is computed once for each of them and then spread over the pairs.
+//! What depends on a distance is computed once for each of a row's [distances](firebrand_arch::distances), in their order, and
+//! then spread over the pairs.
 
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Int, Tensor};
 
 use crate::{Dropout, DropoutRng};
-
-/// Every distance between two tokens of a row, in this module's order.
-pub(super) fn all(length: usize) -> impl Iterator<Item = i64> {
-    let furthest = length as i64 - 1;
-    (-furthest..=furthest).rev()
-}
 
 /// Turns scores by distance into scores by key without gathering: the same elements, read as rows that are one shorter, are
 /// shifted by one in each row ([arXiv 1901.02860](https://arxiv.org/abs/1901.02860), appendix B).
@@ -55,53 +49,10 @@ impl Distances {
     }
 }
 
-/// The sinusoidal vector of each distance: `size / 2` sines, then as many cosines.
-pub(super) fn sinusoids(distances: impl Iterator<Item = i64>, size: usize) -> TensorData {
-    let frequency = |place: usize| 1.0f32 / 10_000f32.powf((2 * place) as f32 / size as f32);
-    let frequencies: Vec<f32> = (0..size / 2).map(frequency).collect();
-    let mut values = Vec::new();
-    let mut count = 0;
-    for distance in distances {
-        values.extend(frequencies.iter().map(|frequency| (distance as f32 * frequency).sin()));
-        values.extend(frequencies.iter().map(|frequency| (distance as f32 * frequency).cos()));
-        count += 1;
-    }
-    TensorData::new(values, [count, size / 2 * 2])
-}
-
-/// The range that a distance falls into in T5 and MPNet: 32 in all, half of them for keys after the
-/// query, the nearer half exact, the others on a logarithmic scale up to 128
-/// ([arXiv 1910.10683](https://arxiv.org/abs/1910.10683)).
-pub(super) fn bucket_of_32(distance: i64) -> i64 {
-    const HALF: i64 = 16;
-    const EXACT: i64 = 8;
-    let after = if distance < 0 { HALF } else { 0 };
-    let far = distance.abs();
-    if far < EXACT {
-        return after + far;
-    }
-    // In float32 throughout, as the reference: the edges between ranges depend on it.
-    let log = (far as f32 / EXACT as f32).ln() / 16f32.ln() * EXACT as f32;
-    after + (EXACT + log as i64).min(HALF - 1)
-}
-
-/// The range that a distance falls into in DeBERTa: exact up to half of `buckets`, then on a
-/// logarithmic scale up to `furthest`; negative for keys after the query.
-pub(super) fn log_bucket(distance: i64, buckets: i64, furthest: i64) -> i64 {
-    let middle = buckets / 2;
-    let far = distance.abs();
-    if far <= middle {
-        return distance;
-    }
-    // In float32 throughout, as the reference: the edges between ranges depend on it.
-    let scale = ((furthest - 1) as f32 / middle as f32).ln();
-    let log = ((far as f32 / middle as f32).ln() / scale * (middle - 1) as f32).ceil() as i64;
-    (log + middle) * distance.signum()
-}
-
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Device;
+    use burn::tensor::{Device, TensorData};
+    use firebrand_arch::distances::all;
 
     use super::*;
 
@@ -120,42 +71,6 @@ mod tests {
                 .flat_map(|query| (0..length).map(move |key| (query * 100) as f32 + query as f32 - key as f32))
                 .collect();
             assert_eq!(found, expected);
-        }
-    }
-
-    /// From the reference: `MPNetEncoder.relative_position_bucket` of transformers, at the edges and at powers of two.
-    #[test]
-    fn ranges_are_those_of_mpnet() {
-        let expected = [
-            (0, 0),
-            (1, 1),
-            (7, 7),
-            (8, 8),
-            (11, 8),
-            (12, 9),
-            (15, 9),
-            (16, 10),
-            (22, 10),
-            (23, 11),
-            (31, 11),
-            (32, 12),
-            (45, 12),
-            (46, 13),
-            (63, 13),
-            (64, 14),
-            (90, 14),
-            (91, 15),
-            (127, 15),
-            (128, 15),
-            (500, 15),
-            (-1, 17),
-            (-8, 24),
-            (-16, 26),
-            (-64, 30),
-            (-500, 31),
-        ];
-        for (distance, bucket) in expected {
-            assert_eq!(bucket_of_32(distance), bucket, "{distance}");
         }
     }
 }

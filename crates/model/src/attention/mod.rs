@@ -9,72 +9,16 @@ mod transformer_xl;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use firebrand_kernels::fused;
-use serde::{Deserialize, Serialize};
+use firebrand_arch::{AttentionConfig, ModelError, Relative};
+use firebrand_fused as fused;
 
 pub(crate) use context::{Context, LayerContext};
-pub use disentangled::{DisentangledAttention, DisentangledConfig};
+pub use disentangled::DisentangledAttention;
 pub(crate) use distances::Distances;
 pub use self_attention::SelfAttention;
 pub use transformer_xl::TransformerXlAttention;
 
-use crate::{Dropout, DropoutRng, Linear, ModelError, ParameterSource};
-
-/// The shape of an [`Attention`], and which tokens it sees.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct AttentionConfig {
-    /// Number of heads; divides the width of the hidden states.
-    pub heads: usize,
-    /// Whether the four linear layers have biases.
-    pub bias: bool,
-    /// Whether a token sees only itself and those before it.
-    pub causal: bool,
-    /// How the distance between two tokens enters the scores.
-    pub relative: Relative,
-    /// Layers with a sliding window.
-    pub local: Option<LocalAttention>,
-    /// Dropout probability of the attention weights.
-    pub dropout: f64,
-}
-
-/// How the distance between two tokens enters the scores.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Relative {
-    /// Not at all.
-    None,
-    /// Queries and keys are rotated by their positions ([arXiv 2104.09864](https://arxiv.org/abs/2104.09864)).
-    Rotary {
-        /// Base of the wavelengths.
-        theta: f64,
-    },
-    /// A learned bias for each head and range of distances ([arXiv 1910.10683](https://arxiv.org/abs/1910.10683)).
-    Bucketed {
-        /// Rows of the table; the distances fall into the first 32.
-        rows: usize,
-    },
-    /// A learned vector for each range of distances, compared with queries and keys
-    /// ([arXiv 2006.03654](https://arxiv.org/abs/2006.03654)).
-    Disentangled(DisentangledConfig),
-    /// A fixed sinusoidal vector for each distance, projected and compared with queries
-    /// ([arXiv 1901.02860](https://arxiv.org/abs/1901.02860)).
-    TransformerXl {
-        /// Distances are clipped to this value.
-        furthest: Option<usize>,
-        /// Dropout probability of the sinusoidal vectors.
-        dropout: f64,
-    },
-}
-
-/// Layers with a sliding window.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LocalAttention {
-    /// For each layer from the lowest, whether it has one.
-    pub layers: Vec<bool>,
-    /// The largest distance that they see.
-    pub reach: usize,
-    /// Base of the wavelengths of their rotary positions.
-    pub theta: f64,
-}
+use crate::{Dropout, DropoutRng, Linear, ParameterSource};
 
 /// Multi-head attention of one kind or another.
 #[derive(Module, Debug)]

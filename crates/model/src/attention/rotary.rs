@@ -1,7 +1,7 @@
 //! Rotary position embeddings ([arXiv 2104.09864](https://arxiv.org/abs/2104.09864)).
 
 use burn::tensor::{Device, Tensor, TensorData};
-use firebrand_kernels::fused::to_f32;
+use firebrand_fused::to_f32;
 
 /// The rotation of each token, for heads of one size.
 #[derive(Debug, Clone)]

@@ -2,10 +2,11 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use firebrand_kernels::fused::{self, AttentionOptions};
+use firebrand_arch::{AttentionConfig, ModelError};
+use firebrand_fused::{self as fused, AttentionOptions};
 
-use super::{AttentionConfig, LayerContext, projections};
-use crate::{Dropout, DropoutRng, Linear, ModelError, ParameterSource};
+use super::{LayerContext, projections};
+use crate::{Dropout, DropoutRng, Linear, ParameterSource};
 
 /// Scaled dot-product attention: with absolute positions, or with rotary ones or a bias by distance, which the context holds.
 #[derive(Module, Debug)]

@@ -4,12 +4,11 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use firebrand_kernels::fused::{matmul, to_f32};
+use firebrand_arch::{AttentionConfig, ModelError};
+use firebrand_fused::{matmul, to_f32};
 
-use super::{
-    AttentionConfig, Distances, LayerContext, distances, padded_heads, projections, split_heads, weighted_values,
-};
-use crate::{Dropout, DropoutRng, Linear, ModelError, ParameterSource};
+use super::{Distances, LayerContext, distances, padded_heads, projections, split_heads, weighted_values};
+use crate::{Dropout, DropoutRng, Linear, ParameterSource};
 
 /// Attention that compares contents with contents, distances and segments.
 #[derive(Module, Debug)]

@@ -4,7 +4,7 @@
 
 #![no_main]
 
-#[path = "../../tests/sentencepiece/reads.rs"]
+#[path = "../../tests/suite/reads.rs"]
 mod reads;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {

@@ -23,9 +23,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use firebrand_model::{
-    Classifier, ModelError, Network, ParameterSource, SafetensorsFile, named_parameters, write_safetensors,
-};
+use firebrand_arch::{ModelError, SafetensorsFile, write_safetensors};
+use firebrand_model::{Classifier, Network, ParameterSource, named_parameters, tensor_view};
 use firebrand_pipeline::{Error, Result, ResultExt, StageIo, read_json, write_json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -285,6 +284,7 @@ pub(crate) fn remove_dir(path: &Path) -> Result<()> {
 }
 
 fn write_tensors(path: &Path, tensors: &[(String, TensorData)]) -> Result<()> {
+    let tensors = tensors.iter().map(|(name, data)| (name.as_str(), tensor_view(data)));
     write_safetensors(path, tensors, HashMap::new()).map_err(|error| {
         let failed = Error::other("cannot write a checkpoint").caused_by(&error);
         failed.hint("a checkpoint takes up to four times the size of the model")
@@ -315,8 +315,8 @@ fn best_file(step: u64) -> String {
 fn read_values(path: &Path) -> Result<BTreeMap<String, TensorData>> {
     let file = open(path)?;
     let values = |name: String| {
-        let values = file.floats(&name).or_data(|| format!("`{name}` is incomplete").to_owned())?;
-        Ok((name, values))
+        let tensor = file.floats(&name).or_data(|| format!("`{name}` is incomplete").to_owned())?;
+        Ok((name, TensorData::new(tensor.values, tensor.shape)))
     };
     file.shapes().into_keys().map(values).collect()
 }
@@ -328,8 +328,9 @@ fn read_moments(path: &Path, steps: BTreeMap<String, u64>, device: &Device) -> R
     }
     let (tensors, device) = (open(path)?, device.clone().inner());
     let moment = |kind: &str, path: &str| -> Result<Tensor<1>> {
-        let data = tensors.floats(&format!("{kind}.{path}"));
-        Ok(Tensor::from_data(data.or_data(|| "AdamW's state is incomplete".to_owned())?, &device))
+        let tensor = tensors.floats(&format!("{kind}.{path}"));
+        let tensor = tensor.or_data(|| "AdamW's state is incomplete".to_owned())?;
+        Ok(Tensor::from_data(TensorData::new(tensor.values, tensor.shape), &device))
     };
     let of_each = |(path, steps): (String, u64)| {
         let (mean, square) = (moment("mean", &path)?, moment("square", &path)?);
@@ -345,15 +346,15 @@ fn read_network(path: &Path, classifier: &Classifier) -> Result<Network> {
         device: Device,
     }
     impl ParameterSource for Source {
-        fn data(&mut self, path: &str, shape: &[usize]) -> std::result::Result<TensorData, ModelError> {
-            let data = self.file.floats(path)?;
-            if data.shape()[..] != *shape {
+        fn values(&mut self, path: &str, shape: &[usize]) -> std::result::Result<Vec<f32>, ModelError> {
+            let tensor = self.file.floats(path)?;
+            if tensor.shape != shape {
                 return Err(ModelError::Tensors {
                     path: self.file.path().to_owned(),
-                    problem: format!("`{path}` has shape {:?}, the model asks for {shape:?}", data.shape()),
+                    problem: format!("`{path}` has shape {:?}, the model asks for {shape:?}", tensor.shape),
                 });
             }
-            Ok(data)
+            Ok(tensor.values)
         }
         fn device(&self) -> &Device {
             &self.device

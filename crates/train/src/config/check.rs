@@ -150,7 +150,7 @@ mod tests {
         assert!(text.contains("`warmup_steps` is 7") && text.contains("only 7 steps"), "{text}");
     }
 
-    /// Devices that are allowed are deterministic, as `tests/deterministic.rs` shows.
+    /// Devices that are allowed are deterministic, as `tests/suite/deterministic.rs` shows.
     #[test]
     fn a_gpu_is_not_deterministic() {
         let config: Config = default_section(Slot::Train).unwrap();

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use firebrand_pipeline::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use firebrand_model::StartHead;
+use firebrand_arch::StartHead;
 
 use crate::{
     AdamWConfig, ClassWeights, FindLearningRate, Metric, Objective, Sampling, Schedule, ScheduleShape,

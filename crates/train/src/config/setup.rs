@@ -1,6 +1,7 @@
 //! Builds what training works with from the configuration.
 
-use firebrand_model::{Classifier, ProblemType, named_parameters};
+use firebrand_arch::ProblemType;
+use firebrand_model::{Classifier, named_parameters};
 use firebrand_pipeline::{Error, Result};
 
 use crate::learner::devices;

@@ -6,7 +6,8 @@ use std::sync::mpsc::sync_channel;
 use std::thread::Scope;
 
 use burn::tensor::Device;
-use firebrand_model::{Batch, Classifier, ProblemType};
+use firebrand_arch::ProblemType;
+use firebrand_model::{Batch, Classifier};
 use firebrand_pipeline::{Result, ResultExt};
 
 use crate::loss::Targets;

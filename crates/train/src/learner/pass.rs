@@ -3,8 +3,8 @@
 use std::panic::resume_unwind;
 
 use burn::module::Module;
+use firebrand_fused::RowGradients;
 use firebrand_kernels::Precision;
-use firebrand_kernels::fused::RowGradients;
 use firebrand_model::{DropoutRng, Network};
 use firebrand_pipeline::Error;
 

@@ -4,7 +4,8 @@ pub(crate) mod label_weights;
 
 use burn::tensor::activation::{log_sigmoid, log_softmax};
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use firebrand_model::{ProblemType, binary_cross_entropy, cross_entropy};
+use firebrand_arch::ProblemType;
+use firebrand_model::{binary_cross_entropy, cross_entropy};
 use firebrand_pipeline::{Error, Result};
 
 use crate::Rows;

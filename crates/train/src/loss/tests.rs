@@ -8,8 +8,9 @@
 //! ```
 
 use burn::tensor::{Tensor, TensorData};
+use firebrand_arch::ProblemType;
 use firebrand_dataset::{LabelMap, TokenRow};
-use firebrand_model::{ProblemType, device};
+use firebrand_model::device;
 
 use super::Objective;
 use crate::Rows;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use firebrand_kernels::fused;
+use firebrand_fused as fused;
 
 use crate::optimiser::gradients::Gradient;
 use crate::parameters::{self, MapParameters};
@@ -165,7 +165,7 @@ impl MapParameters for Step<'_> {
 #[cfg(test)]
 mod tests {
     use burn::tensor::{Device, Int, TensorData};
-    use firebrand_kernels::fused::{RowGradients, embedding};
+    use firebrand_fused::{RowGradients, embedding};
 
     use super::*;
 

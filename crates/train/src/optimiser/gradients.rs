@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Gradients as BurnGradients, Tensor};
+use firebrand_fused::{self as fused, RowGradients};
 use firebrand_kernels::adamw::clip_factor;
 use firebrand_kernels::embedding::SparseRows;
-use firebrand_kernels::fused::{self, RowGradients};
 
 use crate::learner::memory::Failure;
 use crate::parameters::{self, VisitParameters};

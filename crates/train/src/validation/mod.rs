@@ -4,7 +4,8 @@ pub(crate) mod batches;
 pub(crate) mod metric;
 
 use batches::EvalBatches;
-use firebrand_model::{Classifier, ProblemType};
+use firebrand_arch::ProblemType;
+use firebrand_model::Classifier;
 use firebrand_pipeline::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -52,7 +53,7 @@ impl Validation {
     pub(crate) fn words(&self) -> String {
         match self.micro_f1 {
             None => format!("accuracy {:.2} %", 100.0 * self.accuracy),
-            Some(f1) => format!("micro F1 {f1:.4}, all labels right {:.2} %", 100.0 * self.accuracy),
+            Some(f1) => format!("micro F1 {f1:.4}, all labels correct {:.2} %", 100.0 * self.accuracy),
         }
     }
 }

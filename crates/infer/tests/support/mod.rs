@@ -1,0 +1,81 @@
+//! Golden fixtures, their rows, and comparisons.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use firebrand_infer::Tokens;
+use serde_json::Value;
+
+/// A model with what the reference says about it.
+pub(crate) struct Fixture {
+    pub(crate) directory: PathBuf,
+    pub(crate) expected: Value,
+}
+
+/// Every fixture of `models/`.
+pub(crate) fn fixtures() -> Vec<Fixture> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/tests/golden/models");
+    let mut directories: Vec<PathBuf> = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    directories.sort();
+    assert!(!directories.is_empty(), "{} has no fixtures", root.display());
+    let read = |directory: PathBuf| {
+        let text = fs::read_to_string(directory.join("expected.json")).unwrap();
+        Fixture { expected: serde_json::from_str(&text).unwrap(), directory }
+    };
+    directories.into_iter().map(read).collect()
+}
+
+impl Fixture {
+    /// Whether the reference counted positions over the padding on the left (GPT-2's, unless it is told otherwise). Then only
+    /// its answers for rows by themselves can be equal to ours.
+    pub(crate) fn positions_count_padding(&self) -> bool {
+        self.expected.get("position_ids_note").is_some()
+    }
+
+    pub(crate) fn rows(&self) -> Rows {
+        let inputs = &self.expected["inputs"];
+        let field = |name: &str| -> Option<Vec<Vec<u32>>> {
+            inputs.get(name).map(|value| serde_json::from_value(value.clone()).unwrap())
+        };
+        let mask = field("attention_mask").unwrap();
+        let real = |rows: Vec<Vec<u32>>| -> Vec<Vec<u32>> {
+            let keep = |(row, mask): (Vec<u32>, &Vec<u32>)| {
+                row.into_iter().zip(mask).filter(|(_, mask)| **mask == 1).map(|(id, _)| id).collect()
+            };
+            rows.into_iter().zip(&mask).map(keep).collect()
+        };
+        let ids = real(field("input_ids").unwrap());
+        let zeros = || ids.iter().map(|row| vec![0; row.len()]).collect();
+        let type_ids = field("token_type_ids").map(real).unwrap_or_else(zeros);
+        Rows { ids, type_ids }
+    }
+}
+
+/// Rows of tokens without the padding that the fixtures have.
+pub(crate) struct Rows {
+    ids: Vec<Vec<u32>>,
+    type_ids: Vec<Vec<u32>>,
+}
+
+impl Rows {
+    pub(crate) fn tokens(&self) -> Vec<Tokens<'_>> {
+        self.ids.iter().zip(&self.type_ids).map(|(ids, type_ids)| Tokens { ids, type_ids }).collect()
+    }
+}
+
+/// All numbers of a nested list, in order.
+pub(crate) fn flat(value: &Value) -> Vec<f64> {
+    match value {
+        Value::Array(values) => values.iter().flat_map(flat).collect(),
+        other => vec![other.as_f64().unwrap()],
+    }
+}
+
+#[track_caller]
+pub(crate) fn near(expected: &[f64], found: &[f32], tolerance: f64, what: &str) {
+    assert_eq!(expected.len(), found.len(), "{what}");
+    for (place, (&expected, &found)) in expected.iter().zip(found).enumerate() {
+        let distance = (expected - f64::from(found)).abs();
+        assert!(distance <= tolerance, "{what}[{place}]: expected {expected}, found {found}, {distance:e} apart");
+    }
+}

@@ -1,6 +1,0 @@
-//! `firebrand-serve predict BUNDLE [TEXT…]`: labels for texts, from an exported bundle.
-
-fn main() -> std::process::ExitCode {
-    firebrand_model::keep_freed_memory();
-    firebrand_serve::main()
-}
