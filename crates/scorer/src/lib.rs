@@ -20,7 +20,7 @@ pub struct Scorer(Engine);
 #[derive(Debug)]
 enum Engine {
     Cpu(Model),
-    Device(Classifier),
+    Device(Box<Classifier>),
 }
 
 impl Scorer {
@@ -40,7 +40,7 @@ impl Scorer {
             Precision::Int8 => Classifier::load_int8(directory, &device),
         };
         let classifier = classifier.or_data(|| format!("cannot load the model in {}", directory.display()))?;
-        Ok(Self(Engine::Device(classifier)))
+        Ok(Self(Engine::Device(Box::new(classifier))))
     }
 
     /// The model's configuration.

@@ -15,8 +15,8 @@ use super::layer::{Function, Layer};
 use super::linear::{Linear, pack};
 use super::positions::{Positions, Relative};
 use super::{Network, Shape};
-use crate::Result;
 use crate::weights::Weights;
+use crate::{Error, Precision, Result};
 
 /// Reads and packs all parameters.
 ///
@@ -26,6 +26,7 @@ pub(super) fn network(config: &ModelConfig, weights: &Weights, isa: Isa) -> Resu
     let EncoderConfig { hidden, layers, distinct_layers, ref layer, .. } = config.network.encoder;
     let AttentionConfig { heads, .. } = layer.attention;
     let size = hidden / heads;
+    check_widths(config, weights.precision())?;
     let shape = Shape { hidden: padded(hidden), heads, size, padded_size: padded(size), placement: layer.placement };
     let loader = Loader { config, weights, isa, shape: &shape, table: distance_table(config, weights, isa)? };
     let distinct: Result<Vec<Layer>> = (0..distinct_layers).into_par_iter().map(|index| loader.layer(index)).collect();
@@ -52,6 +53,17 @@ pub(super) fn network(config: &ModelConfig, weights: &Weights, isa: Isa) -> Resu
         max_length: config.max_length,
         shape: shape.clone(),
     })
+}
+
+/// Rejects layers so wide that sums of int8 products might not fit into 32 bits. No known model is a tenth as wide.
+fn check_widths(config: &ModelConfig, precision: Precision) -> Result<()> {
+    const WIDEST: usize = i32::MAX as usize / (255 * 127);
+    let widths = [config.network.encoder.hidden, config.network.encoder.layer.mlp.intermediate];
+    match widths.into_iter().find(|&width| precision == Precision::Int8 && width > WIDEST) {
+        None => Ok(()),
+        Some(width) => Err(Error::data(format!("the model is {width} wide: int8 takes at most {WIDEST}"))
+            .hint("choose the precision fp32")),
+    }
 }
 
 /// DeBERTa's table of distances, normalised: `[ranges, hidden]`.
@@ -111,13 +123,11 @@ impl Loader<'_> {
         let norm_size = if after_projection { self.encoder().hidden } else { size };
         let projection = projection.map(|projection| {
             let linear = self.weights.linear(&path("projection"), size, projection.hidden, projection.bias)?;
-            Ok::<_, crate::Error>(linear.pack())
+            Ok::<_, Error>(linear.pack())
         });
         Ok(Embeddings {
             token: table("token", vocabulary)?,
-            position: positions
-                .map(|config| Ok::<_, crate::Error>((table("position", config.rows)?, config)))
-                .transpose()?,
+            position: positions.map(|config| Ok::<_, Error>((table("position", config.rows)?, config))).transpose()?,
             token_type: types.map(|rows| table("token_type", rows)).transpose()?,
             size,
             norm: norm.map(|norm| self.norm(&path("norm"), norm_size, norm.norm)).transpose()?,
@@ -195,7 +205,7 @@ impl Loader<'_> {
                         true => None,
                         false => Some(self.weights.linear(&path(name), hidden, hidden, true)?),
                     };
-                    Ok::<_, crate::Error>(Some(self.project_table(own.as_ref().unwrap_or(shared), factor)))
+                    Ok::<_, Error>(Some(self.project_table(own.as_ref().unwrap_or(shared), factor)))
                 };
                 Ok(Relative::Disentangled(Disentangled {
                     keys: project(config.content_to_position, "distance_key", key, 1.0)?,
@@ -211,7 +221,7 @@ impl Loader<'_> {
                     let bias = vectors(name)?;
                     let scaled: Vec<f32> =
                         bias.iter().zip(&content).map(|(bias, content)| (bias - content) * self.scale()).collect();
-                    Ok::<_, crate::Error>(by_head(&scaled, size, padded_size))
+                    Ok::<_, Error>(by_head(&scaled, size, padded_size))
                 };
                 let (distance_bias, segment_bias) = (instead("distance_bias")?, instead("segment_bias")?);
                 let segment = self.weights.floats(&path("segment"), &[2, heads, size])?;
@@ -295,7 +305,7 @@ impl Loader<'_> {
     fn head(&self) -> Result<Head> {
         let config = &self.config.network.head;
         let dense = config.dense.map(|DenseConfig { bias, activation, norm, .. }| {
-            Ok::<_, crate::Error>(Dense {
+            Ok::<_, Error>(Dense {
                 linear: self.weights.linear("head.dense", config.hidden, config.hidden, bias)?.pack(),
                 activation: activation.map(Function::new),
                 norm: norm.map(|norm| self.norm("head.norm", config.hidden, norm)).transpose()?,
