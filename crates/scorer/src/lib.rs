@@ -19,7 +19,7 @@ pub struct Scorer(Engine);
 
 #[derive(Debug)]
 enum Engine {
-    Cpu(Model),
+    Cpu(Box<Model>),
     Device(Box<Classifier>),
 }
 
@@ -31,7 +31,7 @@ impl Scorer {
     pub fn open(directory: &Path, device: &str, precision: Precision) -> Result<Self> {
         if CPU_DEVICES.contains(&device) {
             let options = Options { precision: Some(precision), ..Options::default() };
-            return Model::open(directory, &options).map(Engine::Cpu).map(Self);
+            return Ok(Self(Engine::Cpu(Box::new(Model::open(directory, &options)?))));
         }
         let device = firebrand_model::device(device)
             .map_err(|error| Error::key("device", format!("cannot be used: {error}")))?;
