@@ -183,8 +183,8 @@ fn score<L: Lanes, const R: usize>(
         // SAFETY: there are so many queries and blocks of keys, each of `size` elements, and as much room.
         unsafe {
             match count {
-                2 => lanes.float_tile::<R, 2>(rows, keys, size, to),
-                _ => lanes.float_tile::<R, 1>(rows, keys, size, to),
+                2 => lanes.float_tile::<R, 2, false>(rows, keys, size, to),
+                _ => lanes.float_tile::<R, 1, false>(rows, keys, size, to),
             }
         }
         block += count;
@@ -250,8 +250,8 @@ fn weigh<L: Lanes, const R: usize>(
         // SAFETY: there are so many weights of each query, and as many values, each of `size` elements, and as much room.
         unsafe {
             match count {
-                2 => lanes.float_tile::<R, 2>(rows, values, depth, tile),
-                _ => lanes.float_tile::<R, 1>(rows, values, depth, tile),
+                2 => lanes.float_tile::<R, 2, false>(rows, values, depth, tile),
+                _ => lanes.float_tile::<R, 1, false>(rows, values, depth, tile),
             }
         }
         for (row, factor) in factors[..R].iter().enumerate() {

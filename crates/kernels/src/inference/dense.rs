@@ -1,6 +1,5 @@
 //! Linear layers in single precision.
 
-use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use super::buffer::Line;
@@ -73,68 +72,94 @@ fn product_with<L: Lanes>(
     assert_eq!(width, weights.depth);
     assert!(blocks.end <= weights.blocks());
     let [most_rows, most_blocks] = L::FLOAT_TILE;
-    let count = rows.len() / width;
+    let tiles: Vec<Range<usize>> = row_tiles(rows.len() / width, most_rows).collect();
     for first in blocks.clone().step_by(most_blocks) {
         let paired = most_blocks == 2 && first + 1 < blocks.end;
         let column = (first - blocks.start) * LANES;
-        for tile in row_tiles(count, most_rows) {
-            let rows = &rows[tile.start * width..tile.end * width];
-            let values = &mut to.values[tile.start * to.stride + column..];
-            if paired {
-                with_rows!(tile.len(), L::FLOAT_TILE[0], |R| one::<L, R, 2>(
-                    lanes, weights, rows, first, epilogue, values, to.stride
-                ));
-            } else {
-                with_rows!(tile.len(), L::FLOAT_TILE[0], |R| one::<L, R, 1>(
-                    lanes, weights, rows, first, epilogue, values, to.stride
-                ));
+        for tiles in tiles.chunks(TILES) {
+            let mut sums = [Line([0.0; TILE]); TILES];
+            for start in (0..width).step_by(DEPTH) {
+                let part = start..width.min(start + DEPTH);
+                for (tile, sums) in tiles.iter().zip(&mut sums) {
+                    let rows = &rows[tile.start * width..tile.end * width];
+                    if paired {
+                        with_rows!(tile.len(), L::FLOAT_TILE[0], |R| accumulate::<L, R, 2>(
+                            lanes,
+                            weights,
+                            rows,
+                            first,
+                            part.clone(),
+                            sums
+                        ));
+                    } else {
+                        with_rows!(tile.len(), L::FLOAT_TILE[0], |R| accumulate::<L, R, 1>(
+                            lanes,
+                            weights,
+                            rows,
+                            first,
+                            part.clone(),
+                            sums
+                        ));
+                    }
+                }
+            }
+            let bias = &weights.bias[first..first + 1 + usize::from(paired)];
+            for (tile, sums) in tiles.iter().zip(&sums) {
+                let to = Output { values: &mut to.values[tile.start * to.stride + column..], stride: to.stride };
+                with_epilogue!(epilogue, |finish| finish_tile(lanes, sums, tile.len(), bias, finish, to));
             }
         }
     }
 }
 
+/// Elements of a row and of a block that are multiplied at a time: those of two blocks stay in a core's first cache while the
+/// rows of several tiles pass by.
+const DEPTH: usize = 192;
+/// Tiles that pass by.
+const TILES: usize = 4;
+/// Sums of the largest tile.
+const TILE: usize = 12 * 2 * LANES;
+
+/// Adds the products of a part of the rows and blocks to the sums of a tile.
 #[inline(always)]
-fn one<L: Lanes, const R: usize, const B: usize>(
+fn accumulate<L: Lanes, const R: usize, const B: usize>(
     lanes: L,
     weights: &PackedFloat,
     rows: &[f32],
     first: usize,
-    epilogue: Epilogue<'_>,
-    to: &mut [f32],
-    stride: usize,
+    part: Range<usize>,
+    sums: &mut Line<[f32; TILE]>,
 ) {
     let depth = weights.depth;
     let blocks = &weights.values[first * depth..(first + B) * depth];
-    assert!(rows.len() >= R * depth);
-    let mut written = MaybeUninit::<Line<[[[f32; LANES]; B]; R]>>::uninit();
-    // SAFETY: there are so many rows and blocks, each of `depth` elements, and as much room, all of which is written.
-    let sums = unsafe {
-        lanes.float_tile::<R, B>(
-            Strided { start: rows.as_ptr(), stride: depth },
-            Blocks { start: blocks.as_ptr().cast(), block_stride: depth * LANES, stride: LANES },
-            depth,
-            StridedMut { start: written.as_mut_ptr().cast(), stride: B * LANES },
+    assert!(rows.len() >= R * depth && part.start < part.end && part.end <= depth && R * B * LANES <= TILE);
+    // SAFETY: there are so many rows and blocks, each of `depth` elements, and as much room.
+    unsafe {
+        lanes.float_tile::<R, B, true>(
+            Strided { start: rows[part.start..].as_ptr(), stride: depth },
+            Blocks { start: blocks[part.start..].as_ptr().cast(), block_stride: depth * LANES, stride: LANES },
+            part.len(),
+            StridedMut { start: sums.0.as_mut_ptr(), stride: B * LANES },
         );
-        written.assume_init_ref()
-    };
-    let to = Output { values: to, stride };
-    with_epilogue!(epilogue, |finish| finish_tile(lanes, sums, &weights.bias[first..first + B], finish, to));
+    }
 }
 
-/// Adds biases to sums, and stores them.
+/// Adds biases to the sums of some rows, and stores them.
 #[inline(always)]
-fn finish_tile<L: Lanes, const R: usize, const B: usize>(
+fn finish_tile<L: Lanes>(
     lanes: L,
-    sums: &Line<[[[f32; LANES]; B]; R]>,
+    sums: &Line<[f32; TILE]>,
+    rows: usize,
     bias: &[Line<[f32; LANES]>],
     finish: impl Finish,
     to: Output<'_>,
 ) {
-    for (block, bias) in bias.iter().enumerate() {
-        let bias = lanes.load(&bias.0);
-        for (row, sums) in sums.0.iter().enumerate() {
+    let sums = sums.0.as_chunks::<LANES>().0;
+    for (block, own) in bias.iter().enumerate() {
+        let own = lanes.load(&own.0);
+        for (row, sums) in sums.chunks_exact(bias.len()).take(rows).enumerate() {
             let to = vector_mut(&mut to.values[row * to.stride + block * LANES..]);
-            let value = lanes.add(lanes.load(&sums[block]), bias);
+            let value = lanes.add(lanes.load(&sums[block]), own);
             lanes.store(finish.finish(lanes, value, to), to);
         }
     }

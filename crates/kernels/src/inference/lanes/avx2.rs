@@ -152,7 +152,7 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn float_tile<const R: usize, const B: usize>(
+    unsafe fn float_tile<const R: usize, const B: usize, const ADD: bool>(
         self,
         rows: Strided<f32>,
         blocks: Blocks<f32>,
@@ -161,6 +161,14 @@ impl Lanes for Avx2 {
     ) {
         unsafe {
             let mut sums = [[[_mm256_setzero_ps(); 2]; B]; R];
+            if ADD {
+                unrolled!(ROW < R, {
+                    unrolled!(COLUMN < B, {
+                        let from = to.start.add(ROW * to.stride + 16 * COLUMN);
+                        sums[ROW][COLUMN] = [_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8))];
+                    });
+                });
+            }
             let mut starts = [rows.start, rows.start.wrapping_add(3 * rows.stride)];
             let mut block = blocks.start;
             for _ in 0..depth {

@@ -159,7 +159,7 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn float_tile<const R: usize, const B: usize>(
+    unsafe fn float_tile<const R: usize, const B: usize, const ADD: bool>(
         self,
         rows: Strided<f32>,
         blocks: Blocks<f32>,
@@ -168,6 +168,12 @@ impl Lanes for Avx512 {
     ) {
         unsafe {
             let mut sums = [[_mm512_setzero_ps(); B]; R];
+            if ADD {
+                unrolled!(ROW < R, {
+                    let from = to.start.add(ROW * to.stride);
+                    unrolled!(COLUMN < B, { sums[ROW][COLUMN] = _mm512_loadu_ps(from.add(16 * COLUMN)) });
+                });
+            }
             // Three rows share a pointer: more would not fit in registers.
             let mut starts = [0, 3, 6, 9].map(|row| rows.start.wrapping_add(row * rows.stride));
             let mut block = blocks.start;

@@ -74,12 +74,13 @@ pub(crate) trait Lanes: Copy {
     /// The least element, in the same order.
     fn least(self, x: Self::F) -> f32;
 
-    /// For `R` rows of floats and `B` blocks of sixteen columns, writes the sums over `depth` elements, in their order.
+    /// For `R` rows of floats and `B` blocks of sixteen columns, writes the sums over `depth` elements, in their order; with `ADD`,
+    /// they go on from the sums that are there.
     ///
     /// # Safety
     /// Row `r` begins at `rows + r * row_stride` and has `depth` elements; element `k` of block `b` is the vector at
     /// `blocks + b * block_stride + k * stride`; there is room for a vector at `to + r * to_stride + b * 16`.
-    unsafe fn float_tile<const R: usize, const B: usize>(
+    unsafe fn float_tile<const R: usize, const B: usize, const ADD: bool>(
         self,
         rows: Strided<f32>,
         blocks: Blocks<f32>,

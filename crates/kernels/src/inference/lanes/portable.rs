@@ -126,7 +126,7 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
-    unsafe fn float_tile<const R: usize, const B: usize>(
+    unsafe fn float_tile<const R: usize, const B: usize, const ADD: bool>(
         self,
         rows: Strided<f32>,
         blocks: Blocks<f32>,
@@ -134,6 +134,14 @@ impl Lanes for Portable {
         to: StridedMut<f32>,
     ) {
         let mut sums = [[[0.0; 16]; B]; R];
+        if ADD {
+            for (row, sums) in sums.iter_mut().enumerate() {
+                for (block, sum) in sums.iter_mut().enumerate() {
+                    // SAFETY: the caller promises that there is such a vector.
+                    *sum = unsafe { *to.start.add(row * to.stride + 16 * block).cast() };
+                }
+            }
+        }
         for k in 0..depth {
             for (row, sums) in sums.iter_mut().enumerate() {
                 // SAFETY: the caller promises that there is such an element.
