@@ -27,7 +27,6 @@
 mod columnar;
 mod examples;
 mod label_map;
-mod panics;
 mod predictions;
 #[cfg(test)]
 mod properties;

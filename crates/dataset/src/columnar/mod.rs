@@ -12,8 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use ::arrow::datatypes::Field;
-
-use crate::panics::catch_panic;
+use firebrand_pipeline::catch_panic;
 
 pub use parquet::write as write_parquet;
 pub(crate) use parquet::{list, write_arrays};

@@ -4,7 +4,6 @@
 //! for other outputs, rows are read as records.
 
 mod copy;
-mod panics;
 mod read;
 mod write;
 
@@ -15,9 +14,7 @@ use std::sync::Arc;
 use ::parquet::errors::ParquetError;
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
 use ::parquet::schema::types::SchemaDescriptor;
-use firebrand_pipeline::{Error, Result};
-
-use panics::catch_panic;
+use firebrand_pipeline::{Error, Result, catch_panic};
 
 pub(super) use read::ParquetRows;
 pub(super) use write::ParquetSink;

@@ -1,4 +1,4 @@
-//! Panics as errors.
+//! Turns panics into errors.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
@@ -10,12 +10,12 @@ thread_local! {
 
 /// Runs `f` and returns the message of a panic as an error, without printing it.
 ///
-/// The decoder of Parquet trusts a file's metadata and may panic on damage. `f` must stay on this thread:
+/// Decoders of columnar files trust a file's metadata and may panic on damage. `f` must stay on this thread:
 /// a panic elsewhere is neither caught nor silenced.
 ///
 /// # Errors
 /// When `f` panics: the panic's message.
-pub(super) fn catch_panic<T>(f: impl FnOnce() -> T) -> Result<T, String> {
+pub fn catch_panic<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let usual = take_hook();
@@ -30,7 +30,7 @@ pub(super) fn catch_panic<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     SILENCED.set(false);
     outcome.map_err(|payload| {
         let text = payload.downcast_ref::<String>().map(String::as_str);
-        text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("the reader gave up").to_owned()
+        text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("the reader panicked").to_owned()
     })
 }
 
