@@ -5,12 +5,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod support;
+#[path = "../../model/tests/support/fixtures.rs"]
+mod fixtures;
 
 use std::num::NonZeroUsize;
 
 use firebrand_infer::{Model, Options, Precision, Tokens};
-use support::{Fixture, fixtures, flat, near};
+use fixtures::{Fixture, fixtures, flat, near};
 
 fn open(fixture: &Fixture, precision: Precision, threads: usize) -> Model {
     let options = Options { precision: Some(precision), threads: NonZeroUsize::new(threads), ..Options::default() };

@@ -1,9 +1,9 @@
-//! Golden fixtures, their rows, and comparisons.
+//! Golden fixtures, their rows, and comparisons: what the tests of every crate that computes a model share. Without Burn.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use firebrand_infer::Tokens;
+use firebrand_arch::Tokens;
 use serde_json::Value;
 
 /// A model with what the reference says about it.
@@ -12,16 +12,21 @@ pub(crate) struct Fixture {
     pub(crate) expected: Value,
 }
 
+/// The directory of golden files: `FIREBRAND_GOLDEN`, or the one beside the tests of `model`.
+pub(crate) fn golden() -> PathBuf {
+    match std::env::var_os("FIREBRAND_GOLDEN") {
+        Some(directory) => PathBuf::from(directory),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/tests/golden"),
+    }
+}
+
 /// Every fixture of `models/`.
 pub(crate) fn fixtures() -> Vec<Fixture> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/tests/golden/models");
+    let root = golden().join("models");
     let mut directories: Vec<PathBuf> = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()).collect();
     directories.sort();
     assert!(!directories.is_empty(), "{} has no fixtures", root.display());
-    let read = |directory: PathBuf| {
-        let text = fs::read_to_string(directory.join("expected.json")).unwrap();
-        Fixture { expected: serde_json::from_str(&text).unwrap(), directory }
-    };
+    let read = |directory: PathBuf| Fixture { expected: read_json(&directory.join("expected.json")), directory };
     directories.into_iter().map(read).collect()
 }
 
@@ -33,7 +38,19 @@ impl Fixture {
     }
 
     pub(crate) fn rows(&self) -> Rows {
-        let inputs = &self.expected["inputs"];
+        Rows::new(&self.expected["inputs"])
+    }
+}
+
+/// Rows of tokens without the padding that the fixtures have.
+pub(crate) struct Rows {
+    ids: Vec<Vec<u32>>,
+    type_ids: Vec<Vec<u32>>,
+}
+
+impl Rows {
+    /// From `{"input_ids": …, "attention_mask": …, "token_type_ids": …}`.
+    pub(crate) fn new(inputs: &Value) -> Self {
         let field = |name: &str| -> Option<Vec<Vec<u32>>> {
             inputs.get(name).map(|value| serde_json::from_value(value.clone()).unwrap())
         };
@@ -47,20 +64,17 @@ impl Fixture {
         let ids = real(field("input_ids").unwrap());
         let zeros = || ids.iter().map(|row| vec![0; row.len()]).collect();
         let type_ids = field("token_type_ids").map(real).unwrap_or_else(zeros);
-        Rows { ids, type_ids }
+        Self { ids, type_ids }
     }
-}
 
-/// Rows of tokens without the padding that the fixtures have.
-pub(crate) struct Rows {
-    ids: Vec<Vec<u32>>,
-    type_ids: Vec<Vec<u32>>,
-}
-
-impl Rows {
     pub(crate) fn tokens(&self) -> Vec<Tokens<'_>> {
         self.ids.iter().zip(&self.type_ids).map(|(ids, type_ids)| Tokens { ids, type_ids }).collect()
     }
+}
+
+pub(crate) fn read_json(path: &Path) -> Value {
+    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).unwrap()
 }
 
 /// All numbers of a nested list, in order.
