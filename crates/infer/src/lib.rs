@@ -16,7 +16,7 @@
 //! Face hub's layout: `config.json`, weights, and the tokenizer's files. It is computed in int8 or in single precision
 //! ([`Precision`]).
 //!
-//! Invariants: a text's answer does not depend on the texts beside it, on the number of threads, or, to the bit, on the
+//! Invariants: a text's answer does not depend on the other texts of a call, on the number of threads, or, to the bit, on the
 //! processor's instruction set ([`Isa`]); a text that cannot be classified does not fail the others; a damaged file is an
 //! error.
 

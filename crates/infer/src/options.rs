@@ -17,8 +17,8 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// Every precision, with its name.
-    pub const NAMES: [(&'static str, Self); 2] = [("fp32", Self::Fp32), ("int8", Self::Int8)];
+    /// Every precision.
+    pub const ALL: [Self; 2] = [Self::Fp32, Self::Int8];
 }
 
 impl Display for Precision {
@@ -34,8 +34,7 @@ impl FromStr for Precision {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self, Error> {
-        let known = Self::NAMES.into_iter().find(|(known, _)| *known == name);
-        known.map(|(_, precision)| precision).ok_or_else(|| {
+        Self::ALL.into_iter().find(|precision| precision.to_string() == name).ok_or_else(|| {
             Error::usage(format!("there is no precision `{name}`")).hint("`fp32` and `int8` are supported")
         })
     }

@@ -3,8 +3,7 @@
 //! A text of `length` tokens has `2 · length - 1` distances, query minus key, listed from `length - 1` down to `1 - length`
 //! throughout; so the distance of query `i` and key `j` has index `length - 1 - i + j`.
 
-pub(super) use firebrand_arch::distances::{all, bucket_of_32};
-use firebrand_arch::{DisentangledConfig, distances::sinusoids};
+use firebrand_arch::distances::{all, sinusoids};
 use firebrand_kernels::inference::{
     AttentionScratch, Epilogue, HeadRows, Isa, Operand, Output, PackedLinear, padded, scores,
 };
@@ -12,7 +11,6 @@ use firebrand_kernels::inference::{
 /// DeBERTa's vectors for ranges of distances, projected ([arXiv 2006.03654](https://arxiv.org/abs/2006.03654)).
 #[derive(Debug)]
 pub(super) struct Disentangled {
-    pub(super) config: DisentangledConfig,
     /// For each head, `[ranges, padded size]`: what queries are compared with.
     pub(super) keys: Option<Vec<Vec<f32>>>,
     /// The same: what keys are compared with, scaled.
@@ -57,6 +55,8 @@ pub(super) struct Pairs<'a> {
     pub(super) size: usize,
     /// The segment of each token.
     pub(super) segments: &'a [u32],
+    /// The range that each distance falls into, if the model has ranges.
+    pub(super) ranges: &'a [usize],
 }
 
 impl Pairs<'_> {
@@ -65,7 +65,7 @@ impl Pairs<'_> {
     }
 
     /// Where the distances of a query to all keys begin.
-    fn first_distance(&self, query: usize) -> usize {
+    pub(super) fn first_distance(&self, query: usize) -> usize {
         self.length() - 1 - (self.first + query)
     }
 }
@@ -76,14 +76,14 @@ impl Disentangled {
         let length = pairs.length();
         let width = padded(2 * length - 1);
         if let Some(keys) = &self.keys {
-            self.compare(isa, pairs.query, &keys[head], pairs, scratch);
+            Self::compare(isa, pairs.query, &keys[head], pairs, scratch);
             for query in 0..pairs.query.count {
                 let products = &scratch.products[query * width + pairs.first_distance(query)..][..length];
                 add_plain(products, &mut to.values[query * to.stride..]);
             }
         }
         if let Some(queries) = &self.queries {
-            self.compare(isa, pairs.key, &queries[head], pairs, scratch);
+            Self::compare(isa, pairs.key, &queries[head], pairs, scratch);
             for query in 0..pairs.query.count {
                 let first = pairs.first_distance(query);
                 for (key, to) in to.values[query * to.stride..][..length].iter_mut().enumerate() {
@@ -94,12 +94,11 @@ impl Disentangled {
     }
 
     /// The products of rows with the vectors of all distances in the text.
-    fn compare(&self, isa: Isa, rows: HeadRows<'_>, vectors: &[f32], pairs: Pairs<'_>, scratch: &mut DistanceScratch) {
+    fn compare(isa: Isa, rows: HeadRows<'_>, vectors: &[f32], pairs: Pairs<'_>, scratch: &mut DistanceScratch) {
         let (length, size) = (pairs.length(), pairs.size);
         let (count, width) = (2 * length - 1, padded(2 * length - 1));
         scratch.vectors.clear();
-        for distance in all(length) {
-            let row = usize::try_from(self.config.row(distance)).unwrap_or(0);
+        for &row in pairs.ranges {
             scratch.vectors.extend_from_slice(&vectors[row * size..(row + 1) * size]);
         }
         let vectors = HeadRows { values: &scratch.vectors, stride: size, count };
@@ -124,7 +123,7 @@ impl TransformerXl {
         let mut operand = Operand::of_kind(&self.projection);
         operand.resize(count, width);
         operand.as_mut().fill(isa, &rows);
-        let stride = self.projection.blocks() * 16;
+        let stride = self.projection.width();
         let mut projected = vec![0.0; count * stride];
         let to = Output { values: &mut projected, stride };
         self.projection.apply(isa, operand.rows(0..count), 0..self.projection.blocks(), Epilogue::Store, to);
@@ -143,7 +142,7 @@ impl TransformerXl {
     ) {
         let (length, size) = (pairs.length(), pairs.size);
         let (count, width) = (2 * length - 1, padded(2 * length - 1));
-        let all_heads = self.projection.blocks() * 16;
+        let all_heads = self.projection.width();
         scratch.rows.clear();
         for query in 0..pairs.query.count {
             let row = &pairs.query.values[query * pairs.query.stride..][..size];

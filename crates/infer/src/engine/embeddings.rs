@@ -1,7 +1,7 @@
 //! From token ids to the first hidden states.
 
 use firebrand_arch::{PositionsConfig, Tokens};
-use firebrand_kernels::inference::{Buffer, Epilogue, Norm, Operand, Output, PackedLinear, add, norm, padded};
+use firebrand_kernels::inference::{Buffer, Epilogue, Norm, Operand, Output, PackedLinear, norm, padded};
 
 use super::Network;
 use crate::table::Table;
@@ -81,11 +81,6 @@ impl Network {
                 }
             }
         }
-    }
-
-    /// `to += x`.
-    pub(super) fn add(&self, x: &[f32], to: &mut [f32]) {
-        add(self.isa, x, to);
     }
 }
 

@@ -5,15 +5,15 @@ use std::ops::Range;
 
 use firebrand_arch::{NormPlacement, Tokens};
 use firebrand_kernels::inference::{
-    Added, AttentionScratch, Buffer, Epilogue, HeadRows, Heads, Norm, Operand, OperandMut, Output, attention, norm,
-    padded,
+    Added, AttentionScratch, Buffer, Epilogue, HeadRows, Heads, LANES, Norm, Operand, OperandMut, Output, add,
+    attention, norm, padded,
 };
 use rayon::prelude::*;
 
 use super::Network;
 use super::distances::{DistanceScratch, Pairs};
 use super::layer::Layer;
-use super::positions::{Relative, Rotation};
+use super::positions::{Relative, Rotation, Shared};
 
 /// Bytes of a group's widest activations: they stay in a core's own cache.
 const GROUP_BYTES: usize = 600 << 10;
@@ -70,7 +70,8 @@ struct Attending<'a> {
     operand: &'a Operand,
     /// The pooled tokens' rows of the operand, if only their output is needed.
     selected: Option<Operand>,
-    rotation: Option<Rotation>,
+    rotation: Option<&'a Rotation>,
+    positions: &'a Shared,
     /// For each text, what its queries see.
     visible: Vec<Option<Vec<Range<usize>>>>,
     /// For each length of a text, Transformer-XL's vectors of distances.
@@ -113,7 +114,12 @@ impl Network {
         let mut hidden = self.embed(rows, hidden);
         let embedded = self.convolution.as_ref().map(|_| hidden.to_vec());
         operand.resize(tokens, self.shape.hidden);
-        self.prepare(Some(&self.distinct[0]), hidden, &mut operand.as_mut());
+        let prepare = |layer: &Layer, hidden: &[f32], operand: &mut Operand| {
+            GROUP.with_borrow_mut(|scratch| self.prepare(layer, hidden, &mut scratch.rows, &mut operand.as_mut()));
+        };
+        prepare(self.layer(0), hidden, operand);
+        let longest = texts.iter().map(|text| text.length).max().unwrap_or(0);
+        let positions = self.positions.shared(longest, self.shape.size);
 
         let mut narrowed = false;
         for index in 0..self.layers {
@@ -122,7 +128,7 @@ impl Network {
             let last = index + 1 == self.layers;
             let narrow = last && convolution.is_none() && !self.head.pools_all();
             let selection = narrow.then(|| texts.iter().map(|text| text.start + text.pooled));
-            let attending = self.attending(layer, index, &texts, operand, selection.clone(), tokens);
+            let attending = self.attending(index, &texts, operand, selection.clone(), &positions);
             let count = attending.selected.as_ref().map_or(tokens, |_| texts.len());
             self.attend(&attending, context, count, shared);
             if let Some(selection) = selection {
@@ -135,7 +141,9 @@ impl Network {
             if let (Some(convolution), Some(embedded)) = (convolution, &embedded) {
                 let lengths: Vec<usize> = texts.iter().map(|text| text.length).collect();
                 convolution.apply(self.isa, embedded, &lengths, hidden);
-                self.prepare(next, hidden, &mut operand.as_mut());
+                if let Some(next) = next {
+                    prepare(next, hidden, operand);
+                }
             }
         }
         if !narrowed && !self.head.pools_all() {
@@ -161,34 +169,29 @@ impl Network {
     }
 
     /// Writes what a layer's projections read: the hidden states, normalised by pre-norm models.
-    fn prepare(&self, layer: Option<&Layer>, hidden: &[f32], operand: &mut OperandMut<'_>) {
-        let Some(layer) = layer else { return };
+    fn prepare(&self, layer: &Layer, hidden: &[f32], buffer: &mut Buffer, operand: &mut OperandMut<'_>) {
         match (self.shape.placement, &layer.attention_norm) {
-            (NormPlacement::Before { .. }, Some(own)) => GROUP.with_borrow_mut(|scratch| {
-                let rows = scratch.rows.sized(hidden.len());
-                self.normed(own, hidden, rows);
-                operand.fill(self.isa, rows);
-            }),
+            (NormPlacement::Before { .. }, Some(own)) => self.fill_normed(own, hidden, buffer, operand),
             _ => operand.fill(self.isa, hidden),
         }
     }
 
-    fn normed(&self, own: &Norm, from: &[f32], to: &mut [f32]) {
-        to.copy_from_slice(from);
-        norm(self.isa, own, to);
+    fn fill_normed(&self, own: &Norm, hidden: &[f32], buffer: &mut Buffer, operand: &mut OperandMut<'_>) {
+        let rows = buffer.sized(hidden.len());
+        rows.copy_from_slice(hidden);
+        norm(self.isa, own, rows);
+        operand.fill(self.isa, rows);
     }
 
     fn attending<'a>(
-        &self,
-        layer: &'a Layer,
+        &'a self,
         index: usize,
         texts: &'a [Text<'a>],
         operand: &'a Operand,
         selection: Option<impl Iterator<Item = usize> + Clone>,
-        tokens: usize,
+        positions: &'a Shared,
     ) -> Attending<'a> {
-        let local = self.positions.is_local(index);
-        let longest = texts.iter().map(|text| text.length).max().unwrap_or(0);
+        let (layer, local) = (self.layer(index), self.positions.is_local(index));
         let selected = selection.map(|selection| operand.gather(selection));
         let visible = texts.iter().map(|text| {
             let queries = if selected.is_some() { text.pooled..text.pooled + 1 } else { 0..text.length };
@@ -209,9 +212,10 @@ impl Network {
             operand,
             visible: visible.collect(),
             selected,
-            rotation: self.positions.rotation(local, longest, self.shape.size),
+            rotation: positions.rotation(local),
+            positions,
             vectors,
-            tokens,
+            tokens: texts.iter().map(|text| text.length).sum(),
         }
     }
 
@@ -229,7 +233,7 @@ impl Network {
     fn head_of_texts(&self, attending: &Attending<'_>, head: usize, to: &mut [f32], scratch: &mut HeadScratch) {
         let Attending { layer, texts, operand, ref selected, tokens, .. } = *attending;
         let size = self.shape.padded_size;
-        let (blocks, first) = (size / 16, head * 3 * size / 16);
+        let (blocks, first) = (size / LANES, head * 3 * size / LANES);
         let HeadScratch { query, rows, added, attention: attention_scratch, distances } = scratch;
         let project = |rows, blocks, values: &mut [f32], stride| {
             layer.projections.apply(self.isa, rows, blocks, Epilogue::Store, Output { values, stride });
@@ -247,7 +251,7 @@ impl Network {
         if let Some(selected) = selected {
             project(selected.rows(0..texts.len()), first..first + blocks, query, size);
         }
-        if let Some(rotation) = &attending.rotation {
+        if let Some(rotation) = attending.rotation {
             for (index, text) in texts.iter().enumerate() {
                 for position in 0..text.length {
                     let row = &mut rows[(text.start + position) * stride..][..stride];
@@ -270,7 +274,14 @@ impl Network {
                 }
                 None => (part(0), 0, &mut to[text.start * size..][..text.length * size]),
             };
-            let pairs = Pairs { query, key: part(key_at), first: first_query, size, segments: text.type_ids };
+            let pairs = Pairs {
+                query,
+                key: part(key_at),
+                first: first_query,
+                size,
+                segments: text.type_ids,
+                ranges: attending.positions.ranges(text.length),
+            };
             let added = self.added(attending, head, text, pairs, added, distances);
             let heads = Heads {
                 query,
@@ -294,7 +305,7 @@ impl Network {
         values: &'a mut Buffer,
         scratch: &mut DistanceScratch,
     ) -> Option<Added<'a>> {
-        let bias = self.positions.bias_by_distance(head, text.length);
+        let bias = self.positions.bias(head);
         if bias.is_none() && matches!(attending.layer.relative, Relative::None) {
             return None;
         }
@@ -303,8 +314,8 @@ impl Network {
         values.fill(0.0);
         if let Some(bias) = bias {
             for (query, values) in values.chunks_exact_mut(stride).enumerate() {
-                let first = text.length - 1 - (pairs.first + query);
-                values[..text.length].copy_from_slice(&bias[first..first + text.length]);
+                let ranges = &pairs.ranges[pairs.first_distance(query)..];
+                values[..text.length].iter_mut().zip(ranges).for_each(|(value, &range)| *value = bias[range]);
             }
         }
         match &attending.layer.relative {
@@ -331,7 +342,7 @@ impl Network {
     ) {
         let width = self.shape.hidden;
         let count = hidden.len() / width;
-        let largest = (GROUP_BYTES / (4 * 16 * layer.up.blocks())).clamp(12, 240);
+        let largest = (GROUP_BYTES / (4 * layer.up.width())).clamp(12, 240);
         let threads = if shared { rayon::current_num_threads() } else { 1 };
         let parts = count.div_ceil(largest).max(threads.min(count.div_ceil(4)));
         let (mut hidden, mut operand) = (hidden, operand.as_mut());
@@ -384,12 +395,10 @@ impl Network {
                 operand.fill(self.isa, hidden);
             }
             (NormPlacement::Before { .. }, _) => {
-                let normed = buffer.sized(hidden.len());
-                self.normed(&layer.mlp_norm, hidden, normed);
-                operand.fill(self.isa, normed);
+                self.fill_normed(&layer.mlp_norm, hidden, buffer, &mut operand);
             }
         }
-        let inner_width = 16 * layer.up.blocks();
+        let inner_width = layer.up.width();
         let inner = inner.sized(rows.len() * inner_width);
         let blocks = 0..layer.up.blocks();
         let epilogue = layer.activation.epilogue();
@@ -408,14 +417,7 @@ impl Network {
             norm(self.isa, &layer.mlp_norm, hidden);
         }
         if let Some(next) = next {
-            match (self.shape.placement, &next.attention_norm) {
-                (NormPlacement::Before { .. }, Some(own)) => {
-                    let normed = buffer.sized(hidden.len());
-                    self.normed(own, hidden, normed);
-                    operand.fill(self.isa, normed);
-                }
-                _ => operand.fill(self.isa, hidden),
-            }
+            self.prepare(next, hidden, buffer, &mut operand);
         }
     }
 
@@ -424,7 +426,7 @@ impl Network {
         let mut mean = vec![0.0; self.shape.hidden];
         let share = 1.0 / length as f32;
         for row in hidden.chunks_exact(self.shape.hidden).take(length) {
-            self.add(row, &mut mean);
+            add(self.isa, row, &mut mean);
         }
         mean.iter_mut().for_each(|value| *value *= share);
         mean

@@ -48,11 +48,11 @@ impl Head {
             }
         }
         let logits = self.apply(isa, &self.output, &pooled, None);
-        logits.chunks_exact(16 * self.output.blocks()).map(|logits| logits[..self.labels].to_vec()).collect()
+        logits.chunks_exact(self.output.width()).map(|logits| logits[..self.labels].to_vec()).collect()
     }
 
     fn apply(&self, isa: Isa, linear: &PackedLinear, rows: &[f32], activation: Option<&Function>) -> Vec<f32> {
-        let (count, width) = (rows.len() / self.hidden, 16 * linear.blocks());
+        let (count, width) = (rows.len() / self.hidden, linear.width());
         let mut operand = Operand::of_kind(linear);
         operand.resize(count, self.hidden);
         operand.as_mut().fill(isa, rows);

@@ -4,7 +4,7 @@ use firebrand_arch::{
     AttentionConfig, DenseConfig, EmbeddingsConfig, EncoderConfig, LayerConfig, ModelConfig, NormConfig, NormPlacement,
     Relative as RelativeConfig,
 };
-use firebrand_kernels::inference::{Isa, LANES, Norm, PackedFloat, PackedLinear, norm, padded};
+use firebrand_kernels::inference::{Isa, Norm, PackedFloat, PackedLinear, norm, padded};
 use rayon::prelude::*;
 
 use super::convolution::Convolution;
@@ -210,7 +210,6 @@ impl Loader<'_> {
                 Ok(Relative::Disentangled(Disentangled {
                     keys: project(config.content_to_position, "distance_key", key, 1.0)?,
                     queries: project(config.position_to_content, "distance_query", query, self.scale())?,
-                    config: config.clone(),
                 }))
             }
             RelativeConfig::TransformerXl { furthest, .. } => {
@@ -254,7 +253,7 @@ impl Loader<'_> {
         let packed = linear.pack_floats();
         let rows = spread(table, hidden, padded(hidden));
         let count = table.len() / hidden;
-        let stride = LANES * packed.blocks();
+        let stride = packed.width();
         let mut projected = vec![0.0; count * stride];
         packed.apply(
             self.isa,

@@ -2,23 +2,36 @@
 
 use std::ops::Range;
 
+use firebrand_arch::distances::{all, bucket_of_32};
 use firebrand_arch::{AttentionConfig, Relative as RelativeConfig};
 
-use super::distances::{self, Disentangled, TransformerXl};
+use super::distances::{Disentangled, TransformerXl};
 
 /// What all layers share.
 #[derive(Debug)]
 pub(super) struct Positions {
     /// Whether a token sees only itself and those before it.
-    pub(super) causal: bool,
+    causal: bool,
     /// For each layer from the lowest, whether it has a sliding window; without one, none has.
     local: Vec<bool>,
     /// The largest distance that a sliding window sees.
     reach: usize,
-    /// The wavelengths of rotary positions: of layers without and with a window.
-    theta: Option<[f32; 2]>,
+    relative: RelativeConfig,
+    /// The base of the wavelengths of rotary positions in layers with a sliding window.
+    local_theta: f64,
     /// `[heads, ranges]`: a bias for each range of distances.
-    pub(super) bias: Option<Vec<Vec<f32>>>,
+    bias: Option<Vec<Vec<f32>>>,
+}
+
+/// What all layers and heads of a unit share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// Tokens of the longest text.
+    longest: usize,
+    /// Of layers without and with a sliding window.
+    rotations: [Option<Rotation>; 2],
+    /// For each distance in the longest text, the range that it falls into; empty if the model has no ranges.
+    ranges: Vec<usize>,
 }
 
 /// What a layer needs to compare contents with distances.
@@ -40,10 +53,6 @@ impl Positions {
     /// `bias`: `[ranges, heads]`.
     pub(super) fn new(config: &AttentionConfig, bias: Option<&[f32]>) -> Self {
         let local = config.local.as_ref();
-        let theta = match config.relative {
-            RelativeConfig::Rotary { theta } => Some([theta as f32, local.map_or(theta, |local| local.theta) as f32]),
-            _ => None,
-        };
         let heads = config.heads;
         let by_head =
             |bias: &[f32]| (0..heads).map(|head| bias.iter().skip(head).step_by(heads).copied().collect()).collect();
@@ -51,7 +60,8 @@ impl Positions {
             causal: config.causal,
             local: local.map(|local| local.layers.clone()).unwrap_or_default(),
             reach: local.map_or(usize::MAX, |local| local.reach),
-            theta,
+            relative: config.relative.clone(),
+            local_theta: local.map_or(0.0, |local| local.theta),
             bias: bias.map(by_head),
         }
     }
@@ -61,16 +71,25 @@ impl Positions {
         self.local.get(layer) == Some(&true)
     }
 
-    /// The rotations of positions below `length`, in layers without or with a window.
-    pub(super) fn rotation(&self, local: bool, length: usize, size: usize) -> Option<Rotation> {
-        let theta = self.theta?[usize::from(local)];
-        let half = size / 2;
-        // In float32 throughout, as the reference: its rounding shows at far positions.
-        let frequencies: Vec<f32> =
-            (0..half).map(|pair| 1.0f32 / libm::powf(theta, (2 * pair) as f32 / size as f32)).collect();
-        let angles =
-            (0..length).flat_map(|position| frequencies.iter().map(move |frequency| position as f32 * frequency));
-        Some(Rotation { waves: angles.map(|angle| [libm::cosf(angle), libm::sinf(angle)]).collect(), half })
+    /// What layers and heads share, for texts of up to `longest` tokens and heads of `size` elements.
+    pub(super) fn shared(&self, longest: usize, size: usize) -> Shared {
+        let range = |distance| match &self.relative {
+            RelativeConfig::Bucketed { .. } => Some(bucket_of_32(distance)),
+            RelativeConfig::Disentangled(config) => Some(config.row(distance)),
+            RelativeConfig::None | RelativeConfig::Rotary { .. } | RelativeConfig::TransformerXl { .. } => None,
+        };
+        let ranges = all(longest).filter_map(range).map(|range| usize::try_from(range).unwrap_or(0)).collect();
+        let rotations = match self.relative {
+            RelativeConfig::Rotary { theta } => {
+                let local = !self.local.is_empty();
+                [
+                    Some(Rotation::new(theta, longest, size)),
+                    local.then(|| Rotation::new(self.local_theta, longest, size)),
+                ]
+            }
+            _ => [None, None],
+        };
+        Shared { longest, rotations, ranges }
     }
 
     /// The keys that queries at these positions see; `None` if all see all of a text of this length.
@@ -85,15 +104,37 @@ impl Positions {
         Some(queries.map(keys).collect())
     }
 
-    /// The bias of a head for each distance in a text, from `length - 1` down to `1 - length`, query minus key.
-    pub(super) fn bias_by_distance(&self, head: usize, length: usize) -> Option<Vec<f32>> {
-        let ranges = self.bias.as_ref()?.get(head)?;
-        let range = |distance| usize::try_from(distances::bucket_of_32(distance)).unwrap_or(0);
-        Some(distances::all(length).map(|distance| ranges[range(distance)]).collect())
+    /// The biases of a head by range of distances, if the model has any.
+    pub(super) fn bias(&self, head: usize) -> Option<&[f32]> {
+        self.bias.as_ref()?.get(head).map(Vec::as_slice)
+    }
+}
+
+impl Shared {
+    /// The rotations of layers without or with a sliding window.
+    pub(super) fn rotation(&self, local: bool) -> Option<&Rotation> {
+        self.rotations[usize::from(local)].as_ref()
+    }
+
+    /// The range of each distance in a text, from `length - 1` down to `1 - length`, query minus key.
+    pub(super) fn ranges(&self, length: usize) -> &[usize] {
+        let first = self.longest - length;
+        self.ranges.get(first..first + 2 * length - 1).unwrap_or_default()
     }
 }
 
 impl Rotation {
+    /// For positions below `length`, with wavelengths of this base.
+    fn new(theta: f64, length: usize, size: usize) -> Self {
+        let half = size / 2;
+        // In float32 throughout, as the reference: its rounding shows at far positions.
+        let frequencies: Vec<f32> =
+            (0..half).map(|pair| 1.0f32 / libm::powf(theta as f32, (2 * pair) as f32 / size as f32)).collect();
+        let angles =
+            (0..length).flat_map(|position| frequencies.iter().map(move |frequency| position as f32 * frequency));
+        Self { waves: angles.map(|angle| [libm::cosf(angle), libm::sinf(angle)]).collect(), half }
+    }
+
     /// Rotates each pair of a row's elements at a position: one in the first half, one in the second.
     pub(super) fn rotate(&self, row: &mut [f32], position: usize) {
         let waves = &self.waves[position * self.half..(position + 1) * self.half];

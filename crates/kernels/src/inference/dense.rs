@@ -3,8 +3,7 @@
 use std::ops::Range;
 
 use super::buffer::Line;
-use super::lanes::vector_mut;
-use super::lanes::{Blocks, Lanes, Strided, StridedMut};
+use super::lanes::{Blocks, Lanes, Strided, StridedMut, vector_mut};
 use super::product::{Add, Epilogue, Finish, Multiply, Output, Relu, Store, row_tiles, with_epilogue, with_rows};
 use super::{LANES, padded};
 

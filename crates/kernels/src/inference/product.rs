@@ -172,6 +172,11 @@ impl PackedLinear {
         }
     }
 
+    /// Outputs, padded to whole blocks.
+    pub fn width(&self) -> usize {
+        LANES * self.blocks()
+    }
+
     /// Applies some blocks of outputs to all rows of the operand; the first of the blocks goes to the output's first columns.
     ///
     /// # Panics
