@@ -4,7 +4,7 @@
 //! arguments, from stdin, or from a file ([`files`]). `inspect` describes a bundle.
 //!
 //! Invariants: a bundle is all that is needed, nothing of the run that made it; a text's prediction does not depend on the
-//! texts beside it, and a text that cannot be classified does not fail the others.
+//! other texts, and a text that cannot be classified does not fail the others.
 
 mod cli;
 mod command;

@@ -57,7 +57,7 @@ pub enum NormPlacement {
     After,
     /// Before attention and before feed-forward (pre-norm).
     Before {
-        /// Whether the first layer has one before its attention, beside the embeddings' own.
+        /// Whether the first layer has one before its attention, in addition to the embeddings' own.
         in_first_attention: bool,
     },
 }

@@ -60,7 +60,7 @@ impl Journal {
     /// # Errors
     /// When the output exists, an interrupted run was about something else, another process works on it, or the disk refuses.
     pub(super) fn open(output: &Path, plan: Plan, restart: bool) -> Result<Self> {
-        let directory = beside(output);
+        let directory = partial_directory(output);
         let path = directory.join(JOURNAL);
         if !path.exists() && output.exists() && !restart {
             return Err(Error::usage(format!("the output {} exists already", output.display()))
@@ -147,7 +147,7 @@ impl Journal {
 }
 
 /// The directory of what is not yet finished.
-fn beside(output: &Path) -> PathBuf {
+fn partial_directory(output: &Path) -> PathBuf {
     let mut name = output.file_name().unwrap_or_default().to_owned();
     name.push(".partial");
     output.with_file_name(name)
@@ -276,7 +276,7 @@ mod tests {
             let mut journal = open(&directory, false).unwrap();
             step(&mut journal, "one ");
             step(&mut journal, "two");
-            let partial = beside(&output(&directory));
+            let partial = partial_directory(&output(&directory));
             if point == 0 {
                 fs::write(partial.join(JOINED), "one").unwrap();
             }

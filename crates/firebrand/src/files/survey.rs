@@ -153,7 +153,7 @@ fn json(path: &Path, compressed: bool, options: &ReadOptions, progress: &Progres
         }
         rows += 1;
         progress.inc(1);
-        // Rows that cannot be read are told of when it is their turn.
+        // Rows that cannot be read are reported when their turn comes.
         let Some((Value::Object(row), _)) = std::str::from_utf8(record.bytes).ok().and_then(|line| parse(line).ok())
         else {
             continue;
