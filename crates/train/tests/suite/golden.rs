@@ -5,13 +5,13 @@
 #[path = "../../../model/tests/support/mod.rs"]
 #[expect(dead_code, reason = "the tests of `model` use the rest")]
 #[expect(clippy::print_stderr, reason = "prints which fixture failed")]
-mod fixtures;
+mod model_support;
 
 use std::collections::BTreeMap;
 
 use firebrand_model::{Classifier, named_parameters};
 use firebrand_train::{AdamW, AdamWConfig, Learner, Schedule};
-use fixtures::{Fixture, flat, for_each_fixture, near};
+use model_support::{Fixture, flat, for_each_fixture, near};
 use serde_json::Value;
 
 /// Three steps of AdamW with decay on everything.
