@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::buffer::{Buffer, Line};
 use super::curve::{exp, exp_terms};
 use super::lanes::{Blocks, Lanes, Strided, StridedMut, vector};
-use super::product::{Output, row_tiles, with_rows};
+use super::product::{MOST_ROWS, Output, parts, with_count};
 use super::{LANES, padded};
 
 /// Rows of a head, each as wide as the head, padded.
@@ -91,10 +91,10 @@ fn scores_with<L: Lanes>(
 ) {
     transpose_keys(lanes, key, size, &mut scratch.keys);
     let heads = Heads { query, key, value: key, size, visible: None, added: None };
-    for tile in row_tiles(query.count, L::FLOAT_TILE[0]) {
+    for tile in parts(0..query.count, L::FLOAT_TILE[0]) {
         let to_tile = &mut to.values[tile.start * to.stride..];
         let blocks = 0..key.count.div_ceil(LANES);
-        with_rows!(tile.len(), L::FLOAT_TILE[0], |R| score::<L, R>(
+        with_count!(tile.len(), L::FLOAT_TILE[0], |R| score::<L, R>(
             lanes,
             &heads,
             &scratch.keys,
@@ -121,7 +121,7 @@ fn attention_with<L: Lanes>(lanes: L, heads: &Heads<'_>, scratch: &mut Attention
     let stride = padded(heads.key.count);
     let scores = scores.sized(L::FLOAT_TILE[0] * stride);
     let terms = exp_terms();
-    for tile in row_tiles(heads.query.count, L::FLOAT_TILE[0]) {
+    for tile in parts(0..heads.query.count, L::FLOAT_TILE[0]) {
         let visible = match heads.visible {
             None => 0..heads.key.count,
             Some(visible) => {
@@ -134,7 +134,7 @@ fn attention_with<L: Lanes>(lanes: L, heads: &Heads<'_>, scratch: &mut Attention
         // Whole blocks are computed: from this block to that one.
         let blocks = visible.start / LANES..visible.end.div_ceil(LANES);
         assert!(visible.end <= heads.key.count && visible.start < visible.end);
-        with_rows!(tile.len(), L::FLOAT_TILE[0], |R| score::<L, R>(
+        with_count!(tile.len(), L::FLOAT_TILE[0], |R| score::<L, R>(
             lanes,
             heads,
             keys,
@@ -143,7 +143,7 @@ fn attention_with<L: Lanes>(lanes: L, heads: &Heads<'_>, scratch: &mut Attention
             scores,
             stride
         ));
-        let mut factors = [0.0; 12];
+        let mut factors = [0.0; MOST_ROWS];
         for (row, factor) in tile.clone().zip(&mut factors) {
             let keys = heads.visible.map_or(0..heads.key.count, |visible| visible[row].clone());
             let scores = &mut scores[(row - tile.start) * stride..][blocks.start * LANES..blocks.end * LANES];
@@ -151,7 +151,7 @@ fn attention_with<L: Lanes>(lanes: L, heads: &Heads<'_>, scratch: &mut Attention
             let added = heads.added.map(|added| &added.values[row * added.stride + first..][..scores.len()]);
             *factor = softmax(lanes, &terms, scores, added, keys.start - first..keys.end - first);
         }
-        with_rows!(tile.len(), L::FLOAT_TILE[0], |R| {
+        with_count!(tile.len(), L::FLOAT_TILE[0], |R| {
             let to = Output { values: &mut to.values[tile.start * to.stride..], stride: to.stride };
             weigh::<L, R>(lanes, heads, scores, stride, visible, &factors, to);
         });
@@ -173,21 +173,15 @@ fn score<L: Lanes, const R: usize>(
     let rows = &query.values[first * query.stride..];
     assert!(rows.len() >= (R - 1) * query.stride + size);
     let rows = Strided { start: rows.as_ptr(), stride: query.stride };
-    let mut block = blocks.start;
-    while block < blocks.end {
-        let count = if L::FLOAT_TILE[1] == 2 && block + 1 < blocks.end { 2 } else { 1 };
-        let keys = &keys[block * size..(block + count) * size];
+    for group in parts(blocks, L::FLOAT_TILE[1]) {
+        let keys = &keys[group.start * size..group.end * size];
         let keys = Blocks { start: keys.as_ptr().cast(), block_stride: size * LANES, stride: LANES };
-        let scores = &mut scores[block * LANES..][..(R - 1) * stride + count * LANES];
+        let scores = &mut scores[group.start * LANES..][..(R - 1) * stride + group.len() * LANES];
         let to = StridedMut { start: scores.as_mut_ptr(), stride };
         // SAFETY: there are so many queries and blocks of keys, each of `size` elements, and as much room.
-        unsafe {
-            match count {
-                2 => lanes.float_tile::<R, 2, false>(rows, keys, size, to),
-                _ => lanes.float_tile::<R, 1, false>(rows, keys, size, to),
-            }
-        }
-        block += count;
+        with_count!(group.len(), L::FLOAT_TILE[1], |B| unsafe {
+            lanes.float_tile::<R, B, false>(rows, keys, size, to);
+        });
     }
 }
 
@@ -232,7 +226,7 @@ fn weigh<L: Lanes, const R: usize>(
     weights: &[f32],
     stride: usize,
     visible: Range<usize>,
-    factors: &[f32; 12],
+    factors: &[f32; MOST_ROWS],
     to: Output<'_>,
 ) {
     let value = heads.value;
@@ -241,24 +235,19 @@ fn weigh<L: Lanes, const R: usize>(
     let depth = visible.len();
     assert!(weights.len() >= (R - 1) * stride + depth && values.len() >= (depth - 1) * value.stride + heads.size);
     let rows = Strided { start: weights.as_ptr(), stride };
-    let mut column = 0;
-    while column < heads.size {
-        let count = if L::FLOAT_TILE[1] == 2 && column + LANES < heads.size { 2 } else { 1 };
-        let values = Blocks { start: values[column..].as_ptr(), block_stride: LANES, stride: value.stride };
-        let values_to = &mut to.values[column..][..(R - 1) * to.stride + count * LANES];
+    for columns in parts(0..heads.size.div_ceil(LANES), L::FLOAT_TILE[1]) {
+        let (first, count) = (columns.start * LANES, columns.len() * LANES);
+        let values = Blocks { start: values[first..].as_ptr(), block_stride: LANES, stride: value.stride };
+        let values_to = &mut to.values[first..][..(R - 1) * to.stride + count];
         let tile = StridedMut { start: values_to.as_mut_ptr(), stride: to.stride };
         // SAFETY: there are so many weights of each query, and as many values, each of `size` elements, and as much room.
-        unsafe {
-            match count {
-                2 => lanes.float_tile::<R, 2, false>(rows, values, depth, tile),
-                _ => lanes.float_tile::<R, 1, false>(rows, values, depth, tile),
-            }
-        }
+        with_count!(columns.len(), L::FLOAT_TILE[1], |B| unsafe {
+            lanes.float_tile::<R, B, false>(rows, values, depth, tile);
+        });
         for (row, factor) in factors[..R].iter().enumerate() {
-            for x in values_to[row * to.stride..][..count * LANES].as_chunks_mut::<LANES>().0 {
+            for x in values_to[row * to.stride..][..count].as_chunks_mut::<LANES>().0 {
                 lanes.store(lanes.mul(lanes.load(x), lanes.splat(*factor)), x);
             }
         }
-        column += count * LANES;
     }
 }

@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use super::buffer::Line;
 use super::lanes::{Blocks, Lanes, Strided, StridedMut, vector_mut};
-use super::product::{Add, Epilogue, Finish, Multiply, Output, Relu, Store, row_tiles, with_epilogue, with_rows};
+use super::product::{
+    Add, Epilogue, Finish, MOST_BLOCKS, MOST_ROWS, Multiply, Output, Relu, Store, parts, with_count, with_epilogue,
+};
 use super::{LANES, padded};
 
 /// Weights in single precision, in blocks of sixteen outputs.
@@ -71,38 +73,22 @@ fn product_with<L: Lanes>(
     assert_eq!(width, weights.depth);
     assert!(blocks.end <= weights.blocks());
     let [most_rows, most_blocks] = L::FLOAT_TILE;
-    let tiles: Vec<Range<usize>> = row_tiles(rows.len() / width, most_rows).collect();
-    for first in blocks.clone().step_by(most_blocks) {
-        let paired = most_blocks == 2 && first + 1 < blocks.end;
-        let column = (first - blocks.start) * LANES;
+    let tiles: Vec<Range<usize>> = parts(0..rows.len() / width, most_rows).collect();
+    for group in parts(blocks.clone(), most_blocks) {
+        let column = (group.start - blocks.start) * LANES;
         for tiles in tiles.chunks(TILES) {
             let mut sums = [Line([0.0; TILE]); TILES];
             for start in (0..width).step_by(DEPTH) {
                 let part = start..width.min(start + DEPTH);
                 for (tile, sums) in tiles.iter().zip(&mut sums) {
                     let rows = &rows[tile.start * width..tile.end * width];
-                    if paired {
-                        with_rows!(tile.len(), L::FLOAT_TILE[0], |R| accumulate::<L, R, 2>(
-                            lanes,
-                            weights,
-                            rows,
-                            first,
-                            part.clone(),
-                            sums
-                        ));
-                    } else {
-                        with_rows!(tile.len(), L::FLOAT_TILE[0], |R| accumulate::<L, R, 1>(
-                            lanes,
-                            weights,
-                            rows,
-                            first,
-                            part.clone(),
-                            sums
-                        ));
-                    }
+                    let (first, part) = (group.start, part.clone());
+                    with_count!(group.len(), L::FLOAT_TILE[1], |B| with_count!(tile.len(), L::FLOAT_TILE[0], |R| {
+                        accumulate::<L, R, B>(lanes, weights, rows, first, part, sums);
+                    }));
                 }
             }
-            let bias = &weights.bias[first..first + 1 + usize::from(paired)];
+            let bias = &weights.bias[group.clone()];
             for (tile, sums) in tiles.iter().zip(&sums) {
                 let to = Output { values: &mut to.values[tile.start * to.stride + column..], stride: to.stride };
                 with_epilogue!(epilogue, |finish| finish_tile(lanes, sums, tile.len(), bias, finish, to));
@@ -111,13 +97,13 @@ fn product_with<L: Lanes>(
     }
 }
 
-/// Elements of a row and of a block that are multiplied at a time: those of two blocks stay in a core's first cache while the
-/// rows of several tiles pass by.
+/// Elements of a row and of a block that are multiplied at a time: those of a tile's blocks stay in a core's first cache while
+/// the rows of several tiles pass by.
 const DEPTH: usize = 192;
 /// Tiles that pass by.
-const TILES: usize = 4;
+const TILES: usize = 8;
 /// Sums of the largest tile.
-const TILE: usize = 12 * 2 * LANES;
+const TILE: usize = MOST_ROWS * MOST_BLOCKS * LANES;
 
 /// Adds the products of a part of the rows and blocks to the sums of a tile.
 #[inline(always)]

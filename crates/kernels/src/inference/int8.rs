@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::buffer::Line;
 use super::lanes::{Blocks, Lanes, Strided, StridedMut, vector_mut};
-use super::product::{Add, Epilogue, Finish, Multiply, Output, Relu, Store, row_tiles, with_epilogue, with_rows};
+use super::product::{Add, Epilogue, Finish, Multiply, Output, Relu, Store, parts, with_count, with_epilogue};
 use super::{LANES, padded};
 
 /// Weights of int8, in blocks of sixteen outputs.
@@ -218,25 +218,18 @@ fn product_with<L: Lanes>(
     assert_eq!(rows.width, weights.depth);
     assert!(blocks.end <= weights.blocks());
     let [most_rows, most_blocks] = L::INT_TILE;
-    for first in blocks.clone().step_by(most_blocks) {
-        let paired = most_blocks == 2 && first + 1 < blocks.end;
-        let column = (first - blocks.start) * LANES;
-        for tile in row_tiles(rows.scales.len(), most_rows) {
-            let values = &mut to.values[tile.start * to.stride + column..];
+    for group in parts(blocks.clone(), most_blocks) {
+        let column = (group.start - blocks.start) * LANES;
+        for tile in parts(0..rows.scales.len(), most_rows) {
+            let (first, values) = (group.start, &mut to.values[tile.start * to.stride + column..]);
             let rows = Int8View {
                 values: &rows.values[tile.start * rows.width..tile.end * rows.width],
                 scales: &rows.scales[tile.clone()],
                 width: rows.width,
             };
-            if paired {
-                with_rows!(tile.len(), L::INT_TILE[0], |R| one::<L, R, 2>(
-                    lanes, weights, rows, first, epilogue, values, to.stride
-                ));
-            } else {
-                with_rows!(tile.len(), L::INT_TILE[0], |R| one::<L, R, 1>(
-                    lanes, weights, rows, first, epilogue, values, to.stride
-                ));
-            }
+            with_count!(group.len(), L::INT_TILE[1], |B| with_count!(tile.len(), L::INT_TILE[0], |R| {
+                one::<L, R, B>(lanes, weights, rows, first, epilogue, values, to.stride);
+            }));
         }
     }
 }

@@ -290,26 +290,32 @@ impl<'a> OperandMut<'a> {
     }
 }
 
-/// Calls a macro-like body for each tile: rows are shared out as evenly as tiles of at most `most` rows allow.
-pub(super) fn row_tiles(rows: usize, most: usize) -> impl Iterator<Item = Range<usize>> + Clone {
-    let tiles = rows.div_ceil(most);
-    (0..tiles).map(move |tile| rows * tile / tiles..rows * (tile + 1) / tiles)
+/// Rows or blocks shared out as evenly as parts of at most `most` allow.
+pub(super) fn parts(range: Range<usize>, most: usize) -> impl Iterator<Item = Range<usize>> + Clone {
+    let (start, count) = (range.start, range.len());
+    let parts = count.div_ceil(most);
+    (0..parts).map(move |part| start + count * part / parts..start + count * (part + 1) / parts)
 }
 
-/// Calls a function that is generic over the rows of a tile.
-macro_rules! with_rows {
-    ($count:expr, $most:expr, |$R:ident| $call:expr) => {
-        with_rows!(@ $count, $most, $R, $call, 1 2 3 4 5 6 7 8 9 10 11 12)
+/// Calls a function that is generic over the number of rows or blocks of a tile, at least one and at most `$most`.
+macro_rules! with_count {
+    ($count:expr, $most:expr, |$N:ident| $call:expr) => {
+        with_count!(@ $count, $most, $N, $call, 1 2 3 4 5 6 7 8 9)
     };
-    (@ $count:expr, $most:expr, $R:ident, $call:expr, $($n:literal)*) => {
+    (@ $count:expr, $most:expr, $N:ident, $call:expr, $($n:literal)*) => {
         match $count {
             $($n if $n <= $most => {
-                const $R: usize = $n;
+                const $N: usize = $n;
                 $call
             })*
-            // Tiles have at least one row and at most as many as fit.
+            // Parts have at least one element and at most as many as fit.
             _ => unreachable!(),
         }
     };
 }
-pub(super) use with_rows;
+pub(super) use with_count;
+
+/// Rows of the tallest tile.
+pub(super) const MOST_ROWS: usize = 9;
+/// Blocks of the widest tile.
+pub(super) const MOST_BLOCKS: usize = 3;

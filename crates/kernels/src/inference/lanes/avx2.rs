@@ -5,7 +5,7 @@
     reason = "all for one reason: `self` proves that the instructions are there"
 )]
 
-use super::{Blocks, Lanes, Strided, StridedMut, unrolled};
+use super::{Blocks, Lanes, Strided, StridedMut, opaque, unrolled};
 use std::arch::x86_64::*;
 
 /// Proof that the processor has AVX2 and FMA.
@@ -45,7 +45,7 @@ impl Lanes for Avx2 {
     type I = [__m256i; 2];
 
     const FLOAT_TILE: [usize; 2] = [6, 1];
-    const INT_TILE: [usize; 2] = [2, 1];
+    const INT_TILE: [usize; 2] = [3, 1];
 
     #[inline(always)]
     fn splat(self, x: f32) -> [__m256; 2] {
@@ -181,7 +181,7 @@ impl Lanes for Avx2 {
                         *sum = [_mm256_fmadd_ps(x, w[0], sum[0]), _mm256_fmadd_ps(x, w[1], sum[1])];
                     });
                 });
-                starts = [starts[0].wrapping_add(1), starts[1].wrapping_add(1)];
+                starts = starts.map(|start| opaque(start.wrapping_add(1)));
                 block = block.wrapping_add(blocks.stride);
             }
             unrolled!(ROW < R, {
@@ -211,7 +211,7 @@ impl Lanes for Avx2 {
                 let mut x = [_mm256_setzero_si256(); R];
                 unrolled!(ROW < R, {
                     let quad = row.add(ROW * rows.stride).cast::<i32>().read_unaligned();
-                    x[ROW] = _mm256_broadcastq_epi64(_mm_cvtepu8_epi16(_mm_cvtsi32_si128(quad)));
+                    x[ROW] = _mm256_cvtepu8_epi16(_mm_set1_epi32(quad));
                 });
                 unrolled!(COLUMN < B, {
                     unrolled!(@ PART FOUR {
@@ -223,7 +223,7 @@ impl Lanes for Avx2 {
                         });
                     } 0 1 2 3);
                 });
-                row = row.wrapping_add(4);
+                row = opaque(row.wrapping_add(4));
                 block = block.wrapping_add(blocks.stride);
             }
             unrolled!(ROW < R, {

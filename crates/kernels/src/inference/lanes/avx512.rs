@@ -5,7 +5,7 @@
     reason = "all for one reason: `self` proves that the instructions are there"
 )]
 
-use super::{Blocks, Lanes, Strided, StridedMut, unrolled};
+use super::{Blocks, Lanes, Strided, StridedMut, opaque, unrolled};
 use std::arch::x86_64::*;
 
 /// Proof that the processor has AVX-512 F, BW, DQ, VL and VNNI.
@@ -36,8 +36,8 @@ impl Lanes for Avx512 {
     type F = __m512;
     type I = __m512i;
 
-    const FLOAT_TILE: [usize; 2] = [12, 2];
-    const INT_TILE: [usize; 2] = [12, 2];
+    const FLOAT_TILE: [usize; 2] = [9, 3];
+    const INT_TILE: [usize; 2] = [9, 3];
 
     #[inline(always)]
     fn splat(self, x: f32) -> __m512 {
@@ -175,17 +175,29 @@ impl Lanes for Avx512 {
                 });
             }
             // Three rows share a pointer: more would not fit in registers.
-            let mut starts = [0, 3, 6, 9].map(|row| rows.start.wrapping_add(row * rows.stride));
+            let mut starts = [0, 3, 6].map(|row| rows.start.wrapping_add(row * rows.stride));
             let mut block = blocks.start;
-            for _ in 0..depth {
-                let mut w = [_mm512_setzero_ps(); B];
-                unrolled!(COLUMN < B, { w[COLUMN] = _mm512_loadu_ps(block.add(COLUMN * blocks.block_stride)) });
-                unrolled!(ROW < R, {
-                    let x = _mm512_set1_ps(*starts[ROW / 3].add(ROW % 3 * rows.stride));
-                    unrolled!(COLUMN < B, { sums[ROW][COLUMN] = _mm512_fmadd_ps(x, w[COLUMN], sums[ROW][COLUMN]) });
-                });
-                starts = starts.map(|start| start.wrapping_add(1));
-                block = block.wrapping_add(blocks.stride);
+            macro_rules! step {
+                ($k:literal) => {
+                    let mut w = [_mm512_setzero_ps(); B];
+                    unrolled!(COLUMN < B, {
+                        w[COLUMN] =
+                            _mm512_loadu_ps(block.wrapping_add(COLUMN * blocks.block_stride + $k * blocks.stride))
+                    });
+                    unrolled!(ROW < R, {
+                        let x = _mm512_set1_ps(*starts[ROW / 3].wrapping_add(ROW % 3 * rows.stride + $k));
+                        unrolled!(COLUMN < B, { sums[ROW][COLUMN] = _mm512_fmadd_ps(x, w[COLUMN], sums[ROW][COLUMN]) });
+                    });
+                };
+            }
+            for _ in 0..depth / 2 {
+                step!(0);
+                step!(1);
+                starts = starts.map(|start| opaque(start.wrapping_add(2)));
+                block = block.wrapping_add(2 * blocks.stride);
+            }
+            if depth % 2 == 1 {
+                step!(0);
             }
             unrolled!(ROW < R, {
                 let to = to.start.add(ROW * to.stride);
@@ -205,20 +217,33 @@ impl Lanes for Avx512 {
         unsafe {
             let mut sums = [[_mm512_setzero_si512(); B]; R];
             // Three rows share a pointer: more would not fit in registers.
-            let mut starts = [0, 3, 6, 9].map(|row| rows.start.wrapping_add(row * rows.stride));
+            let mut starts = [0, 3, 6].map(|row| rows.start.wrapping_add(row * rows.stride));
             let mut block = blocks.start;
-            for _ in 0..depth {
-                let mut w = [_mm512_setzero_si512(); B];
-                unrolled!(COLUMN < B, {
-                    w[COLUMN] = _mm512_loadu_si512(block.add(COLUMN * blocks.block_stride).cast());
-                });
-                unrolled!(ROW < R, {
-                    let quad = starts[ROW / 3].add(ROW % 3 * rows.stride).cast::<i32>();
-                    let x = _mm512_set1_epi32(quad.read_unaligned());
-                    unrolled!(COLUMN < B, { sums[ROW][COLUMN] = _mm512_dpbusd_epi32(sums[ROW][COLUMN], x, w[COLUMN]) });
-                });
-                starts = starts.map(|start| start.wrapping_add(4));
-                block = block.wrapping_add(blocks.stride);
+            macro_rules! step {
+                ($k:literal) => {
+                    let mut w = [_mm512_setzero_si512(); B];
+                    unrolled!(COLUMN < B, {
+                        w[COLUMN] = _mm512_loadu_si512(
+                            block.wrapping_add(COLUMN * blocks.block_stride + $k * blocks.stride).cast(),
+                        );
+                    });
+                    unrolled!(ROW < R, {
+                        let quad = starts[ROW / 3].wrapping_add(ROW % 3 * rows.stride + 4 * $k).cast::<i32>();
+                        let x = _mm512_set1_epi32(quad.read_unaligned());
+                        unrolled!(COLUMN < B, {
+                            sums[ROW][COLUMN] = _mm512_dpbusd_epi32(sums[ROW][COLUMN], x, w[COLUMN])
+                        });
+                    });
+                };
+            }
+            for _ in 0..depth / 2 {
+                step!(0);
+                step!(1);
+                starts = starts.map(|start| opaque(start.wrapping_add(8)));
+                block = block.wrapping_add(2 * blocks.stride);
+            }
+            if depth % 2 == 1 {
+                step!(0);
             }
             unrolled!(ROW < R, {
                 let to = to.start.add(ROW * to.stride);
