@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use firebrand_arch::{NormPlacement, Tokens};
 use firebrand_kernels::inference::{
-    Added, AttentionScratch, Buffer, Epilogue, HeadRows, Heads, LANES, Norm, Operand, OperandMut, Output, add,
-    attention, norm, padded,
+    Added, AttentionScratch, Buffer, Epilogue, HeadRows, Heads, LANES, Norm, Operand, OperandMut, Output, PackedLinear,
+    add, attention, norm, padded,
 };
 use rayon::prelude::*;
 
@@ -15,8 +15,11 @@ use super::distances::{DistanceScratch, Pairs};
 use super::layer::Layer;
 use super::positions::{Relative, Rotation, Shared};
 
-/// Bytes of a group's widest activations: they stay in a core's own cache.
+/// Bytes of a group's widest activations in int8 models: they stay in a core's own cache.
 const GROUP_BYTES: usize = 600 << 10;
+/// Rows of a group in float32 models. Their weights do not stay in a core's cache, so that more rows at a time, whose activations
+/// leave it too, are the lesser evil.
+const FLOAT_ROWS: usize = 256;
 
 /// Memory that a unit uses from its first layer to its last.
 #[derive(Debug, Default)]
@@ -342,7 +345,10 @@ impl Network {
     ) {
         let width = self.shape.hidden;
         let count = hidden.len() / width;
-        let largest = (GROUP_BYTES / (4 * layer.up.width())).clamp(12, 240);
+        let largest = match &layer.up {
+            PackedLinear::Float(_) => FLOAT_ROWS,
+            PackedLinear::Int8(_) => (GROUP_BYTES / (4 * layer.up.width())).clamp(12, 240),
+        };
         let threads = if shared { rayon::current_num_threads() } else { 1 };
         let parts = count.div_ceil(largest).max(threads.min(count.div_ceil(4)));
         let (mut hidden, mut operand) = (hidden, operand.as_mut());
@@ -382,8 +388,7 @@ impl Network {
             }
         }
         let heads_operand = heads_operand.get_or_insert_with(|| Operand::of_kind(&layer.output));
-        heads_operand.resize(rows.len(), heads_width);
-        heads_operand.as_mut().fill(self.isa, joined);
+        heads_operand.take(self.isa, buffer, rows.len(), heads_width);
         let blocks = 0..layer.output.blocks();
         layer.output.apply(self.isa, heads_operand.rows(0..rows.len()), blocks, Epilogue::Add, output(hidden, width));
 
@@ -399,17 +404,16 @@ impl Network {
             }
         }
         let inner_width = layer.up.width();
-        let inner = inner.sized(rows.len() * inner_width);
+        let values = inner.sized(rows.len() * inner_width);
         let blocks = 0..layer.up.blocks();
         let epilogue = layer.activation.epilogue();
-        layer.up.apply(self.isa, operand.as_rows(), blocks.clone(), epilogue, output(inner, inner_width));
-        layer.activation.finish(inner);
+        layer.up.apply(self.isa, operand.as_rows(), blocks.clone(), epilogue, output(values, inner_width));
+        layer.activation.finish(values);
         if let Some(gate) = &layer.gate {
-            gate.apply(self.isa, operand.as_rows(), blocks, Epilogue::Multiply, output(inner, inner_width));
+            gate.apply(self.isa, operand.as_rows(), blocks, Epilogue::Multiply, output(values, inner_width));
         }
         let inner_operand = inner_operand.get_or_insert_with(|| Operand::of_kind(&layer.down));
-        inner_operand.resize(rows.len(), inner_width);
-        inner_operand.as_mut().fill(self.isa, inner);
+        inner_operand.take(self.isa, inner, rows.len(), inner_width);
         let blocks = 0..layer.down.blocks();
         layer.down.apply(self.isa, inner_operand.rows(0..rows.len()), blocks, Epilogue::Add, output(hidden, width));
 

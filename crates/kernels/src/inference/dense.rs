@@ -74,10 +74,11 @@ fn product_with<L: Lanes>(
     assert!(blocks.end <= weights.blocks());
     let [most_rows, most_blocks] = L::FLOAT_TILE;
     let tiles: Vec<Range<usize>> = parts(0..rows.len() / width, most_rows).collect();
+    let mut sums = vec![Line([0.0; TILE]); tiles.len().min(TILES)];
     for group in parts(blocks.clone(), most_blocks) {
         let column = (group.start - blocks.start) * LANES;
-        for tiles in tiles.chunks(TILES) {
-            let mut sums = [Line([0.0; TILE]); TILES];
+        for tiles in parts(0..tiles.len(), TILES).map(|part| &tiles[part]) {
+            sums.fill(Line([0.0; TILE]));
             for start in (0..width).step_by(DEPTH) {
                 let part = start..width.min(start + DEPTH);
                 for (tile, sums) in tiles.iter().zip(&mut sums) {
@@ -98,10 +99,10 @@ fn product_with<L: Lanes>(
 }
 
 /// Elements of a row and of a block that are multiplied at a time: those of a tile's blocks stay in a core's first cache while
-/// the rows of several tiles pass by.
+/// the rows of many tiles pass by.
 const DEPTH: usize = 192;
 /// Tiles that pass by.
-const TILES: usize = 8;
+const TILES: usize = 24;
 /// Sums of the largest tile.
 const TILE: usize = MOST_ROWS * MOST_BLOCKS * LANES;
 

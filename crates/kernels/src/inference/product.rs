@@ -213,6 +213,18 @@ impl Operand {
         }
     }
 
+    /// Becomes the rows of a buffer, `width` elements each: they are quantised, or, in single precision, the operand's memory and
+    /// the buffer's change places.
+    pub fn take(&mut self, isa: Isa, from: &mut Buffer, rows: usize, width: usize) {
+        if let Self::Float { values, .. } = self {
+            std::mem::swap(values, from);
+        }
+        self.resize(rows, width);
+        if let Self::Int8(found) = self {
+            int8::quantize(isa, &from.as_slice()[..rows * width], found.as_mut());
+        }
+    }
+
     /// Some of the rows.
     pub fn rows(&self, range: Range<usize>) -> OperandRows<'_> {
         match self {
