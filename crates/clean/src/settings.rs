@@ -335,7 +335,7 @@ mod tests {
             ("`quote` = \"”\" is not one ASCII", |c| c.quote = "”".to_owned()),
             ("`quote` = \";\" is the separator too", |c| (c.quote, c.separator) = (";".to_owned(), ";".to_owned())),
             ("`encoding` = \"utf-88\" is no encoding", |c| c.encoding = "utf-88".to_owned()),
-            ("`header` = \"yes\" is none of true", |c| c.header = json!("yes")),
+            ("`header` = \"yes\" is not true, false or", |c| c.header = json!("yes")),
             ("`bad_rows` = \"skip\" is not one of", |c| c.bad_rows = "skip".to_owned()),
             ("`label_columns` names one column only", |c| c.label_columns = vec!["a".to_owned()]),
             ("`label_columns` names the column \"a\" twice", |c| c.label_columns = vec!["a".to_owned(); 2]),

@@ -26,7 +26,7 @@ pub fn init(stage: Option<Slot>) {
     let known = if wanted.is_empty() { Some(LevelFilter::INFO) } else { wanted.parse().ok() };
     let logger = Logger { stage, level: known.unwrap_or(LevelFilter::INFO), print: progress::log };
     if tracing::subscriber::set_global_default(logger).is_ok() && known.is_none() {
-        tracing::warn!("{LEVEL} is `{wanted}`, which is none of off, error, warn, info, debug and trace");
+        tracing::warn!("{LEVEL} is `{wanted}`, but must be off, error, warn, info, debug or trace");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Stages that fail, are killed, are custom, or leave out what they owe.
 
 use std::fs;
-use std::process::Child;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -244,22 +244,34 @@ fn a_model_that_a_new_one_replaces_is_kept() {
     assert!(!place.run_dir().exists());
 }
 
+/// Starts a program that ignores SIGHUP, as under `nohup`, or does not, whatever this process does.
+fn start_with_hangup(command: &Command, action: &str) -> Child {
+    const PROGRAM: &str = "import os, signal, sys
+signal.signal(signal.SIGHUP, getattr(signal, sys.argv[1]))
+os.execvp(sys.argv[2], sys.argv[2:])";
+    let mut python = Command::new("python3");
+    python.args(["-c", PROGRAM, action]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => python.env(name, value),
+            None => python.env_remove(name),
+        };
+    }
+    python.env("FAKE_DELAY_MS", "200").stdin(Stdio::null());
+    python.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
 #[test]
 fn under_nohup_a_closed_terminal_does_not_matter() {
     let place = Place::new();
-    let command = place.command("pipeline", &[]);
-    // What `nohup` does.
-    let mut nohup = std::process::Command::new("sh");
-    nohup.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(command.get_program()).args(command.get_args());
-    nohup.env("FAKE_DELAY_MS", "20").stdin(std::process::Stdio::null());
-    let child = nohup.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let child = start_with_hangup(&place.command("pipeline", &[]), "SIG_IGN");
     until(|| place.run_dir().join("clean.tmp").exists());
     send(&child, Signal::SIGHUP);
     answer(child.wait_with_output().unwrap()).ended(0);
     place.verify();
 
     // Without it, the run ends, and goes on later.
-    let child = place.start("pipeline", &["--force"], 200);
+    let child = start_with_hangup(&place.command("pipeline", &["--force"]), "SIG_DFL");
     until(|| place.run_dir().join("clean.tmp").exists());
     send(&child, Signal::SIGHUP);
     answer(child.wait_with_output().unwrap()).ended(130);

@@ -143,7 +143,7 @@ fn the_level_decides_what_is_logged() {
         assert_eq!(fake::answer(output).ended(0).stderr.lines().count(), expected, "{level}");
     }
     let output = place.command("pipeline", &[]).env("FIREBRAND_LOG", "loud").output().unwrap();
-    fake::answer(output).ended(0).says(&["warning: FIREBRAND_LOG is `loud`, which is none of off, error, warn, info"]);
+    fake::answer(output).ended(0).says(&["warning: FIREBRAND_LOG is `loud`, but must be off, error, warn, info"]);
 }
 
 #[test]

@@ -12,4 +12,5 @@ mod int8;
 mod memory;
 mod mutations;
 mod pretrained;
+mod random;
 mod weights;

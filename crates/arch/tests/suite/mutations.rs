@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::files::{entries, load, models};
+use crate::random::{Random, variable};
 use crate::{forged, memory};
 
 /// A golden file, under the name that it has in a model's directory.
@@ -37,32 +38,12 @@ fn weights() -> Vec<Original> {
     originals
 }
 
-fn variable(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |value| value.parse().unwrap())
-}
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit.max(1) as u64) as usize
-    }
-
-    /// A place, as often near one of the ends, where headers are, as anywhere.
-    fn place(&mut self, length: usize) -> usize {
-        match self.below(3) {
-            0 => self.below(length.min(512)),
-            1 => length.saturating_sub(1 + self.below(length.min(1024))),
-            _ => self.below(length),
-        }
+/// A place, as often near one of the ends, where headers are, as anywhere.
+fn place(random: &mut Random, length: usize) -> usize {
+    match random.below(3) {
+        0 => random.below(length.min(512)),
+        1 => length.saturating_sub(1 + random.below(length.min(1024))),
+        _ => random.below(length),
     }
 }
 
@@ -70,7 +51,7 @@ impl Random {
 fn damage(bytes: &mut Vec<u8>, random: &mut Random) {
     const NUMBERS: [&[u8]; 8] =
         [b"0", b"-1", b"1e9", b"9999", b"10000000", b"4294967296", b"18446744073709551615", b"1e999"];
-    let from = random.place(bytes.len());
+    let from = place(random, bytes.len());
     let to = (from + random.below(64)).min(bytes.len());
     match random.below(9) {
         0 => bytes.truncate(from),
@@ -78,7 +59,7 @@ fn damage(bytes: &mut Vec<u8>, random: &mut Random) {
         2 => bytes.extend_from_within(from..to),
         3 => {
             let part = bytes[from..to].to_vec();
-            let place = random.place(bytes.len());
+            let place = place(random, bytes.len());
             bytes.splice(place..place, part);
         }
         4 => bytes[from..to].fill([0x00, 0xff][random.below(2)]),

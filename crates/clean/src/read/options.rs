@@ -40,7 +40,7 @@ pub(crate) fn read_options(config: &Config) -> Result<ReadOptions> {
         Value::Bool(header) => Some(*header),
         Value::String(auto) if auto == "auto" => None,
         other => {
-            return Err(Error::key("header", format!("= {other} is none of true, false, \"auto\"")));
+            return Err(Error::key("header", format!("= {other} is not true, false or \"auto\"")));
         }
     };
     Ok(ReadOptions {

@@ -5,6 +5,8 @@
 mod case;
 mod files;
 mod minilm;
+#[path = "../../../arch/tests/suite/random.rs"]
+mod random;
 mod reads;
 
 mod agreement;
