@@ -328,5 +328,5 @@ fn rows_of_zeros_and_of_tiny_numbers_are_zeros() {
 fn an_instruction_set_is_asked_for_by_name() {
     assert!(Isa::Portable.available());
     assert!(Isa::fastest().available());
-    assert_eq!(Isa::ALL.map(Isa::name), ["portable", "avx2", "avx512"]);
+    assert_eq!(Isa::ALL.map(Isa::name), ["portable", "neon", "neon-dot", "avx2", "avx512"]);
 }
