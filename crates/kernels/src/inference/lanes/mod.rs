@@ -152,6 +152,7 @@ pub(crate) struct Blocks<T> {
 /// The pointer, of whose origin the compiler knows nothing: it would compute each row's address from the row before, one addition
 /// more for each row, which costs a fifth of the speed where two threads share a core.
 #[cfg(target_arch = "x86_64")]
+#[expect(clippy::pointers_in_nomem_asm_block, reason = "nothing is read through the pointer")]
 #[inline(always)]
 pub(crate) fn opaque<T>(mut pointer: *const T) -> *const T {
     // SAFETY: there is no instruction.
