@@ -8,6 +8,7 @@
 #[path = "../../model/tests/support/fixtures.rs"]
 mod fixtures;
 
+use std::fmt::Write;
 use std::num::NonZeroUsize;
 
 use firebrand_infer::{Model, Options, Precision, Tokens};
@@ -65,6 +66,30 @@ fn int8_is_near_the_reference_and_equal_to_the_bit_packed_alone_and_shared() {
             }
         }
     }
+}
+
+/// FNV-1a of the numbers' bits.
+fn hash(numbers: &[f32]) -> u64 {
+    let bytes = numbers.iter().flat_map(|number| number.to_bits().to_le_bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// The instruction sets of one machine are compared by the tests of `kernels`; this compares machines. `scripts/check_aarch64.sh` runs
+/// it on an emulated ARM processor.
+#[test]
+fn logits_are_the_same_bits_on_every_machine() {
+    let mut found = String::new();
+    for fixture in fixtures() {
+        let rows = fixture.rows();
+        let [int8, fp32] = [Precision::Int8, Precision::Fp32]
+            .map(|precision| hash(&alone(&open(&fixture, precision, 1), &rows.tokens()).concat()));
+        let name = fixture.directory.file_name().unwrap().display();
+        writeln!(found, "{name} int8 {int8:016x} fp32 {fp32:016x}").unwrap();
+    }
+    assert!(
+        found == include_str!("logits.txt"),
+        "if the arithmetic was changed on purpose, write this to crates/infer/tests/logits.txt:\n{found}"
+    );
 }
 
 #[test]

@@ -7,6 +7,10 @@ use std::sync::LazyLock;
 pub enum Isa {
     /// Any processor. Without fused multiply-add in hardware it is emulated, exactly and slowly.
     Portable,
+    /// NEON, which every 64-bit ARM processor has. Products of int8 are exact: by way of 16 bits.
+    Neon,
+    /// NEON with the dot products of `dotprod`.
+    NeonDot,
     /// AVX2 and FMA. Products of int8 are exact: by way of 16 bits.
     Avx2,
     /// AVX-512 with VNNI.
@@ -14,13 +18,15 @@ pub enum Isa {
 }
 
 impl Isa {
-    /// All of them, from the slowest to the fastest.
-    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
+    /// All of them; those of an architecture from the slowest to the fastest.
+    pub const ALL: [Self; 5] = [Self::Portable, Self::Neon, Self::NeonDot, Self::Avx2, Self::Avx512];
 
     /// Its name, as the environment variable [`VARIABLE`](Self::VARIABLE) has it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",
+            Self::Neon => "neon",
+            Self::NeonDot => "neon-dot",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
         }
@@ -33,6 +39,10 @@ impl Isa {
     pub fn available(self) -> bool {
         match self {
             Self::Portable => true,
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => true,
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonDot => std::arch::is_aarch64_feature_detected!("dotprod"),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(target_arch = "x86_64")]
@@ -44,8 +54,8 @@ impl Isa {
                     && is_x86_feature_detected!("avx512vnni")
                     && is_x86_feature_detected!("fma")
             }
-            #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 | Self::Avx512 => false,
+            // Those of other architectures.
+            _ => false,
         }
     }
 

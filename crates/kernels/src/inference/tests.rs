@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use proptest::prelude::*;
 
-use super::lanes::Lanes;
+use super::lanes::{Blocks, Lanes, Strided, StridedMut};
 use super::*;
 
 fn isas() -> impl Iterator<Item = Isa> {
@@ -257,6 +257,43 @@ fn inputs_may_be_placed_apart_and_outputs_left_out() {
     assert_eq!(found[..2], [0.0, 255.0 + 2.0 * 51.0 + 0.5]);
 }
 
+dispatch! {
+    fn int_sums<'a>(row: &'a [u8], block: &'a [[[i8; 4]; LANES]]) -> [i32; LANES] = int_sums_with;
+}
+
+#[inline(always)]
+fn int_sums_with<L: Lanes>(lanes: L, row: &[u8], block: &[[[i8; 4]; LANES]]) -> [i32; LANES] {
+    assert_eq!(row.len(), 4 * block.len());
+    let mut sums = [0; LANES];
+    // SAFETY: the row has four elements for each vector of the block, and there is room for sixteen sums.
+    unsafe {
+        lanes.int_tile::<1, 1>(
+            Strided { start: row.as_ptr(), stride: row.len() },
+            Blocks { start: block.as_ptr().cast(), block_stride: 0, stride: 4 * LANES },
+            block.len(),
+            StridedMut { start: sums.as_mut_ptr(), stride: LANES },
+        );
+    }
+    sums
+}
+
+#[test]
+fn sums_of_extreme_bytes_are_exact_for_every_depth() {
+    for isa in isas() {
+        for depth in 1..20 {
+            for (high, weights) in [(255, [-128, -128]), (255, [127, 127]), (255, [-128, 127]), (0, [-128, 127])] {
+                let row: Vec<u8> = (0..4 * depth).map(|k| if k % 7 == 0 { 1 } else { high }).collect();
+                let block: Vec<[[i8; 4]; LANES]> =
+                    (0..depth).map(|k| std::array::from_fn(|lane| [weights[(k + lane) % 2]; 4])).collect();
+                let expected: [i32; LANES] = std::array::from_fn(|lane| {
+                    (0..4 * depth).map(|k| i32::from(row[k]) * i32::from(block[k / 4][lane][k % 4])).sum()
+                });
+                assert_eq!(int_sums(isa, &row, &block), expected, "{isa:?}, depth {depth}, {high} times {weights:?}");
+            }
+        }
+    }
+}
+
 /// A curve, its function, and the room for its error.
 type Case<'a> = (CurveKind, &'a dyn Fn(f64) -> f64, f64);
 
@@ -328,5 +365,5 @@ fn rows_of_zeros_and_of_tiny_numbers_are_zeros() {
 fn an_instruction_set_is_asked_for_by_name() {
     assert!(Isa::Portable.available());
     assert!(Isa::fastest().available());
-    assert_eq!(Isa::ALL.map(Isa::name), ["portable", "avx2", "avx512"]);
+    assert_eq!(Isa::ALL.map(Isa::name), ["portable", "neon", "neon-dot", "avx2", "avx512"]);
 }

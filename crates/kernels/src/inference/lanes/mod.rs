@@ -4,12 +4,16 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::Avx512;
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::Neon;
 pub(crate) use portable::Portable;
 
 /// The operations on vectors of sixteen single-precision numbers or 32-bit integers.
@@ -148,6 +152,7 @@ pub(crate) struct Blocks<T> {
 /// The pointer, of whose origin the compiler knows nothing: it would compute each row's address from the row before, one addition
 /// more for each row, which costs a fifth of the speed where two threads share a core.
 #[cfg(target_arch = "x86_64")]
+#[expect(clippy::pointers_in_nomem_asm_block, reason = "nothing is read through the pointer")]
 #[inline(always)]
 pub(crate) fn opaque<T>(mut pointer: *const T) -> *const T {
     // SAFETY: there is no instruction.
@@ -157,6 +162,7 @@ pub(crate) fn opaque<T>(mut pointer: *const T) -> *const T {
 
 /// Repeats a block for each number below `$count`, a constant: loops are not always unrolled, and sums that are indexed by a
 /// variable do not stay in registers.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! unrolled {
     ($index:ident < $count:ident, $body:block) => {
         unrolled!(@ $index $count $body 0 1 2 3 4 5 6 7 8)
@@ -168,4 +174,5 @@ macro_rules! unrolled {
         })*
     };
 }
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use unrolled;
