@@ -253,7 +253,8 @@ def make_model(options: argparse.Namespace, shape: str) -> dict:
 
     vocabulary = Tokenizer.from_file(str(options.model / "tokenizer.json")).get_vocab_size()
     torch.manual_seed(1)
-    model = BertForSequenceClassification(BertConfig(vocab_size=vocabulary, num_labels=2, **SHAPES[shape])).eval()
+    # CTranslate2's converter reads the kind of position embeddings, which configurations no longer have.
+    model = BertForSequenceClassification(BertConfig(vocab_size=vocabulary, num_labels=2, position_embedding_type="absolute", **SHAPES[shape])).eval()
     model.save_pretrained(options.work)
     for name in TOKENIZER_FILES:
         if (options.model / name).is_file():

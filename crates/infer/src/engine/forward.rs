@@ -15,7 +15,7 @@ use super::distances::{DistanceScratch, Pairs};
 use super::layer::Layer;
 use super::positions::{Relative, Rotation, Shared};
 
-/// Bytes of a group's widest activations in int8 models: they stay in a core's own cache.
+/// Bytes of a group's widest activations in int8 models of moderate width: they stay in a core's own cache.
 const GROUP_BYTES: usize = 600 << 10;
 /// Rows of a group in float32 models. Their weights do not stay in a core's cache, so that more rows at a time, whose activations
 /// leave it too, are the lesser evil.
@@ -347,7 +347,7 @@ impl Network {
         let count = hidden.len() / width;
         let largest = match &layer.up {
             PackedLinear::Float(_) => FLOAT_ROWS,
-            PackedLinear::Int8(_) => (GROUP_BYTES / (4 * layer.up.width())).clamp(12, 240),
+            PackedLinear::Int8(_) => (GROUP_BYTES / (4 * layer.up.width())).clamp(96, 240),
         };
         let threads = if shared { rayon::current_num_threads() } else { 1 };
         let parts = count.div_ceil(largest).max(threads.min(count.div_ceil(4)));
