@@ -46,8 +46,7 @@ fn to_f16(name: &str, values: &[f32]) -> Result<Vec<f16>> {
 pub(crate) fn int8_weight(graph: &mut Graph, name: &str, matrix: Int8Matrix, inputs: usize) -> [Value; 2] {
     let Int8Matrix { values, scales } = matrix;
     let outputs = scales.len();
-    let transposed =
-        (0..inputs).flat_map(|input| values.iter().skip(input).step_by(inputs.max(1)).copied()).collect();
+    let transposed = (0..inputs).flat_map(|input| values.iter().skip(input).step_by(inputs.max(1)).copied()).collect();
     let weight = graph.constant(&format!("{name}.int8"), &[inputs, outputs], Data::I8(transposed));
     let scales = graph.constant(&format!("{name}.scale"), &[outputs], Data::F32(scales));
     [weight, scales]

@@ -61,9 +61,8 @@ pub(crate) fn write(
     }
     let failed = |error: io::Error| Error::io("write", path, &error);
     let (temporary, data_temporary) = (beside(path, ".tmp"), beside(&data_path, ".tmp"));
-    let written = write_to(&temporary, |file| write_model(file, model, graph, &tensors)).and_then(|()| {
-        if is_external { write_to(&data_temporary, |file| write_data(file, &tensors)) } else { Ok(()) }
-    });
+    let written = write_to(&temporary, |file| write_model(file, model, graph, &tensors))
+        .and_then(|()| if is_external { write_to(&data_temporary, |file| write_data(file, &tensors)) } else { Ok(()) });
     let finish = || {
         if is_external {
             fs::rename(&data_temporary, &data_path)?;

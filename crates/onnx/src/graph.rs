@@ -311,13 +311,8 @@ impl Graph {
     /// The finished graph, and its constants, which it does not hold yet.
     pub(crate) fn finish(self, name: &str) -> (GraphProto, Vec<Initializer>) {
         let Self { nodes, initializers, inputs, outputs, .. } = self;
-        let graph = GraphProto {
-            node: nodes,
-            name: name.to_owned(),
-            initializer: Vec::new(),
-            input: inputs,
-            output: outputs,
-        };
+        let graph =
+            GraphProto { node: nodes, name: name.to_owned(), initializer: Vec::new(), input: inputs, output: outputs };
         (graph, initializers)
     }
 }

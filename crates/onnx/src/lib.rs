@@ -35,6 +35,8 @@ mod parts;
 mod precision;
 mod proto;
 mod source;
+#[cfg(test)]
+mod tests;
 
 use std::fs;
 use std::path::Path;

@@ -66,10 +66,10 @@ impl Builder<'_> {
         let query = self.graph.transpose(&query, &[0, 2, 1, 3]);
         let scores = match (&own.config.relative, &context.distances) {
             (Relative::Disentangled(relative), Some(Distances::Disentangled(rows))) => {
-                self.disentangled_scores(own, relative, rows, &context.length, &query, &key)?
+                self.disentangled_scores(own, relative, rows, &query, &key)?
             }
             (Relative::TransformerXl { .. }, Some(Distances::TransformerXl(vectors))) => {
-                self.transformer_xl_scores(own, vectors, &context.length, &query, &key)?
+                self.transformer_xl_scores(own, vectors, &query, &key)?
             }
             _ => self.plain_scores(own, view, query, &key),
         };
@@ -110,11 +110,11 @@ impl Builder<'_> {
         own: Attention<'_>,
         config: &DisentangledConfig,
         rows: &DistanceRows,
-        length: &Value,
         query: &Value,
         key: &Value,
     ) -> Result<Value> {
-        let projection = |own_map: &'static str, shared: &'static str| if config.shared_maps { shared } else { own_map };
+        let projection =
+            |own_map: &'static str, shared: &'static str| if config.shared_maps { shared } else { own_map };
         let graph = &mut self.graph;
         let scale = graph.scalar(own.scale());
         let query = graph.mul(query, &scale);
@@ -125,7 +125,7 @@ impl Builder<'_> {
             let graph = &mut self.graph;
             let vectors = graph.gather(&table, &rows.listed, 2);
             let by_distance = graph.matmul(&query, &vectors);
-            let by_key = graph.by_key(&by_distance, own.heads(), length);
+            let by_key = graph.by_key(&by_distance, own.heads(), &rows.length);
             scores = graph.add(&scores, &by_key);
         }
         if config.position_to_content {
@@ -135,7 +135,7 @@ impl Builder<'_> {
             let vectors = graph.gather(&table, &rows.reversed, 2);
             let key = graph.transpose(key, &[0, 2, 1, 3]);
             let by_distance = graph.matmul(&key, &vectors);
-            let by_query = graph.by_key(&by_distance, own.heads(), length);
+            let by_query = graph.by_key(&by_distance, own.heads(), &rows.length);
             let by_key = graph.transpose(&by_query, &[0, 1, 3, 2]);
             scores = graph.add(&scores, &by_key);
         }
@@ -165,7 +165,6 @@ impl Builder<'_> {
         &mut self,
         own: Attention<'_>,
         distances: &DistanceVectors,
-        length: &Value,
         query: &Value,
         key: &Value,
     ) -> Result<Value> {
@@ -188,10 +187,10 @@ impl Builder<'_> {
 
         let path = format!("{}.distance", own.path);
         let vectors = self.linear(own.linear(&path, false), &distances.vectors)?;
-        let vectors = self.graph.reshape(&vectors, &[-1, heads as i64, size as i64]);
-        let vectors = self.graph.transpose(&vectors, &[1, 2, 0]);
+        let vectors = self.graph.reshape(&vectors, &[1, -1, heads as i64, size as i64]);
+        let vectors = self.graph.transpose(&vectors, &[0, 2, 3, 1]);
         let by_distance = self.graph.matmul(&by_distance, &vectors);
-        let by_distance = self.graph.by_key(&by_distance, heads, length);
+        let by_distance = self.graph.by_key(&by_distance, heads, &distances.length);
         let scores = self.graph.add(&scores, &by_distance);
 
         let path = format!("{}.segment", own.path);

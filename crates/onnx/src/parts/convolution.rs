@@ -27,7 +27,8 @@ impl Builder<'_> {
         let embedded = graph.mul(embedded, &mask);
         let columns = graph.transpose(&embedded, &[0, 2, 1]);
         let beside = (config.kernel as i64 - 1) / 2;
-        let attributes = [("group", Attribute::Int(config.groups as i64)), ("pads", Attribute::Ints(&[beside, beside]))];
+        let attributes =
+            [("group", Attribute::Int(config.groups as i64)), ("pads", Attribute::Ints(&[beside, beside]))];
         let columns = graph.op_with("Conv", &[&columns, &weight, &bias], &attributes);
         let rows = graph.transpose(&columns, &[0, 2, 1]);
         let rows = self.activation(config.activation, &rows);

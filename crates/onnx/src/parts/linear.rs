@@ -1,15 +1,18 @@
 //! Linear layers, norms and activation functions.
 
-use std::f32::consts::{FRAC_2_SQRT_PI, FRAC_1_SQRT_2, SQRT_2};
+use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, SQRT_2};
 
 use firebrand_arch::{Activation, NormConfig};
-use firebrand_pipeline::Result;
+use firebrand_pipeline::{Error, Result};
 
 use super::Builder;
 use crate::Precision;
 use crate::convert;
-use crate::graph::{Attribute, Data, Value};
+use crate::graph::{Attribute, Data, Graph, Value};
 use crate::proto::DataType;
+
+/// The zeros of norms without a bias: ONNX allows leaving it out, but ONNX Runtime's optimizer fails then.
+const NO_BIAS: &str = "norm.no_bias";
 
 /// A layer's path, width in and out, and whether it has a bias.
 #[derive(Debug, Clone, Copy)]
@@ -67,9 +70,8 @@ impl Builder<'_> {
         };
         let graph = &mut self.graph;
         // Query, key and value read the same activations.
-        let [quantized, scale, zero] = graph.shared(format!("quantized {}", x.name()), |graph| {
-            graph.node("DynamicQuantizeLinear", &[x], &[])
-        });
+        let [quantized, scale, zero] =
+            graph.shared(format!("quantized {}", x.name()), |graph| graph.node("DynamicQuantizeLinear", &[x], &[]));
         let product = graph.op("MatMulInteger", &[&quantized, &weight, &zero]);
         let product = graph.cast(&product, DataType::Float32);
         let scale = graph.mul(&scale, &scales);
@@ -79,27 +81,25 @@ impl Builder<'_> {
     /// A layer norm over the last axis.
     pub(super) fn norm(&mut self, path: &str, size: usize, config: NormConfig, x: &Value) -> Result<Value> {
         let weight = self.parameter(&format!("{path}.weight"), &[size])?;
-        let bias = config.bias.then(|| self.parameter(&format!("{path}.bias"), &[size])).transpose()?;
-        Ok(self.layer_normalization(config, x, &weight, bias.as_ref()))
+        let bias = match config.bias {
+            true => self.parameter(&format!("{path}.bias"), &[size])?,
+            false => self.shared_constant(NO_BIAS, &[size], |_| Ok(vec![0.0; size]))?,
+        };
+        Ok(self.layer_normalization(config, [x, &weight, &bias]))
     }
 
     /// A layer norm of float32 in float32, whatever the precision.
     pub(super) fn norm_f32(&mut self, path: &str, size: usize, config: NormConfig, x: &Value) -> Result<Value> {
-        let mut constant = |name: &str| {
+        let mut constant = |name: &str, is_stored: bool| {
             let name = format!("{path}.{name}");
-            Ok::<_, firebrand_pipeline::Error>(self.graph.constant(
-                &name,
-                &[size],
-                Data::F32(self.source.floats(&name, &[size])?),
-            ))
+            let values = if is_stored { self.source.floats(&name, &[size])? } else { vec![0.0; size] };
+            Ok::<_, Error>(self.graph.constant(&name, &[size], Data::F32(values)))
         };
-        let weight = constant("weight")?;
-        let bias = config.bias.then(|| constant("bias")).transpose()?;
-        Ok(self.layer_normalization(config, x, &weight, bias.as_ref()))
+        let (weight, bias) = (constant("weight", true)?, constant("bias", config.bias)?);
+        Ok(self.layer_normalization(config, [x, &weight, &bias]))
     }
 
-    fn layer_normalization(&mut self, config: NormConfig, x: &Value, weight: &Value, bias: Option<&Value>) -> Value {
-        let inputs: Vec<&Value> = [x, weight].into_iter().chain(bias).collect();
+    fn layer_normalization(&mut self, config: NormConfig, inputs: [&Value; 3]) -> Value {
         let epsilon = config.epsilon as f32;
         // `stash_type` 1: mean and variance in float32.
         let attributes =
@@ -120,7 +120,7 @@ impl Builder<'_> {
     /// GELUs have the shape that ONNX Runtime's fusions look for.
     fn activate(&mut self, function: Activation, x: &Value, single: bool) -> Value {
         let graph = &mut self.graph;
-        let scalar = |graph: &mut crate::graph::Graph, value| {
+        let scalar = |graph: &mut Graph, value| {
             if single { graph.scalar_f32(value) } else { graph.scalar(value) }
         };
         match function {

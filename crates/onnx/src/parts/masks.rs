@@ -3,6 +3,7 @@
 use firebrand_arch::{AttentionConfig, Relative};
 use firebrand_pipeline::Result;
 
+use super::relative::Distances;
 use super::rotary::Rotation;
 use super::{Builder, Inputs};
 use crate::graph::{Graph, Value};
@@ -16,9 +17,7 @@ pub(crate) struct Context {
     /// Of layers with one, if there are any.
     local: Option<View>,
     /// What distances are compared by, if attention compares them.
-    pub(super) distances: Option<super::relative::Distances>,
-    /// The row length, as a vector of one number.
-    pub(super) length: Value,
+    pub(super) distances: Option<Distances>,
 }
 
 /// What layers with the same window share.
@@ -41,7 +40,6 @@ impl Builder<'_> {
     /// What the layers of an encoder share, for hidden states of this width.
     pub(crate) fn context(&mut self, config: &AttentionConfig, hidden: usize, inputs: &Inputs) -> Result<Context> {
         self.graph.enter("positions");
-        let length = self.graph.length(&inputs.ids);
         let (theta, local_theta) = match (&config.relative, &config.local) {
             (Relative::Rotary { theta }, local) => (Some(*theta), local.as_ref().map(|local| local.theta)),
             _ => (None, None),
@@ -66,7 +64,7 @@ impl Builder<'_> {
             rotation: local_theta.map(|theta| graph.rotation(theta, size, &inputs.ids)),
         });
         let distances = self.distances(config, hidden, inputs)?;
-        Ok(Context { global, local, distances, length })
+        Ok(Context { global, local, distances })
     }
 }
 

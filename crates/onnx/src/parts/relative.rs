@@ -29,6 +29,8 @@ pub(super) struct DistanceRows {
     pub(super) listed: Value,
     /// The same for the distances with opposite signs.
     pub(super) reversed: Value,
+    /// The row length, as a vector of one number.
+    pub(super) length: Value,
     /// The table, normalised: `[rows, hidden]`.
     pub(super) table: Vec<f32>,
 }
@@ -40,6 +42,8 @@ pub(super) struct DistanceVectors {
     pub(super) vectors: Value,
     /// Whether two tokens are in the same segment: `[batch, 1, length, length]`.
     pub(super) same_segment: Value,
+    /// The row length, as a vector of one number.
+    pub(super) length: Value,
 }
 
 /// The distance from which on all are the same in MPNet's ranges.
@@ -84,7 +88,11 @@ impl Builder<'_> {
                 let queries = graph.unsqueeze(segments, &[1, 3]);
                 let keys = graph.unsqueeze(segments, &[1, 2]);
                 let same_segment = graph.op("Equal", &[&queries, &keys]);
-                Ok(Some(Distances::TransformerXl(DistanceVectors { vectors, same_segment })))
+                Ok(Some(Distances::TransformerXl(DistanceVectors {
+                    vectors,
+                    same_segment,
+                    length: graph.length(&inputs.ids),
+                })))
             }
         }
     }
@@ -105,7 +113,8 @@ impl Builder<'_> {
             let bias = norm.bias.then(|| parameter("bias")).transpose()?;
             normalise(&mut table, norm, &parameter("weight")?, bias.as_deref());
         }
-        Ok(Distances::Disentangled(DistanceRows { listed, reversed, table }))
+        let length = self.graph.length(ids);
+        Ok(Distances::Disentangled(DistanceRows { listed, reversed, length, table }))
     }
 }
 
