@@ -27,8 +27,13 @@ impl Builder<'_> {
         let embedded = graph.mul(embedded, &mask);
         let columns = graph.transpose(&embedded, &[0, 2, 1]);
         let beside = (config.kernel as i64 - 1) / 2;
-        let attributes =
-            [("group", Attribute::Int(config.groups as i64)), ("pads", Attribute::Ints(&[beside, beside]))];
+        // The defaults said aloud: `rten` takes them for those of two dimensions.
+        let attributes = [
+            ("dilations", Attribute::Ints(&[1])),
+            ("group", Attribute::Int(config.groups as i64)),
+            ("pads", Attribute::Ints(&[beside, beside])),
+            ("strides", Attribute::Ints(&[1])),
+        ];
         let columns = graph.op_with("Conv", &[&columns, &weight, &bias], &attributes);
         let rows = graph.transpose(&columns, &[0, 2, 1]);
         let rows = self.activation(config.activation, &rows);
