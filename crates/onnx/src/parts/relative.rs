@@ -7,7 +7,7 @@
 //! Which learned row a distance has is a table in the file, up to the distance from which on all are the same: so the rounding of
 //! logarithms is that of training, whatever the engine.
 
-use firebrand_arch::distances::bucket_of_32;
+use firebrand_arch::distances::{SINUSOID_BASE, bucket_of_32, frequencies};
 use firebrand_arch::{AttentionConfig, DisentangledConfig, NormConfig, Relative};
 use firebrand_pipeline::{Error, Result};
 
@@ -173,8 +173,7 @@ impl Graph {
         }
         let distances = self.cast(&listed, DataType::Float32);
         let distances = self.unsqueeze(&distances, &[1]);
-        let frequency = |place: usize| 1.0f32 / 10_000f32.powf((2 * place) as f32 / size as f32);
-        let frequencies = Data::F32((0..size / 2).map(frequency).collect());
+        let frequencies = Data::F32(frequencies(SINUSOID_BASE, size).collect());
         let frequencies = self.constant("sinusoids.frequencies", &[1, size / 2], frequencies);
         let angles = self.mul(&distances, &frequencies);
         let (sines, cosines) = (self.op("Sin", &[&angles]), self.op("Cos", &[&angles]));
@@ -200,5 +199,53 @@ impl Graph {
         let rows = self.op("Reshape", &[&shifted, &shape]);
         let start = self.ints(&[0]);
         self.slice(&rows, 3, &start, Some(length))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(buckets: Option<usize>, furthest: usize) -> DisentangledConfig {
+        DisentangledConfig {
+            content_to_position: true,
+            position_to_content: true,
+            shared_maps: true,
+            buckets,
+            furthest,
+            norm: None,
+            dropout: 0.0,
+        }
+    }
+
+    #[test]
+    fn beyond_the_table_of_distances_nothing_changes() {
+        // With an odd number of buckets the logarithm goes on beyond the nominal end.
+        for (buckets, expected) in [(Some(256), 512..513), (None, 512..513), (Some(7), 6000..7000)] {
+            let config = config(buckets, 512);
+            let furthest = furthest(&config).unwrap();
+            assert!(expected.contains(&furthest), "{buckets:?}: {furthest}");
+            for beyond in [1, 2, 100, 1_000_000] {
+                assert_eq!(config.row(furthest + beyond), config.row(furthest));
+                assert_eq!(config.row(-furthest - beyond), config.row(-furthest));
+            }
+        }
+        let error = furthest(&config(None, 5_000_000)).unwrap_err().render();
+        assert!(error.contains("1048576") && error.contains("hint: "), "{error}");
+    }
+
+    #[test]
+    fn in_mpnet_too() {
+        assert_eq!(bucket_of_32(FURTHEST_OF_32), bucket_of_32(i64::from(i32::MAX)));
+        assert_eq!(bucket_of_32(-FURTHEST_OF_32), bucket_of_32(-i64::from(i32::MAX)));
+    }
+
+    #[test]
+    fn rows_are_normalised_as_layer_norm_does() {
+        let mut rows = [1.0, 3.0, 10.0, 10.0];
+        let norm = NormConfig { epsilon: 0.0, bias: true };
+        normalise(&mut rows[..2], norm, &[2.0, 3.0], Some(&[0.5, 0.0]));
+        normalise(&mut rows[2..], NormConfig { epsilon: 1e-5, bias: false }, &[2.0, 3.0], None);
+        assert_eq!(rows, [-1.5, 3.0, 0.0, 0.0]);
     }
 }

@@ -1,5 +1,7 @@
 //! Rotary position embeddings ([arXiv 2104.09864](https://arxiv.org/abs/2104.09864)).
 
+use firebrand_arch::distances::frequencies;
+
 use crate::graph::{Attribute, Data, Graph, Value};
 use crate::proto::DataType;
 
@@ -17,9 +19,7 @@ impl Graph {
             let range = graph.range(ids);
             let range = graph.cast(&range, DataType::Float32);
             let positions = graph.unsqueeze(&range, &[1]);
-            // In float32 throughout, as the reference: its rounding shows at far positions.
-            let frequency = |pair: usize| 1.0f32 / (theta as f32).powf((2 * pair) as f32 / size as f32);
-            let half = (0..size / 2).map(frequency);
+            let half = frequencies(theta as f32, size);
             let frequencies = Data::F32(half.clone().chain(half).collect());
             let frequencies = graph.constant(&format!("rotary.{theta}.frequencies"), &[1, size], frequencies);
             let angles = graph.mul(&positions, &frequencies);
