@@ -3,17 +3,25 @@
 //! A row of `length` tokens has `2 · length - 1` distances, query minus key, listed from `length - 1` down to `1 - length`
 //! throughout.
 
+/// The base of the wavelengths of [`sinusoids`].
+pub const SINUSOID_BASE: f32 = 10_000.0;
+
 /// Every distance between two tokens of a row, in this module's order.
 pub fn all(length: usize) -> impl Iterator<Item = i64> {
     let furthest = length as i64 - 1;
     (-furthest..=furthest).rev()
 }
 
+/// The frequencies of sinusoids with wavelengths of this base, for `size` elements, two of each frequency. In float32 throughout, as
+/// the reference: its rounding shows at far positions.
+pub fn frequencies(base: f32, size: usize) -> impl Iterator<Item = f32> + Clone {
+    (0..size / 2).map(move |pair| 1.0f32 / base.powf((2 * pair) as f32 / size as f32))
+}
+
 /// The sinusoidal vector of each distance, one after the other: `size / 2` sines, then as many cosines
 /// ([arXiv 1901.02860](https://arxiv.org/abs/1901.02860)).
 pub fn sinusoids(distances: impl Iterator<Item = i64>, size: usize) -> Vec<f32> {
-    let frequency = |place: usize| 1.0f32 / 10_000f32.powf((2 * place) as f32 / size as f32);
-    let frequencies: Vec<f32> = (0..size / 2).map(frequency).collect();
+    let frequencies: Vec<f32> = frequencies(SINUSOID_BASE, size).collect();
     let mut values = Vec::new();
     for distance in distances {
         values.extend(frequencies.iter().map(|frequency| (distance as f32 * frequency).sin()));

@@ -1,7 +1,7 @@
 //! `firebrand`: labels for texts, from a fine-tuned model.
 //!
 //! `predict` takes raw texts to labels: it cleans and tokenizes them as in training, then runs the model. Texts come from the
-//! arguments, from stdin, or from a file ([`files`]). `inspect` describes a bundle.
+//! arguments, from stdin, or from a file ([`files`]). `inspect` describes a bundle, `onnx` writes its model for other engines.
 //!
 //! Invariants: a bundle is all that is needed, nothing of the run that made it; a text's prediction does not depend on the
 //! other texts, and a text that cannot be classified does not fail the others.
@@ -12,6 +12,7 @@ mod files;
 mod input;
 mod inspect;
 mod notes;
+mod onnx;
 mod output;
 mod predictor;
 
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Predict(arguments) => command::predict(&arguments),
         Command::Inspect(arguments) => inspect::inspect(&arguments),
+        Command::Onnx(arguments) => onnx::onnx(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -86,6 +86,16 @@ impl Checksums {
     }
 }
 
+/// Checks that a directory is a bundle, or in the hub's layout, and that those files of a bundle that this precision reads are the
+/// ones that it was made with. Opening a model does so too; this is for programs that read it otherwise.
+///
+/// # Errors
+/// When there is no such directory, it lacks a file, or a file is damaged.
+pub fn check(directory: &Path, precision: Precision) -> Result<()> {
+    check_directory(directory)?;
+    check_files(directory, precision)
+}
+
 /// Checks that there is a directory with a model's configuration.
 ///
 /// # Errors

@@ -34,7 +34,7 @@ pub use classifier::{Answer, Classifier, Query, Score};
 pub use firebrand_arch::Tokens;
 pub use firebrand_kernels::inference::Isa;
 pub use firebrand_pipeline::{Error, ErrorKind, Result, ResultExt};
-pub use integrity::Checksums;
+pub use integrity::{Checksums, check};
 pub use model::Model;
 pub use options::{Options, Precision};
 pub use refusal::{InputKind, Refusal};

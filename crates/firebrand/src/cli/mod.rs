@@ -1,11 +1,13 @@
 //! The command line.
 
 mod inspect;
+mod onnx;
 mod predict;
 
 use clap::{Parser, Subcommand};
 
 pub(crate) use inspect::Inspect;
+pub(crate) use onnx::{Onnx, OnnxPrecision};
 pub(crate) use predict::{Files, Header, Precision, Predict, Shard};
 
 /// Classifies texts with a fine-tuned model.
@@ -39,6 +41,14 @@ pub(crate) enum Command {
     Predict(Box<Predict>),
     /// Describe a bundle, or another directory with a model in the hub's layout.
     Inspect(Inspect),
+    /// Write a model as ONNX, for other engines: model.onnx, model_fp16.onnx and model_quantized.onnx.
+    ///
+    /// Inputs are the token ids, not texts: cleaning and tokenizing stay with the caller. Prints each file with its size. A model above
+    /// 2 GB has its weights in a second file, which must stay beside the first.
+    #[command(after_help = "Examples:\n  \
+        firebrand onnx bundle\n  \
+        firebrand onnx bundle --precision int8 --output served")]
+    Onnx(Onnx),
 }
 
 #[cfg(test)]
@@ -55,7 +65,7 @@ mod tests {
     fn parse(words: &[&str]) -> Predict {
         match Cli::try_parse_from([&["firebrand", "predict"], words].concat()).unwrap().command {
             Command::Predict(arguments) => *arguments,
-            Command::Inspect(_) => panic!("not `predict`"),
+            Command::Inspect(_) | Command::Onnx(_) => panic!("not `predict`"),
         }
     }
 

@@ -7,6 +7,7 @@ mod common;
 mod files;
 mod inspect;
 mod integrity;
+mod onnx;
 mod snapshots;
 
 use std::fs;

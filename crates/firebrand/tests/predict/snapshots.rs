@@ -53,6 +53,13 @@ fn help() {
 }
 
 #[test]
+fn onnx_help() {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_firebrand"));
+    let output = command.args(["onnx", "--help"]).output().unwrap();
+    same("onnx-help", String::from_utf8(output.stdout).unwrap());
+}
+
+#[test]
 fn columns() {
     same("columns", streams(&Bundle::new().predict(&[], STDIN).failed(4), hide_columns));
 }
