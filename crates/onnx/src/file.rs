@@ -43,7 +43,7 @@ pub(crate) fn write(
     constants: &[Initializer],
     limit: u64,
 ) -> Result<Vec<WrittenFile>> {
-    let data_path = beside(path, "_data");
+    let data_path = with_suffix(path, "_data");
     let location = data_path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut tensors: Vec<Tensor<'_>> = constants.iter().map(|constant| Tensor::new(constant, None)).collect();
     let whole = size(model, graph, &tensors);
@@ -60,7 +60,7 @@ pub(crate) fn write(
         }
     }
     let failed = |error: io::Error| Error::io("write", path, &error);
-    let (temporary, data_temporary) = (beside(path, ".tmp"), beside(&data_path, ".tmp"));
+    let (temporary, data_temporary) = (with_suffix(path, ".tmp"), with_suffix(&data_path, ".tmp"));
     let written = write_to(&temporary, |file| write_model(file, model, graph, &tensors))
         .and_then(|()| if is_external { write_to(&data_temporary, |file| write_data(file, &tensors)) } else { Ok(()) });
     let finish = || {
@@ -88,8 +88,8 @@ pub(crate) fn write(
     files.into_iter().map(measured).collect()
 }
 
-/// A path with something behind its last name.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+/// A path whose last name has a suffix.
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)

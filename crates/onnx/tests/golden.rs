@@ -16,7 +16,7 @@ use firebrand_onnx::{Options, Precision, write};
 use fixtures::{Fixture, fixtures, flat, near};
 use rten::{Model, Value, ValueOrView};
 
-/// Where the padding is, and how many tokens it has beside the longest row.
+/// Where the padding is, and how many tokens it adds to the longest row.
 #[derive(Debug, Clone, Copy)]
 enum Padding {
     Left(usize),

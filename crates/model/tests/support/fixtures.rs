@@ -12,7 +12,7 @@ pub(crate) struct Fixture {
     pub(crate) expected: Value,
 }
 
-/// The directory of golden files: `FIREBRAND_GOLDEN`, or the one beside the tests of `model`.
+/// The directory of golden files: `FIREBRAND_GOLDEN`, or the one among the tests of `model`.
 pub(crate) fn golden() -> PathBuf {
     match std::env::var_os("FIREBRAND_GOLDEN") {
         Some(directory) => PathBuf::from(directory),

@@ -26,12 +26,12 @@ impl Builder<'_> {
         let mask = graph.cast(&mask, graph.float());
         let embedded = graph.mul(embedded, &mask);
         let columns = graph.transpose(&embedded, &[0, 2, 1]);
-        let beside = (config.kernel as i64 - 1) / 2;
+        let padding = (config.kernel as i64 - 1) / 2;
         // The defaults said aloud: `rten` takes them for those of two dimensions.
         let attributes = [
             ("dilations", Attribute::Ints(&[1])),
             ("group", Attribute::Int(config.groups as i64)),
-            ("pads", Attribute::Ints(&[beside, beside])),
+            ("pads", Attribute::Ints(&[padding, padding])),
             ("strides", Attribute::Ints(&[1])),
         ];
         let columns = graph.op_with("Conv", &[&columns, &weight, &bias], &attributes);

@@ -69,7 +69,7 @@ impl Builder<'_> {
 }
 
 impl Graph {
-    /// Added to the scores of hidden keys: so low that the exponential is exactly zero beside any other score, but finite, so that
+    /// Added to the scores of hidden keys: so low that its exponential is exactly zero next to any other score, but finite, so that
     /// a query that sees no key does not become NaN. In half precision low enough to leave room for the score itself.
     fn masked(&mut self) -> Value {
         match self.float() {
